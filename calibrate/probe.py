@@ -1,0 +1,145 @@
+"""The contract between crosswatt and an energy probe.
+
+An adapter is one file with one subclass of `Probe`, named after its file. Only `domains` and
+`read` are required:
+
+    class Synthetic(Probe):
+        name = "synthetic"
+
+        def domains(self):
+            return [Domain("ten-watts", scope="synthetic", kind="counter", basis="synthetic")]
+
+        def read(self):
+            return {"ten-watts": time.monotonic_ns() / 1e8}
+
+The recorder calls, in this order and always from one thread of a process that the probe has to
+itself: `open`, `domains`, `facts`, then `read` once per period; `begin` when the workload is
+about to start and `end` when it has finished; `close`. The recorder takes the time of every call,
+so that a probe never does. Joules, watts and seconds are the only units.
+
+This module imports the standard library only: a probe may live under an interpreter of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, get_args
+
+Kind = Literal["counter", "power", "window"]
+Basis = Literal["measured", "modelled", "truth", "synthetic"]
+
+#: Parts of a machine that a domain may cover. `package` without a number means all packages,
+#: `machine` all packages and all DRAM; `psys` is the platform as RAPL sees it, `node` the wall.
+SCOPES = (
+    "machine", "package", "core", "uncore", "dram", "psys", "gpu", "node", "process", "synthetic",
+)  # fmt: skip
+_NUMBERED = ("package", "core", "uncore", "dram", "gpu")
+
+
+class Unavailable(Exception):  # noqa: N818 - it is an answer, not an error
+    """The probe cannot work here.
+
+    Parameters
+    ----------
+    why : the reason, in one line.
+    fix : what to type, or to do, to make it work; empty when nothing helps.
+    """
+
+    def __init__(self, why: str, fix: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.fix = fix
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One column of a probe: what it covers and in which form.
+
+    Parameters
+    ----------
+    name : unique within the probe.
+    scope : what hardware it covers: one of `SCOPES`, or one of package, core, uncore, dram, gpu
+        with a number (``"package-0"``).
+    kind : ``counter`` joules that only grow (until they wrap), ``power`` watts now, ``window``
+        joules since `Probe.begin`.
+    basis : whether a sensor was read or a model computed the figure.
+    family : who supplies the data: ``rapl``, ``rapl-mmio``, ``nvml``, ``wall``, ``model``,
+        ``truth``. Two probes of one family share their errors.
+    resolution_j : smallest step in joules, where it is known.
+    wraps_at_j : joules at which a counter starts again from zero.
+    """
+
+    name: str
+    scope: str
+    kind: Kind = "counter"
+    basis: Basis = "measured"
+    family: str = "unknown"
+    resolution_j: float | None = None
+    wraps_at_j: float | None = None
+
+    def __post_init__(self) -> None:
+        part, dash, number = self.scope.partition("-")
+        numbered = bool(dash) and part in _NUMBERED and number.isdigit()
+        if self.scope not in SCOPES and not numbered:
+            raise ValueError(f"domain {self.name!r}: {self.scope!r} is not a scope; see SCOPES")
+        if self.kind not in get_args(Kind) or self.basis not in get_args(Basis):
+            raise ValueError(f"domain {self.name!r}: unknown kind {self.kind!r} or {self.basis!r}")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be measured.
+
+    Parameters
+    ----------
+    pid : process whose tree is measured by probes of scope ``process``; None for the machine.
+    options : settings for this probe, from the plan; an adapter ignores what it does not know.
+    """
+
+    pid: int | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bench(self) -> str | None:
+        """Folder of the simulated machine this process runs on, or None on a real one."""
+        return os.environ.get("CROSSWATT_BENCH")
+
+
+class Probe(ABC):
+    """Something that says how much energy was used."""
+
+    name: ClassVar[str]
+    #: Seconds between two readings.
+    period_s: ClassVar[float] = 0.1
+    #: One line for the table of probes.
+    summary: ClassVar[str] = ""
+
+    def open(self, target: Target) -> None:  # noqa: B027 - optional by design
+        """Acquire the instrument, or raise `Unavailable` with the reason and the fix."""
+
+    @abstractmethod
+    def domains(self) -> list[Domain]:
+        """List what is measured; fixed once `open` has returned."""
+
+    def begin(self) -> None:  # noqa: B027
+        """Start a measurement window (trackers only)."""
+
+    @abstractmethod
+    def read(self) -> Mapping[str, float]:
+        """Return joules, or watts for kind ``power``, by domain name.
+
+        A domain that has no value at this moment is left out; it is never zero instead.
+        """
+
+    def end(self) -> None:  # noqa: B027
+        """End the measurement window (trackers only); `read` then gives the final figures."""
+
+    def close(self) -> None:  # noqa: B027
+        """Release the instrument."""
+
+    def facts(self) -> Mapping[str, str]:
+        """Return versions, the mode actually in use and settings, to be kept with the data."""
+        return {}

@@ -1,0 +1,38 @@
+"""A square wave: matrix products for half a period, rest for the other half.
+
+python workloads/square.py --seconds 6 [--period 1.0] [--cores N]
+"""
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+from calibrate.workload import Kernel, Stage, cores, load_parser, run_segments
+
+
+def kernel() -> Kernel:
+    """Return one matrix product and its floating-point operations."""
+    import numpy as np
+
+    side = 192
+    a = np.random.default_rng(0).random((side, side), dtype=np.float32)
+    out = np.empty_like(a)
+    return (lambda: np.dot(a, a, out=out)), 2.0 * side**3
+
+
+def main() -> None:
+    """Run whole periods only, so that half of the time is load."""
+    options = load_parser(__doc__, seconds=6.0)
+    options.add_argument("--period", type=float, default=1.0, help="seconds of one period")
+    given = options.parse_args()
+    if given.period <= 0:
+        raise SystemExit(f"--period {given.period}: it is a length of time, above 0.")
+    periods = max(1, round(given.seconds / given.period))
+    half = given.period / 2
+    segments = [("high", half, given.duty), ("low", half, 0.0)] * periods
+    run_segments(kernel, "flop", segments, cores(given.cores), Stage(given.marks))
+
+
+if __name__ == "__main__":
+    main()
