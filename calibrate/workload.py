@@ -5,7 +5,7 @@ know that it is measured. With ``--marks`` it prints what it does as lines of th
 ``crosswatt: {...}`` on standard output and waits for a line on standard input before it starts:
 
     crosswatt: {"mark": "ready"}
-    crosswatt: {"mark": "phase", "name": "load", "begin_ns": ..., "end_ns": ..., "work": ..., "unit": "flop"}
+    crosswatt: {"mark": "phase", "name": "load", "begin_ns": 1, "end_ns": 9, "work": 2, "unit": "op"}
     crosswatt: {"mark": "result", "values": {"wer": 0.061}}
 
 Instants are CLOCK_MONOTONIC nanoseconds. Any other line is the workload's own output.
@@ -122,6 +122,25 @@ def cores(wanted: int = 0) -> list[int]:
     return allowed[:wanted] if wanted else allowed
 
 
+def one_thread() -> None:
+    """Keep numerical libraries to one thread a process; they read this when first imported."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+def matrix_product(side: int = 192) -> Kernel:
+    """Return one float32 matrix product and its floating-point operations.
+
+    The default side makes a quantum of about 0.15 ms, which a 20 ms duty period needs.
+    """
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    a, b = (random.random((side, side), dtype=np.float32) for _ in range(2))
+    out = np.empty_like(a)
+    return (lambda: np.dot(a, b, out=out)), 2.0 * side**3
+
+
 def steady(make: Callable[[], Kernel], unit: str, options: argparse.Namespace) -> None:
     """Run a whole workload script: one load of constant duty on pinned workers."""
     if not 0 <= options.duty <= 1:
@@ -176,6 +195,7 @@ def _work(
 ) -> None:
     """One worker: warm up, meet the others twice, do every segment on time."""
     os.sched_setaffinity(0, {core})
+    one_thread()
     kernel, work = make()
     quantum_ns = _quantum_ns(kernel)
     barrier.wait(60)

@@ -3,22 +3,7 @@
 python workloads/square.py --seconds 6 [--period 1.0] [--cores N]
 """
 
-import os
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"
-
-from calibrate.workload import Kernel, Stage, cores, load_parser, run_segments
-
-
-def kernel() -> Kernel:
-    """Return one matrix product and its floating-point operations."""
-    import numpy as np
-
-    side = 192
-    a = np.random.default_rng(0).random((side, side), dtype=np.float32)
-    out = np.empty_like(a)
-    return (lambda: np.dot(a, a, out=out)), 2.0 * side**3
+from calibrate.workload import Stage, cores, load_parser, matrix_product, run_segments
 
 
 def main() -> None:
@@ -31,7 +16,7 @@ def main() -> None:
     periods = max(1, round(given.seconds / given.period))
     half = given.period / 2
     segments = [("high", half, given.duty), ("low", half, 0.0)] * periods
-    run_segments(kernel, "flop", segments, cores(given.cores), Stage(given.marks))
+    run_segments(matrix_product, "flop", segments, cores(given.cores), Stage(given.marks))
 
 
 if __name__ == "__main__":
