@@ -1,0 +1,117 @@
+"""CodeCarbon, unmodified: an offline tracker around the workload, of any release from 1.0.
+
+Nothing is written and nothing is sent. The mode that CodeCarbon chose for itself (RAPL, cpu_load,
+a constant) is kept with the data, since it decides what the figures mean. Releases before 2.0
+know one total only; later ones give CPU, GPU and RAM. Energies are kWh inside CodeCarbon.
+"""
+
+import inspect
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from calibrate import Domain, Probe, Target, Unavailable
+
+J_PER_KWH = 3.6e6
+SETTINGS: dict[str, object] = {
+    "country_iso_code": "FRA",  # spares the look-up of the country over the network
+    "allow_multiple_runs": True,
+    "log_level": "error",
+    "measure_power_secs": 1,
+    "output_methods": [],
+    "save_to_file": False,
+    "tracking_mode": "machine",
+}
+RAPL_MODES = ("intel_rapl", "intel_power_gadget", "windows_emi")
+
+
+class CodeCarbon(Probe):
+    """A tracker started and stopped around the workload, as its users do."""
+
+    name = "codecarbon"
+    period_s = 1.0
+    summary = "CodeCarbon OfflineEmissionsTracker"
+
+    def open(self, target: Target) -> None:
+        """Make a tracker and let it find its hardware."""
+        try:
+            from codecarbon import OfflineEmissionsTracker
+        except ImportError as error:
+            raise Unavailable(str(error), "pip install 'crosswatt[probes]'") from None
+        settings = {**SETTINGS, **{k: float(v) for k, v in target.options.items() if k in SETTINGS}}
+        known = _parameters(OfflineEmissionsTracker)
+        self._settings = {k: v for k, v in settings.items() if k in known}
+        # An old release given a setting of a new one, or the reverse, would fail without a word.
+        self._tracker: Any = OfflineEmissionsTracker(**self._settings)
+        ready = getattr(self._tracker, "_ensure_hardware_ready", None)
+        if ready:
+            ready()  # otherwise found in start(), inside the window
+        self._stopped: Mapping[str, float] | None = None
+        self._started = False
+
+    def domains(self) -> list[Domain]:
+        """CPU, GPU and RAM of the machine; one total for releases before 2.0."""
+        tracked = {type(each).__name__: each for each in self._tracker._hardware}
+        cpu = _cpu_mode(tracked.get("CPU")) in RAPL_MODES
+        basis, family = ("measured", "rapl") if cpu else ("modelled", "model")
+        if not self._splits():
+            scope = "machine" if "GPU" in tracked else "package"
+            return [Domain("energy", scope, "window", basis, family)]  # type: ignore[arg-type]
+        domains = [Domain("cpu", "package", "window", basis, family)]  # type: ignore[arg-type]
+        if "RAM" in tracked:
+            domains.append(Domain("ram", "dram", "window", "modelled", "model"))
+        if "GPU" in tracked:
+            domains.append(Domain("gpu", "gpu", "window", "measured", "nvml"))
+        return domains
+
+    def _splits(self) -> bool:
+        return hasattr(self._tracker, "_total_cpu_energy")
+
+    def begin(self) -> None:
+        """Start the tracker."""
+        self._tracker.start()
+        self._started = True
+
+    def read(self) -> Mapping[str, float]:
+        """Joules that the tracker has counted since its start; final after `end`."""
+        if self._stopped is not None or not self._started:
+            return self._stopped or {}
+        if not self._splits():
+            return {"energy": _kwh(self._tracker._total_energy) * J_PER_KWH}
+        return {
+            name: _kwh(getattr(self._tracker, f"_total_{name}_energy")) * J_PER_KWH
+            for name in (domain.name for domain in self.domains())
+        }
+
+    def end(self) -> None:
+        """Stop the tracker, which measures the last stretch."""
+        self._tracker.stop()
+        self._stopped = dict(self.read())
+
+    def facts(self) -> Mapping[str, str]:
+        """Release, the mode in use, hardware found and settings."""
+        hardware = self._tracker._hardware
+        cpu = next((each for each in hardware if type(each).__name__ == "CPU"), None)
+        return {
+            "release": version("codecarbon"),
+            "mode": _cpu_mode(cpu),
+            "hardware": "; ".join(type(each).__name__ for each in hardware),
+            "settings": ", ".join(f"{k}={v}" for k, v in sorted(self._settings.items())),
+            "interpreter": sys.version.split()[0],
+        }
+
+
+def _parameters(tracker: type) -> set[str]:
+    """Return the keyword arguments that a tracker of this release takes."""
+    return {name for each in tracker.__mro__ for name in inspect.signature(each).parameters}
+
+
+def _cpu_mode(cpu: Any) -> str:
+    """Return CodeCarbon's own word for the way it gets CPU energy."""
+    return str(getattr(cpu, "_mode", "none"))
+
+
+def _kwh(energy: Any) -> float:
+    """Return an energy's figure; the attribute was renamed in release 2.0."""
+    return float(energy.kWh if hasattr(energy, "kWh") else energy.kwh)

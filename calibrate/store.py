@@ -1,0 +1,296 @@
+"""A campaign on disk: one folder, JSON documents, one file per probe and run.
+
+    campaign.json             the plan, the machine, the order of the runs
+    001-gemm/run.json         one finished run; a run without it never happened
+    001-gemm/rapl.jsonl       one probe: describe, readings, stop
+    001-gemm/output.log       what the workload printed
+    comparison.json, diagnosis.json, calibration.json, report.html   derived, remade at any time
+
+Schema history
+--------------
+1 : first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from calibrate.errors import BadFile, CrosswattError
+from calibrate.probe import Domain
+
+SCHEMA = 1
+CAMPAIGN, RUN = "campaign.json", "run.json"
+ProbeStatus = Literal["ok", "unavailable", "failed", "hung", "killed"]
+FOREIGN = "Give the folder that 'crosswatt run --out FOLDER' wrote."
+
+
+class Document(BaseModel):
+    """A JSON document that never changes once made and admits no unknown key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProbeState(Document):
+    """How a probe ended: in one run, or over a campaign."""
+
+    status: ProbeStatus
+    reason: str = ""
+    fix: str = ""
+
+
+class PhaseRecord(Document):
+    """A stretch of a workload; see `calibrate.workload.Phase`."""
+
+    name: str
+    begin_ns: int
+    end_ns: int
+    work: float | None = None
+    unit: str | None = None
+
+
+class RunRecord(Document):
+    """One workload, all probes, once.
+
+    ``begin_ns`` to ``end_ns`` is the window that is compared: from the moment the workload was
+    let go to its end. Instants are CLOCK_MONOTONIC; ``epoch_ns`` is the wall clock at ``begin_ns``.
+    """
+
+    kind: Literal["run"] = "run"
+    schema_: int = Field(SCHEMA, alias="schema")
+    number: int
+    workload: str
+    arguments: tuple[str, ...] = ()
+    repeat: int = 1
+    exit_code: int
+    recording_ns: int
+    begin_ns: int
+    end_ns: int
+    stopped_ns: int
+    epoch_ns: int
+    phases: tuple[PhaseRecord, ...] = ()
+    result: dict[str, float | int | str | None] = {}
+    probes: dict[str, ProbeState]
+
+    @property
+    def seconds(self) -> float:
+        """Length of the window."""
+        return (self.end_ns - self.begin_ns) / 1e9
+
+
+class Job(Document):
+    """A run that is planned: its folder, workload and arguments."""
+
+    folder: str
+    number: int
+    workload: str
+    arguments: tuple[str, ...] = ()
+    repeat: int = 1
+
+
+class Machine(Document):
+    """What this host is. Runs of one campaign share all of it."""
+
+    simulated: bool
+    label: str
+    bench: dict[str, Any] = {}
+    cpu: str
+    cpus: int
+    kernel: str
+    memory_bytes: int
+    virtual: str
+    governor: str
+    microcode: str
+    boot_id: str
+
+
+class SourceRecord(Document):
+    """A probe of a campaign: where its adapter and its interpreter are."""
+
+    name: str
+    adapter: str
+    python: str
+    options: dict[str, str] = {}
+
+
+class CampaignRecord(Document):
+    """A planned, randomised set of runs on one machine."""
+
+    kind: Literal["campaign"] = "campaign"
+    schema_: int = Field(SCHEMA, alias="schema")
+    created: str
+    crosswatt: str
+    plan: dict[str, Any]
+    seed: int
+    machine: Machine
+    sources: tuple[SourceRecord, ...]
+    jobs: tuple[Job, ...]
+    command: tuple[str, ...] = ()
+
+
+AnyDocument = TypeVar("AnyDocument", bound=Document)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Values with the monotonic instants before and after they were taken."""
+
+    before_ns: int
+    after_ns: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ProbeLog:
+    """A probe's file of one run.
+
+    Parameters
+    ----------
+    domains : by name; empty when the probe never opened.
+    readings : in the order they were taken.
+    window_ns : from the end of `Probe.begin` to the start of `Probe.end`; None without both.
+    stop : the stop document; its status is ``killed`` when the file has none.
+    """
+
+    name: str
+    domains: dict[str, Domain] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+    period_s: float = 0.0
+    readings: tuple[Reading, ...] = ()
+    window_ns: tuple[int, int] | None = None
+    stop: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run as it lies on disk."""
+
+    folder: Path
+    record: RunRecord
+    logs: dict[str, ProbeLog]
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign as it lies on disk, with the runs that are finished."""
+
+    folder: Path
+    record: CampaignRecord
+    runs: tuple[Run, ...]
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def save(path: Path, document: Document) -> None:
+    """Write a document as JSON."""
+    write(path, document.model_dump_json(indent=1, by_alias=True) + "\n")
+
+
+def read(path: Path, model: type[AnyDocument]) -> AnyDocument:
+    """Read a document, or raise `BadFile` with the line or the key at fault."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadFile(path, "there is no such file", fix=FOREIGN) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        line = getattr(error, "lineno", None)
+        raise BadFile(path, f"it is not JSON ({error})", line, FOREIGN) from None
+    if isinstance(data, dict) and data.get("schema", SCHEMA) != SCHEMA:
+        raise BadFile(
+            path, f"it has schema {data['schema']}, this release reads {SCHEMA}",
+            fix="Use the release of crosswatt that wrote it.",
+        )  # fmt: skip
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "document"
+        raise BadFile(path, f"{key}: {first['msg']}", fix=FOREIGN) from None
+
+
+def load_campaign(folder: Path) -> Campaign:
+    """Read a campaign folder and every finished run in it."""
+    if not folder.is_dir():
+        raise CrosswattError(f"{folder}: there is no such folder. {FOREIGN}")
+    record = read(folder / CAMPAIGN, CampaignRecord)
+    runs = [load_run(folder / job.folder) for job in record.jobs if is_finished(folder, job)]
+    return Campaign(folder, record, tuple(runs))
+
+
+def is_finished(folder: Path, job: Job) -> bool:
+    """Tell whether a planned run has been done."""
+    return (folder / job.folder / RUN).exists()
+
+
+def load_run(folder: Path) -> Run:
+    """Read one run and all its probes."""
+    record = read(folder / RUN, RunRecord)
+    return Run(folder, record, {name: load_log(folder / f"{name}.jsonl") for name in record.probes})
+
+
+def load_log(path: Path) -> ProbeLog:
+    """Read a probe's file.
+
+    A last line that was cut short is what a killed recorder leaves: it is dropped, and the file
+    has no stop document. Damage anywhere else raises `BadFile` with the line.
+    """
+    log: dict[str, Any] = {"name": path.stem}
+    readings: list[Reading] = []
+    marks: dict[str, tuple[int, int]] = {}
+    for number, data in _lines(path):
+        try:
+            if data["doc"] == "reading":
+                readings.append(Reading(data["before_ns"], data["after_ns"], data["values"]))
+            elif data["doc"] == "probe":
+                log["domains"] = {each["name"]: Domain(**each) for each in data["domains"]}
+                log["facts"], log["period_s"] = data["facts"], data["period_s"]
+            elif data["doc"] in {"begin", "end"}:
+                marks[data["doc"]] = (data["before_ns"], data["after_ns"])
+            elif data["doc"] == "stop":
+                log["stop"] = data
+            else:
+                raise ValueError(f"unknown document {data['doc']!r}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadFile(path, f"it is not a probe's document ({error!r})", number) from None
+    if len(marks) == 2:
+        log["window_ns"] = (marks["begin"][1], marks["end"][0])
+    log.setdefault("stop", {"status": "killed", "reason": "its file has no stop document"})
+    return ProbeLog(readings=tuple(readings), **log)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number, document); forgive a last line without its end."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BadFile(path, "there is no such file, though run.json names the probe") from None
+    except UnicodeDecodeError as error:
+        raise BadFile(path, f"it is not text ({error})") from None
+    lines = text.split("\n")
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            data = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise BadFile(path, f"the line is damaged ({error.msg})", number) from None
+        if not isinstance(data, dict):
+            raise BadFile(path, "the line is not a document", number)
+        yield number, data
+
+
+def close_log(path: Path, state: ProbeState, at_ns: int) -> None:
+    """Give a file whose recorder was killed its stop document, dropping a half-written line."""
+    text = path.read_bytes() if path.exists() else b""
+    whole = text[: text.rfind(b"\n") + 1]
+    stop = {"doc": "stop", **state.model_dump(), "lost_bytes": len(text) - len(whole)}
+    path.write_bytes(whole + json.dumps({**stop, "at_ns": at_ns}).encode() + b"\n")
