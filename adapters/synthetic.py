@@ -11,6 +11,7 @@ class Synthetic(Probe):
 
     name = "synthetic"
     period_s = 0.01
+    default = False
     summary = "10 W exactly, for testing the recorder"
 
     def domains(self) -> list[Domain]:

@@ -39,7 +39,7 @@ SCOPES = (
 _NUMBERED = ("package", "core", "uncore", "dram", "gpu")
 
 
-class Unavailable(Exception):  # noqa: N818 - it is an answer, not an error
+class Unavailable(Exception):
     """The probe cannot work here.
 
     Parameters
@@ -114,6 +114,8 @@ class Probe(ABC):
     name: ClassVar[str]
     #: Seconds between two readings.
     period_s: ClassVar[float] = 0.1
+    #: Whether it takes part in a campaign that names no probes.
+    default: ClassVar[bool] = True
     #: One line for the table of probes.
     summary: ClassVar[str] = ""
 

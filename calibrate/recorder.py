@@ -16,6 +16,7 @@ This module imports the standard library only: a probe may live under an interpr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -27,7 +28,6 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from io import TextIOWrapper
 from pathlib import Path
 
 from calibrate.catalog import load_probe
@@ -193,23 +193,22 @@ def main(adapter: str, out: str, *options: str) -> int:
 
 def _own_stdout() -> Callable[[str], None]:
     """Keep standard output for the parent, and send what libraries print to standard error."""
-    private = TextIOWrapper(os.fdopen(os.dup(1), "wb"), encoding="utf-8", write_through=True)
+    private = os.dup(1)
     os.dup2(2, 1)
 
     def answer(word: str) -> None:
-        private.write(word + "\n")
+        os.write(private, word.encode() + b"\n")
 
     return answer
 
 
 def _die_with_parent() -> None:
     """Ask the kernel to end this process with its parent, should it hang just then."""
-    try:
+    # Without it, it still stops when its input closes.
+    with contextlib.suppress(ImportError, OSError, AttributeError):
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    except (ImportError, OSError, AttributeError):
-        pass  # it still stops when its input closes
 
 
 __all__ = ["SCHEMA", "Domain", "Journal", "Orders", "Recorder", "main"]

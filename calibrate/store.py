@@ -1,6 +1,7 @@
 """A campaign on disk: one folder, JSON documents, one file per probe and run.
 
     campaign.json             the plan, the machine, the order of the runs
+    probes.json               which probes take part, and why the others do not
     001-gemm/run.json         one finished run; a run without it never happened
     001-gemm/rapl.jsonl       one probe: describe, readings, stop
     001-gemm/output.log       what the workload printed
@@ -26,7 +27,7 @@ from calibrate.errors import BadFile, CrosswattError
 from calibrate.probe import Domain
 
 SCHEMA = 1
-CAMPAIGN, RUN = "campaign.json", "run.json"
+CAMPAIGN, PROBES, RUN = "campaign.json", "probes.json", "run.json"
 ProbeStatus = Literal["ok", "unavailable", "failed", "hung", "killed"]
 FOREIGN = "Give the folder that 'crosswatt run --out FOLDER' wrote."
 
@@ -134,6 +135,14 @@ class CampaignRecord(Document):
     command: tuple[str, ...] = ()
 
 
+class ProbesRecord(Document):
+    """Every probe that was tried when the campaign began."""
+
+    kind: Literal["probes"] = "probes"
+    schema_: int = Field(SCHEMA, alias="schema")
+    probes: dict[str, ProbeState]
+
+
 AnyDocument = TypeVar("AnyDocument", bound=Document)
 
 
@@ -182,6 +191,7 @@ class Campaign:
 
     folder: Path
     record: CampaignRecord
+    probes: dict[str, ProbeState]
     runs: tuple[Run, ...]
 
 
@@ -225,7 +235,9 @@ def load_campaign(folder: Path) -> Campaign:
         raise CrosswattError(f"{folder}: there is no such folder. {FOREIGN}")
     record = read(folder / CAMPAIGN, CampaignRecord)
     runs = [load_run(folder / job.folder) for job in record.jobs if is_finished(folder, job)]
-    return Campaign(folder, record, tuple(runs))
+    tried = folder / PROBES
+    probes = read(tried, ProbesRecord).probes if tried.exists() else {}
+    return Campaign(folder, record, probes, tuple(runs))
 
 
 def is_finished(folder: Path, job: Job) -> bool:

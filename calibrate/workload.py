@@ -5,7 +5,7 @@ know that it is measured. With ``--marks`` it prints what it does as lines of th
 ``crosswatt: {...}`` on standard output and waits for a line on standard input before it starts:
 
     crosswatt: {"mark": "ready"}
-    crosswatt: {"mark": "phase", "name": "load", "begin_ns": 1, "end_ns": 9, "work": 2, "unit": "op"}
+    crosswatt: {"mark": "phase", "name": "load", "begin_ns": 1, "end_ns": 9, "work": 2}
     crosswatt: {"mark": "result", "values": {"wer": 0.061}}
 
 Instants are CLOCK_MONOTONIC nanoseconds. Any other line is the workload's own output.

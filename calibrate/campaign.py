@@ -1,0 +1,154 @@
+"""A campaign: planned runs on one machine, in a folder that can be continued.
+
+A run that was interrupted leaves a folder without ``run.json``; continuing removes it and does
+that run again. Nothing else is ever changed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from calibrate import __version__, catalog, environment, machine, store
+from calibrate.errors import CrosswattError, UnknownName
+from calibrate.plan import Plan, jobs
+from calibrate.run import Limits, Source, describe, run
+from calibrate.store import CampaignRecord, Job, ProbeLog, ProbeState, SourceRecord
+
+
+class Watcher(Protocol):
+    """Somebody who shows what is going on."""
+
+    def planned(self, campaign: CampaignRecord) -> None:
+        """The order is known."""
+
+    def probes(self, states: dict[str, tuple[ProbeState, ProbeLog]]) -> None:
+        """Every probe has been tried."""
+
+    def started(self, job: Job, folder: Path) -> None:
+        """A run begins."""
+
+    def stage(self, name: str) -> None:
+        """A run goes on."""
+
+    def finished(self, record: store.RunRecord) -> None:
+        """A run has ended."""
+
+
+def sources(wanted: Sequence[str] = (), extra: Iterable[Path] = ()) -> list[Source]:
+    """Return the probes asked for, or all that are meant to run by default.
+
+    Raises
+    ------
+    UnknownName : a probe that is neither an adapter nor an environment.
+    """
+    adapters = catalog.files("adapters", extra)
+    known = {name: Source(name, path) for name, path in adapters.items()} | environment.sources()
+    for name in wanted:
+        if name not in known:
+            raise UnknownName("probe", name, known)
+    return [known[name] for name in wanted or known if wanted or by_default(known[name])]
+
+
+def by_default(source: Source) -> bool:
+    """Tell whether a probe takes part when none is named: one for tests does not."""
+    return catalog.load_probe(source.adapter).default
+
+
+def create(folder: Path, plan: Plan, chosen: Sequence[Source], seed: int) -> CampaignRecord:
+    """Write ``campaign.json`` in a new or empty folder.
+
+    Raises
+    ------
+    CrosswattError : the folder has something in it.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CrosswattError(
+            f"{folder} is not empty. Choose another --out, or continue it with "
+            f"'crosswatt run --resume {folder}'."
+        )
+    record = CampaignRecord(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        crosswatt=__version__,
+        plan=plan.model_dump(mode="json"),
+        seed=seed,
+        machine=machine.describe(),
+        sources=tuple(
+            SourceRecord(
+                name=s.name, adapter=str(s.adapter), python=str(s.python), options=dict(s.options)
+            )
+            for s in chosen
+        ),
+        jobs=jobs(plan, seed),
+        command=tuple(sys.argv),
+        schema=store.SCHEMA,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    store.save(folder / store.CAMPAIGN, record)
+    return record
+
+
+def perform(
+    folder: Path,
+    watcher: Watcher,
+    extra: Sequence[Path] = (),
+    limits: Limits = Limits(),
+) -> None:
+    """Do every run of a campaign that has not been done.
+
+    Raises
+    ------
+    CrosswattError : this is another machine than the campaign began on, no probe works, or a
+        workload cannot be started.
+    """
+    record = store.read(folder / store.CAMPAIGN, CampaignRecord)
+    _same_machine(record)
+    watcher.planned(record)
+    chosen = [Source(s.name, Path(s.adapter), Path(s.python), s.options) for s in record.sources]
+    states = describe(chosen, limits.open_s)
+    watcher.probes(states)
+    _keep_states(folder, states)
+    working = [s for s in chosen if states[s.name][0].status == "ok"]
+    if not working:
+        reasons = "; ".join(f"{name}: {state.reason}" for name, (state, _) in states.items())
+        raise CrosswattError(f"No probe works here ({reasons}). Try 'crosswatt doctor'.")
+    pause = Plan.model_validate(record.plan).pause
+    for job in record.jobs:
+        if store.is_finished(folder, job):
+            continue
+        place = folder / job.folder
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        script = (
+            None if job.workload == "command" else catalog.find("workloads", job.workload, extra)
+        )
+        watcher.started(job, place)
+        watcher.finished(run(job, working, place, script, pause, limits, watcher.stage))
+
+
+def _keep_states(folder: Path, states: dict[str, tuple[ProbeState, ProbeLog]]) -> None:
+    """Write which probes take part, and why the others do not."""
+    record = store.ProbesRecord(
+        probes={name: state for name, (state, _) in states.items()}, schema=store.SCHEMA
+    )
+    store.save(folder / store.PROBES, record)
+
+
+def _same_machine(record: CampaignRecord) -> None:
+    here, then = machine.describe(), record.machine
+    differing = [
+        name
+        for name in ("simulated", "cpu", "cpus", "kernel")
+        if getattr(here, name) != getattr(then, name)
+    ]
+    if here.bench.get("name") != then.bench.get("name"):
+        differing.append("bench model")
+    if differing:
+        raise CrosswattError(
+            f"The campaign began on another machine ({', '.join(differing)} differ); runs of two "
+            "machines are never mixed. Start a new one with --out."
+        )

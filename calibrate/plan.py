@@ -1,0 +1,112 @@
+"""What a campaign will do: which workloads, how often, in what order.
+
+A plan is a TOML file. ``quick`` and ``default`` are shipped in ``calibrate/plans/``; copy one to
+make your own.
+"""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from calibrate import catalog
+from calibrate.errors import BadFile, UnknownName
+from calibrate.run import Pause
+from calibrate.store import Document, Job
+
+FOLDER = Path(__file__).resolve().parent / "plans"
+
+
+class Step(Document):
+    """A workload of a plan, done once in every repeat.
+
+    ``seconds`` may be a list: the repeats take its values in turn, because faults that depend on
+    the length of a run show only when the length varies.
+    """
+
+    name: str
+    seconds: tuple[float, ...] = Field((5.0,), min_length=1)
+    arguments: tuple[str, ...] = ()
+
+
+class Plan(Document):
+    """A campaign in intention."""
+
+    title: str
+    repeats: int = Field(3, ge=1)
+    idle_before_s: float = Field(1.0, ge=0)
+    idle_after_s: float = Field(0.5, ge=0)
+    probes: tuple[str, ...] = ()
+    workload: tuple[Step, ...] = Field(min_length=1)
+
+    @property
+    def pause(self) -> Pause:
+        """Idle time around every workload."""
+        return Pause(self.idle_before_s, self.idle_after_s)
+
+
+def names() -> list[str]:
+    """Return the shipped plans."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load(name: str, extra: Sequence[Path] = ()) -> Plan:
+    """Return a shipped plan by name, or any plan by path.
+
+    Raises
+    ------
+    UnknownName : it is neither, or a workload in it does not exist.
+    BadFile : the file is not a plan; names the key.
+    """
+    path = FOLDER / f"{name}.toml" if name in names() else Path(name)
+    if not path.is_file():
+        raise UnknownName("plan", name, names())
+    try:
+        plan = Plan.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadFile(path, f"it is not TOML ({error})") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise BadFile(path, f"{key}: {first['msg']}", fix=f"See {FOLDER / 'quick.toml'}.") from None
+    for step in plan.workload:
+        catalog.find("workloads", step.name, extra)
+    return plan
+
+
+def command(arguments: Sequence[str], repeats: int = 3) -> Plan:
+    """Return the plan for a command of the user's own, beside idleness."""
+    return Plan(
+        title="command",
+        repeats=repeats,
+        workload=(Step(name="command", arguments=tuple(arguments)), Step(name="idle")),
+    )
+
+
+def jobs(plan: Plan, seed: int) -> tuple[Job, ...]:
+    """Return the runs in their order: every repeat holds every workload once, shuffled.
+
+    Shuffling within repeats keeps slow drifts (temperature, another tenant) from passing for a
+    difference between workloads.
+    """
+    shuffle = random.Random(seed)  # noqa: S311 - an order, not a secret
+    planned: list[Job] = []
+    for repeat in range(1, plan.repeats + 1):
+        for step in shuffle.sample(plan.workload, len(plan.workload)):
+            number = len(planned) + 1
+            seconds = step.seconds[(repeat - 1) % len(step.seconds)]
+            timed = () if step.name == "command" else ("--seconds", f"{seconds:g}")
+            planned.append(
+                Job(
+                    folder=f"{number:03d}-{step.name}",
+                    number=number,
+                    workload=step.name,
+                    arguments=(*timed, *step.arguments),
+                    repeat=repeat,
+                )
+            )
+    return tuple(planned)

@@ -1,0 +1,426 @@
+"""One workload while every probe records, once.
+
+    spawn all -> ready -> idle -> begin -> workload -> end -> idle -> stop -> run.json
+
+Every probe is a process of its own, so that one which crashes, hangs or prints rubbish costs its
+own readings and nothing else. A probe that does not answer within `Limits` is killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, cast
+
+from calibrate import catalog, store
+from calibrate.errors import CrosswattError
+from calibrate.store import Job, PhaseRecord, ProbeState, RunRecord
+from calibrate.workload import PREFIX
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds after which a probe that does not answer is stopped for good."""
+
+    open_s: float = 60.0
+    begin_s: float = 10.0
+    end_s: float = 10.0
+    stop_s: float = 10.0
+    workload_s: float = 3600.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A probe to be recorded.
+
+    Parameters
+    ----------
+    name : the name its file gets.
+    adapter : the adapter's file.
+    python : the interpreter it runs under.
+    options : settings handed to `Probe.open`.
+    """
+
+    name: str
+    adapter: Path
+    python: Path = Path(sys.executable)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Seconds of idleness recorded before and after the workload."""
+
+    before_s: float = 1.0
+    after_s: float = 0.5
+
+
+class Recording:
+    """The parent's end of one recorder process."""
+
+    def __init__(self, source: Source, path: Path, import_path: str) -> None:
+        self.name = source.name
+        self.path = path
+        self.state: ProbeState | None = None
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the recorder
+        options = [f"{key}={value}" for key, value in source.options.items()]
+        self._process = subprocess.Popen(
+            [source.python, "-m", "calibrate.recorder", source.adapter, path, *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, "PYTHONPATH": import_path},
+            start_new_session=True,  # Ctrl-C is for the parent, which then stops everybody
+            bufsize=0,
+        )
+        self._orders = cast(IO[bytes], self._process.stdin)
+        #: What the recorder answers on.
+        self.pipe = cast(IO[bytes], self._process.stdout)
+        self._answer = b""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still takes part."""
+        return self.state is None
+
+    def tell(self, word: str) -> None:
+        """Send a word; a recorder that is gone is noticed when its answer is missed."""
+        with suppress(BrokenPipeError):
+            self._orders.write(word.encode() + b"\n")
+
+    def listen(self) -> str | None:
+        """Return the next whole word on the pipe, ``""`` at its end, None before either."""
+        chunk = os.read(self.pipe.fileno(), 4096)
+        if not chunk:
+            return ""
+        self._answer += chunk
+        word, newline, rest = self._answer.partition(b"\n")
+        if not newline:
+            return None
+        self._answer = rest
+        return word.decode(errors="replace")
+
+    def finish(self) -> None:
+        """Collect a recorder whose pipe has closed: take the state from its own stop document."""
+        code = self._process.wait()
+        last_words = self._last_words()
+        self._close()
+        try:
+            stop = store.load_log(self.path).stop
+        except CrosswattError as error:
+            stop = {"status": "killed", "reason": str(error)}
+        if "at_ns" in stop:
+            self.state = ProbeState(status=stop["status"], reason=stop["reason"], fix=stop["fix"])
+            return
+        self._conclude("killed", f"its process ended with code {code}{last_words}")
+
+    def kill(self, status: store.ProbeStatus, reason: str) -> None:
+        """Stop it for good and write why."""
+        if not self.alive:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._close()
+        self._conclude(status, reason)
+
+    def _conclude(self, status: store.ProbeStatus, reason: str) -> None:
+        self.state = ProbeState(status=status, reason=reason)
+        store.close_log(self.path, self.state, time.monotonic_ns())
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return f": {lines[-1][:200]}" if lines else ""
+
+    def _close(self) -> None:
+        for stream in (self._orders, self.pipe, self._errors):
+            stream.close()
+
+
+class Crew:
+    """All recorders of one run, spoken to together."""
+
+    def __init__(self, sources: Iterable[Source], folder: Path) -> None:
+        self._imports = _import_folder()
+        self.members = [
+            Recording(source, folder / f"{source.name}.jsonl", self._imports.name)
+            for source in sources
+        ]
+
+    def tell(self, word: str) -> None:
+        """Send a word to every living member."""
+        for member in self.members:
+            if member.alive:
+                member.tell(word)
+
+    def gather(self, word: str, within_s: float) -> None:
+        """Wait until every living member has answered `word`, or is gone, or is late and killed."""
+        until_ns = time.monotonic_ns() + int(within_s * 1e9)
+        waiting = {member for member in self.members if member.alive}
+        with selectors.DefaultSelector() as selector:
+            for member in waiting:
+                selector.register(member.pipe, selectors.EVENT_READ, member)
+            while waiting and (left_ns := until_ns - time.monotonic_ns()) > 0:
+                for key, _ in selector.select(left_ns / 1e9):
+                    member = key.data
+                    heard = member.listen()
+                    if heard in {word, ""}:
+                        selector.unregister(member.pipe)
+                        waiting.discard(member)
+                    if heard == "":
+                        member.finish()
+        for member in waiting:
+            member.kill("hung", f"it did not answer {word!r} within {within_s:g} s and was stopped")
+
+    def dismiss(self) -> None:
+        """Kill whoever is left; leave nothing behind."""
+        for member in self.members:
+            member.kill("killed", "the run was interrupted")
+        self._imports.cleanup()
+
+
+def _import_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder in which only this package can be imported.
+
+    A recorder under a foreign interpreter needs `calibrate`, and must not see whatever else is
+    installed beside it.
+    """
+    place = tempfile.TemporaryDirectory(prefix="crosswatt-")
+    (Path(place.name) / "calibrate").symlink_to(PACKAGE)
+    return place
+
+
+class Work:
+    """The workload's process, its marks and its output.
+
+    Parameters
+    ----------
+    job : what to run; a workload's name, or the user's own command under the name ``command``.
+    folder : ``output.log`` is written here.
+    script : the workload's file; None for a command of the user's own.
+    """
+
+    def __init__(self, job: Job, folder: Path, script: Path | None) -> None:
+        self._command = (
+            [sys.executable, str(script), *job.arguments, "--marks"]
+            if script
+            else list(job.arguments)
+        )
+        self._marks = script is not None
+        self._log = (folder / "output.log").open("w", encoding="utf-8", buffering=1)
+        self._ready = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
+        self._thread: threading.Thread | None = None
+        self.phases: list[PhaseRecord] = []
+        self.result: dict[str, float | int | str | None] = {}
+
+    def prepare(self, within_s: float = 120.0) -> None:
+        """Start a script and wait until it is ready; a user's own command starts at `go`."""
+        if not self._marks:
+            return
+        self._start()
+        deadline = time.monotonic() + within_s
+        while not self._ready.wait(0.05):
+            if self._child.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise CrosswattError(f"The workload did not get ready: {self._last_words()}")
+
+    @property
+    def _child(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            raise RuntimeError("the workload has not been started")
+        return self._process
+
+    def _start(self) -> None:
+        try:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE if self._marks else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                bufsize=1,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise CrosswattError(f"{self._command[0]} cannot be run: {error.strerror}.") from None
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def _follow(self) -> None:
+        """Sort the workload's lines into marks and output."""
+        for line in cast(IO[str], self._child.stdout):
+            if not (line.startswith(PREFIX) and self._mark(line.removeprefix(PREFIX))):
+                self._log.write(line)
+
+    def _mark(self, text: str) -> bool:
+        """Take one mark; whatever is not a proper mark is output."""
+        try:
+            data: dict[str, Any] = json.loads(text)
+            kind = data.pop("mark")
+            if kind == "ready":
+                self._ready.set()
+            elif kind == "phase":
+                self.phases.append(PhaseRecord.model_validate(data))
+            elif kind == "result":
+                self.result.update(data["values"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return False
+        return True
+
+    def go(self) -> None:
+        """Let it start."""
+        if not self._marks:
+            self._start()
+            return
+        orders = cast(IO[str], self._child.stdin)
+        with suppress(BrokenPipeError):  # it has ended already; its exit code tells
+            orders.write("go\n")
+            orders.flush()
+
+    def done(self, within_s: float) -> bool:
+        """Wait a moment for its end."""
+        try:
+            self._child.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def finish(self) -> int:
+        """Collect its output and return its exit code."""
+        self._join()
+        return self._child.returncode
+
+    def kill(self) -> None:
+        """Stop it, and whatever it started."""
+        if self._process and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._join()
+
+    def _join(self) -> None:
+        if self._thread:
+            self._thread.join(2)  # a grandchild may hold the pipe open
+        if self._process and self._process.stdin:
+            self._process.stdin.close()
+        self._log.close()
+
+    def _last_words(self) -> str:
+        lines = Path(self._log.name).read_text(encoding="utf-8").strip().splitlines()
+        return lines[-1] if lines else "it said nothing."
+
+
+@contextmanager
+def _hired(
+    job: Job, sources: Sequence[Source], folder: Path, script: Path | None
+) -> Iterator[tuple[Crew, Work]]:
+    """Spawn everybody, and leave nobody behind however it ends."""
+    crew, work = Crew(sources, folder), Work(job, folder, script)
+    try:
+        yield crew, work
+    finally:
+        work.kill()
+        crew.dismiss()
+
+
+def run(
+    job: Job,
+    sources: Sequence[Source],
+    folder: Path,
+    script: Path | None,
+    pause: Pause = Pause(),
+    limits: Limits = Limits(),
+    watch: Callable[[str], None] = lambda stage: None,
+) -> RunRecord:
+    """Do one run in an existing empty folder and write ``run.json`` last.
+
+    Parameters
+    ----------
+    job : what to run.
+    sources : the probes.
+    folder : where the files go.
+    script : the workload's file, or None when `job.arguments` is a command of the user's own.
+    pause : idle time before and after.
+    limits : how long a probe may be silent.
+    watch : called with the stage, several times a second while the workload runs.
+
+    Raises
+    ------
+    CrosswattError : the workload cannot be started.
+    """
+    with _hired(job, sources, folder, script) as (crew, work):
+        watch("opening probes")
+        work.prepare()
+        crew.gather("ready", limits.open_s)
+        crew.tell("record")
+        recording_ns = time.monotonic_ns()
+        watch("idle")
+        time.sleep(pause.before_s)
+        crew.tell("begin")
+        crew.gather("begun", limits.begin_s)
+        begin_ns, epoch_ns = time.monotonic_ns(), time.time_ns()
+        work.go()
+        while not work.done(0.25):
+            watch("measuring")
+            if time.monotonic_ns() - begin_ns > limits.workload_s * 1e9:
+                work.kill()
+        end_ns = time.monotonic_ns()
+        crew.tell("end")
+        crew.gather("ended", limits.end_s)
+        watch("idle")
+        time.sleep(pause.after_s)
+        crew.tell("stop")
+        crew.gather("", limits.stop_s)
+        record = RunRecord(
+            number=job.number,
+            workload=job.workload,
+            arguments=job.arguments,
+            repeat=job.repeat,
+            exit_code=work.finish(),
+            recording_ns=recording_ns,
+            begin_ns=begin_ns,
+            end_ns=end_ns,
+            stopped_ns=time.monotonic_ns(),
+            epoch_ns=epoch_ns,
+            phases=tuple(work.phases),
+            result=work.result,
+            probes={m.name: m.state for m in crew.members if m.state},
+            schema=store.SCHEMA,
+        )
+    store.save(folder / store.RUN, record)
+    return record
+
+
+def describe(
+    sources: Sequence[Source], within_s: float = 60.0
+) -> dict[str, tuple[ProbeState, store.ProbeLog]]:
+    """Open every probe once, without measuring: what is there, and why the rest is not."""
+    with tempfile.TemporaryDirectory(prefix="crosswatt-") as place:
+        crew = Crew(sources, Path(place))
+        try:
+            crew.gather("ready", within_s)
+            crew.tell("stop")
+            crew.gather("", within_s)
+        finally:
+            crew.dismiss()
+        return {m.name: (m.state, store.load_log(m.path)) for m in crew.members if m.state}
+
+
+def script_of(workload: str, extra: Iterable[Path] = ()) -> Path:
+    """Return the file of a workload by name; see `catalog.find`."""
+    return catalog.find("workloads", workload, extra)

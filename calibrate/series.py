@@ -1,0 +1,216 @@
+"""Readings to energy: unwrap, interpolate, add up what belongs together.
+
+A domain is what a probe reports; a column is what can be compared: each domain as it stands, and
+the totals ``package``, ``dram`` and ``machine`` (packages and DRAM) over all sockets. Core and
+uncore lie inside their package and psys around it, so they are in no total; families are never
+mixed, so that a mirror of a package is not counted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrate.probe import Basis, Domain
+from calibrate.store import ProbeLog
+
+#: From the widest to the narrowest: which column speaks for a probe that has several.
+WIDEST_FIRST = ("node", "psys", "machine", "package", "gpu", "dram", "core", "uncore", "process")
+
+
+@dataclass(frozen=True)
+class Column:
+    """Something comparable that a probe reports.
+
+    Parameters
+    ----------
+    name : the domain's name, or the scope for a total.
+    scope : what it covers; see `calibrate.probe.SCOPES`.
+    parts : the names of the domains that are added up.
+    """
+
+    name: str
+    scope: str
+    basis: Basis
+    family: str
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Joules over a window.
+
+    Parameters
+    ----------
+    joules : energy.
+    u_j : standard uncertainty from the counter's step and from the instants of the readings.
+    begin_ns, end_ns : the window, CLOCK_MONOTONIC.
+    """
+
+    joules: float
+    u_j: float
+    begin_ns: int
+    end_ns: int
+
+    @property
+    def seconds(self) -> float:
+        """Length of the window."""
+        return (self.end_ns - self.begin_ns) / 1e9
+
+
+def columns(domains: Iterable[Domain]) -> list[Column]:
+    """Return every domain as a column, and the totals of every family."""
+    domains = list(domains)
+    found = [Column(d.name, d.scope, d.basis, d.family, (d.name,)) for d in domains]
+    groups: dict[tuple[str, Basis], list[Domain]] = {}
+    for domain in domains:
+        groups.setdefault((domain.family, domain.basis), []).append(domain)
+    for (family, basis), members in groups.items():
+        parts = {
+            scope: tuple(d.name for d in members if d.scope.startswith(f"{scope}-"))
+            for scope in ("package", "dram", "gpu")
+        }
+        parts["machine"] = parts["package"] + parts["dram"] if parts["package"] else ()
+        found += [
+            Column(scope, scope, basis, family, names) for scope, names in parts.items() if names
+        ]
+    return found
+
+
+def native(domains: Iterable[Domain]) -> list[Column]:
+    """Return the columns worth showing: the domains, and totals of more than one domain."""
+    shown: list[Column] = []
+    for column in columns(domains):
+        same = any(column.parts == each.parts for each in shown)
+        if not same:
+            shown.append(column)
+    return shown
+
+
+def headline(found: Iterable[Column]) -> Column | None:
+    """Return the column that speaks for a probe: the widest, measured before modelled."""
+
+    def rank(column: Column) -> tuple[bool, int]:
+        kind = column.scope.partition("-")[0]
+        known = kind in WIDEST_FIRST
+        place = WIDEST_FIRST.index(kind) if known else len(WIDEST_FIRST)
+        return column.basis == "modelled", place + (
+            column.family in {"rapl-mmio", "rapl-psys"}
+        ) * 20
+
+    return min(found, key=rank, default=None)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One domain over time: instants (ns, at the middle of a read), half-widths (ns), values."""
+
+    at_ns: NDArray[np.int64]
+    half_ns: NDArray[np.float64]
+    value: NDArray[np.float64]
+
+
+def curve(log: ProbeLog, domain: Domain) -> Curve:
+    """Return one domain's readings, joules unwrapped; watts as they are."""
+    rows = [r for r in log.readings if domain.name in r.values]
+    before = np.array([r.before_ns for r in rows], dtype=np.int64)
+    after = np.array([r.after_ns for r in rows], dtype=np.int64)
+    value = np.array([r.values[domain.name] for r in rows], dtype=np.float64)
+    if domain.kind == "counter" and domain.wraps_at_j and value.size:
+        wraps = np.concatenate([[0], np.cumsum(np.diff(value) < 0)])
+        value = value + wraps * domain.wraps_at_j
+    return Curve(before + (after - before) // 2, (after - before) / 2.0, value)
+
+
+def energy(log: ProbeLog, column: Column, window_ns: tuple[int, int]) -> Energy | None:
+    """Return a column's joules, or None where the readings do not cover the window.
+
+    A counter or a power is cut to `window_ns`; a tracker answers for the window between its own
+    begin and end, which is returned with it.
+    """
+    total, variance = 0.0, 0.0
+    for name in column.parts:
+        part = _energy(log, log.domains[name], window_ns)
+        if part is None:
+            return None
+        total, variance = total + part.joules, variance + part.u_j**2
+        window_ns = (part.begin_ns, part.end_ns)
+    return Energy(total, variance**0.5, *window_ns)
+
+
+def _energy(log: ProbeLog, domain: Domain, window_ns: tuple[int, int]) -> Energy | None:
+    points = curve(log, domain)
+    if domain.kind == "window":
+        if log.window_ns is None or not points.value.size or log.stop.get("status") != "ok":
+            return None
+        return Energy(float(points.value[-1]), _step_u(domain), *log.window_ns)
+    begin, end = window_ns
+    if points.value.size < 2 or points.at_ns[0] > begin or points.at_ns[-1] < end:
+        return None
+    if domain.kind == "power":
+        points = Curve(points.at_ns, points.half_ns, _integrate(points))
+    joules = np.interp([begin, end], points.at_ns, points.value)
+    timing = [_edge_u(points, edge) for edge in (begin, end)]
+    u = (_step_u(domain) ** 2 + sum(each**2 for each in timing)) ** 0.5
+    return Energy(float(joules[1] - joules[0]), float(u), begin, end)
+
+
+def _integrate(points: Curve) -> NDArray[np.float64]:
+    """Return cumulative joules of watts, by the trapezoidal rule."""
+    seconds = np.diff(points.at_ns) / 1e9
+    steps = seconds * (points.value[1:] + points.value[:-1]) / 2
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def _edge_u(points: Curve, edge_ns: int) -> float:
+    """Return the uncertainty at one edge: the power there over the doubt about the instant."""
+    after = int(np.clip(np.searchsorted(points.at_ns, edge_ns), 1, points.at_ns.size - 1))
+    gap_s = max(float(points.at_ns[after] - points.at_ns[after - 1]), 1.0) / 1e9
+    watts = float(points.value[after] - points.value[after - 1]) / gap_s
+    return float(abs(watts) * points.half_ns[after] / 1e9 / 3**0.5)
+
+
+def _step_u(domain: Domain) -> float:
+    """Return the uncertainty of a difference of two readings with the domain's step."""
+    return (domain.resolution_j or 0.0) / 6**0.5
+
+
+def watts(
+    log: ProbeLog, column: Column, step_s: float = 0.1
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (seconds since the first reading, watts) of a column, for a picture.
+
+    Readings closer than `step_s` are joined; a tracker's repeated figures are left out, since
+    they say only that it has not measured anew.
+    """
+    at, total = None, None
+    for name in column.parts:
+        domain = log.domains[name]
+        points = curve(log, domain)
+        if points.value.size < 2:
+            return np.array([]), np.array([])
+        if domain.kind == "power":
+            points = Curve(points.at_ns, points.half_ns, _integrate(points))
+        at = points.at_ns if at is None else at
+        here = np.interp(at, points.at_ns, points.value)
+        total = here if total is None else total + here
+    if at is None or total is None:
+        return np.array([]), np.array([])
+    keep = [0]
+    for index in range(1, at.size):
+        if at[index] - at[keep[-1]] >= step_s * 1e9 and total[index] != total[keep[-1]]:
+            keep.append(index)
+    at, total = at[keep], total[keep]
+    seconds = np.diff(at) / 1e9
+    return (at[1:] + at[:-1]) / 2e9, np.diff(total) / seconds
+
+
+def by_scope(found: Iterable[Column]) -> Mapping[str, Column]:
+    """Index columns by scope; the first family that has a scope speaks for it."""
+    index: dict[str, Column] = {}
+    for column in found:
+        index.setdefault(column.scope, column)
+    return index
