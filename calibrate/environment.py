@@ -100,10 +100,8 @@ def _install(place: Path, requirements: list[str]) -> None:
     for step in steps:
         done = subprocess.run(step, capture_output=True, text=True, check=False)
         if done.returncode:
-            lines = (done.stderr or done.stdout).strip().splitlines()
-            raise CrosswattError(
-                f"{' '.join(step[-2:])} could not be installed: {lines[-1] if lines else 'no reason given'}"
-            )
+            why = (done.stderr or done.stdout or "no reason given").strip().splitlines()[-1]
+            raise CrosswattError(f"{place.name} could not be made ({' '.join(step)}): {why}")
 
 
 def _repair(place: Path, library: str) -> tuple[str, ...]:

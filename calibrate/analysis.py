@@ -1,0 +1,99 @@
+"""Everything that is derived from a campaign folder; remade at any time, on any machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from calibrate import store
+from calibrate.compare import Comparison, Pair, compare
+from calibrate.diagnose import Diagnosis, Runs, diagnose
+from calibrate.fit import Calibration, calibrate
+from calibrate.store import SCHEMA, Campaign, Document, Field
+
+COMPARISON, DIAGNOSIS, CALIBRATION = "comparison.json", "diagnosis.json", "calibration.json"
+
+
+class Finding(Document):
+    """The diagnosis of one column; see `calibrate.diagnose.Diagnosis`."""
+
+    probe: str
+    column: str
+    scope: str
+    headline: bool
+    diagnosis: dict[str, Any]
+
+
+class Findings(Document):
+    """All diagnoses of a campaign."""
+
+    kind: Literal["diagnosis"] = "diagnosis"
+    schema_: int = Field(SCHEMA, alias="schema")
+    simulated: bool
+    machine: str
+    reference: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A campaign with all that follows from it; diagnoses are by (probe, column)."""
+
+    campaign: Campaign
+    comparison: Comparison
+    diagnoses: dict[tuple[str, str], Diagnosis]
+    calibration: Calibration
+
+
+def analyze(folder: Path, reference: str | None = None) -> Analysis:
+    """Compute everything from a folder, without writing."""
+    campaign = store.load_campaign(folder)
+    comparison = compare(campaign, reference)
+    diagnoses = {
+        (pair.probe, pair.column): diagnose(_runs(pair, comparison)) for pair in comparison.pairs
+    }
+    return Analysis(campaign, comparison, diagnoses, calibrate(comparison, diagnoses))
+
+
+def write(analysis: Analysis) -> None:
+    """Write the three derived documents into the campaign's folder."""
+    folder = analysis.campaign.folder
+    store.save(folder / COMPARISON, analysis.comparison)
+    store.save(folder / DIAGNOSIS, findings(analysis))
+    store.save(folder / CALIBRATION, analysis.calibration)
+
+
+def findings(analysis: Analysis) -> Findings:
+    """Return the diagnoses as a document."""
+    comparison = analysis.comparison
+    return Findings(
+        simulated=comparison.simulated,
+        machine=comparison.machine,
+        reference=comparison.reference,
+        findings=tuple(
+            Finding(
+                probe=pair.probe,
+                column=pair.column,
+                scope=pair.scope,
+                headline=pair.headline,
+                diagnosis=analysis.diagnoses[pair.probe, pair.column].as_dict(),
+            )
+            for pair in comparison.pairs
+        ),
+        schema=SCHEMA,
+    )
+
+
+def _runs(pair: Pair, comparison: Comparison) -> Runs:
+    idle = [row.reference_j / row.seconds for row in pair.rows if row.workload == "idle"]
+    return Runs(
+        probe_j=np.array([row.probe_j for row in pair.rows]),
+        reference_j=np.array([row.reference_j for row in pair.rows]),
+        seconds=np.array([row.seconds for row in pair.rows]),
+        workload=[row.workload for row in pair.rows],
+        resolution_j=pair.resolution_j,
+        idle_w=float(np.median(idle)) if idle else None,
+    )

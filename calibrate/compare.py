@@ -1,0 +1,275 @@
+"""How far two probes are apart: every column of every probe beside the reference.
+
+Each run gives one pair of energies over the same window. A tracker's window is its own, from its
+begin to its end, and the reference is cut to it. Only columns of the same scope are compared;
+what could not be compared is listed with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from calibrate import series
+from calibrate.errors import CrosswattError, UnknownName
+from calibrate.probe import Basis
+from calibrate.series import Column
+from calibrate.stats.agreement import limits_of_agreement, mean_ratio, prediction
+from calibrate.stats.estimate import log_ratio
+from calibrate.store import SCHEMA, Campaign, Document, Field, ProbeLog, Run
+
+#: What serves as the reference when none is named: the first of these that worked.
+REFERENCES = ("truth", "wall", "rapl")
+
+
+class Row(Document):
+    """One run: both energies over the same window, and the reference's mean power."""
+
+    run: str
+    workload: str
+    repeat: int
+    seconds: float
+    probe_j: float
+    reference_j: float
+    u_reference_j: float
+
+    @property
+    def ratio(self) -> float | None:
+        """Probe over reference; None where a ratio means nothing."""
+        usable = self.probe_j > 0 and self.reference_j > 0
+        return self.probe_j / self.reference_j if usable else None
+
+
+class Pair(Document):
+    """One column of a probe beside the reference of the same scope.
+
+    ``ratio``, ``limits`` and ``prediction`` are results of `calibrate.stats.agreement`, None where
+    no run has a ratio. ``same_family``: both read the same source, so that their agreement shows
+    consistency and says nothing of accuracy.
+    """
+
+    probe: str
+    column: str
+    scope: str
+    basis: Basis
+    family: str
+    same_family: bool
+    headline: bool
+    resolution_j: float
+    rows: tuple[Row, ...]
+    ratio: dict[str, Any] | None
+    limits: dict[str, Any] | None
+    prediction: dict[str, Any] | None
+
+    @property
+    def usable(self) -> list[Row]:
+        """The rows that have a ratio."""
+        return [row for row in self.rows if row.ratio is not None]
+
+
+class Left(Document):
+    """Something that was not compared, and why."""
+
+    probe: str
+    column: str
+    reason: str
+    fix: str = ""
+
+
+class ProbeSummary(Document):
+    """A probe over the whole campaign: what it is and how it fared.
+
+    ``cpu_share`` is its CPU time while recording, as a share of one core: the observer effect.
+    ``late_share`` is the share of due readings that were skipped because it was busy.
+    """
+
+    status: str
+    reason: str = ""
+    fix: str = ""
+    facts: dict[str, str] = {}
+    scopes: tuple[str, ...] = ()
+    readings: int = 0
+    late_share: float | None = None
+    cpu_share: float | None = None
+    lost_runs: dict[str, str] = {}
+
+
+class Comparison(Document):
+    """All pairs of a campaign."""
+
+    kind: Literal["comparison"] = "comparison"
+    schema_: int = Field(SCHEMA, alias="schema")
+    simulated: bool
+    machine: str
+    reference: str
+    runs: int
+    workloads: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    left: tuple[Left, ...]
+    probes: dict[str, ProbeSummary]
+
+
+def compare(campaign: Campaign, reference: str | None = None) -> Comparison:
+    """Compare every probe of a campaign with the reference.
+
+    Raises
+    ------
+    CrosswattError : no run is finished, or there is no reference.
+    UnknownName : the reference named is not among the probes.
+    """
+    good = [run for run in campaign.runs if run.record.exit_code == 0]
+    if not good:
+        raise CrosswattError(
+            f"{campaign.folder} has no finished run whose workload succeeded; look into the "
+            "output.log of its runs, or continue it with 'crosswatt run --resume'."
+        )
+    chosen = _reference(good, reference)
+    names = [source.name for source in campaign.record.sources]
+    pairs: list[Pair] = []
+    left: list[Left] = []
+    for name in names:
+        if name != chosen:
+            _compare_probe(good, name, chosen, pairs, left)
+    return Comparison(
+        simulated=campaign.record.machine.simulated,
+        machine=campaign.record.machine.label,
+        reference=chosen,
+        runs=len(good),
+        workloads=tuple(sorted({run.record.workload for run in good})),
+        pairs=tuple(pairs),
+        left=tuple(left),
+        probes={name: _summary(campaign, name) for name in names},
+        schema=SCHEMA,
+    )
+
+
+def _reference(runs: Sequence[Run], wanted: str | None) -> str:
+    working = {name for run in runs for name, log in run.logs.items() if log.domains}
+    if wanted is not None and wanted not in working:
+        raise UnknownName("probe in this campaign", wanted, working)
+    for name in [wanted] if wanted else REFERENCES:
+        if name in working:
+            return name
+    raise CrosswattError(
+        "No probe of this campaign can serve as the reference "
+        f"({', '.join(REFERENCES)}); name one with --reference."
+    )
+
+
+def _compare_probe(
+    runs: Sequence[Run], name: str, reference: str, pairs: list[Pair], left: list[Left]
+) -> None:
+    """Add the pairs of one probe, and what of it cannot be compared."""
+    logs = [run.logs[name] for run in runs if name in run.logs and run.logs[name].domains]
+    if not logs:
+        return  # its summary says why it took no part
+    shown = series.native(logs[0].domains.values())
+    references = series.by_scope(series.columns(_domains(runs, reference)))
+    first = series.headline([column for column in shown if column.scope in references])
+    for column in shown:
+        beside = references.get(column.scope)
+        if beside is None:
+            reason = f"{reference} has nothing of scope {column.scope}"
+            left.append(Left(probe=name, column=column.name, reason=reason))
+            continue
+        rows = tuple(_rows(runs, name, column, reference, beside))
+        if not rows:
+            reason = "no run has readings over the whole window"
+            left.append(Left(probe=name, column=column.name, reason=reason))
+            continue
+        pairs.append(_pair(name, column, beside, rows, logs[0], headline=column == first))
+
+
+def _domains(runs: Sequence[Run], name: str) -> Iterable[Any]:
+    return next(run.logs[name].domains for run in runs if run.logs[name].domains).values()
+
+
+def _rows(
+    runs: Sequence[Run], name: str, column: Column, reference: str, beside: Column
+) -> Iterable[Row]:
+    """Yield one row per run in which both have the energy."""
+    for run in runs:
+        log, other = run.logs.get(name), run.logs[reference]
+        if log is None or not log.domains or not other.domains:
+            continue
+        record = run.record
+        ours = series.energy(log, column, (record.begin_ns, record.end_ns))
+        if ours is None:
+            continue
+        theirs = series.energy(other, beside, (ours.begin_ns, ours.end_ns))
+        if theirs is not None:
+            yield Row(
+                run=run.folder.name,
+                workload=record.workload,
+                repeat=record.repeat,
+                seconds=ours.seconds,
+                probe_j=ours.joules,
+                reference_j=theirs.joules,
+                u_reference_j=theirs.u_j,
+            )
+
+
+def _pair(
+    name: str,
+    column: Column,
+    beside: Column,
+    rows: tuple[Row, ...],
+    log: ProbeLog,
+    *,
+    headline: bool,
+) -> Pair:
+    usable = [row for row in rows if row.ratio is not None]
+    results: dict[str, dict[str, Any] | None] = dict.fromkeys(("ratio", "limits", "prediction"))
+    if usable:
+        d = log_ratio([row.probe_j for row in usable], [row.reference_j for row in usable])
+        cluster = [row.workload for row in usable]
+        results = {
+            "ratio": mean_ratio(d, cluster).as_dict(),
+            "limits": limits_of_agreement(d, cluster).as_dict(),
+            "prediction": prediction(d, cluster).as_dict(),
+        }
+    steps = [log.domains[part].resolution_j or 0.0 for part in column.parts]
+    return Pair(
+        probe=name,
+        column=column.name,
+        scope=column.scope,
+        basis=column.basis,
+        family=column.family,
+        same_family=column.family == beside.family,
+        headline=headline,
+        resolution_j=float(np.sum(steps)),
+        rows=rows,
+        **results,
+    )
+
+
+def _summary(campaign: Campaign, name: str) -> ProbeSummary:
+    """Gather what is known of one probe over all runs."""
+    tried = campaign.probes.get(name)
+    logs = [(run, run.logs[name]) for run in campaign.runs if name in run.logs]
+    if not logs:
+        if tried is None:
+            return ProbeSummary(status="killed", reason="it was never tried")
+        return ProbeSummary(**tried.model_dump())
+    described = next((log for _, log in logs if log.domains), logs[0][1])
+    bad = {
+        run.folder.name: f"{run.record.probes[name].status}: {run.record.probes[name].reason}"
+        for run, _ in logs
+        if run.record.probes[name].status != "ok"
+    }
+    seconds = sum(run.record.stopped_ns - run.record.recording_ns for run, _ in logs) / 1e9
+    done = sum(log.stop.get("readings", 0) for _, log in logs)
+    missed = sum(log.stop.get("missed", 0) for _, log in logs)
+    scopes = [column.scope for column in series.native(described.domains.values())]
+    return ProbeSummary(
+        status="ok" if len(bad) < len(logs) else "failed",
+        reason=next(iter(bad.values()), ""),
+        facts=described.facts,
+        scopes=tuple(scopes),
+        readings=done,
+        late_share=missed / (done + missed) if done + missed else None,
+        cpu_share=sum(log.stop.get("cpu_s", 0.0) for _, log in logs) / seconds,
+        lost_runs=bad,
+    )
