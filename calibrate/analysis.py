@@ -12,7 +12,7 @@ from calibrate import store
 from calibrate.compare import Comparison, Pair, compare
 from calibrate.diagnose import Diagnosis, Runs, diagnose
 from calibrate.fit import Calibration, calibrate
-from calibrate.store import SCHEMA, Campaign, Document, Field
+from calibrate.store import Campaign, Document, Saved
 
 COMPARISON, DIAGNOSIS, CALIBRATION = "comparison.json", "diagnosis.json", "calibration.json"
 
@@ -27,11 +27,10 @@ class Finding(Document):
     diagnosis: dict[str, Any]
 
 
-class Findings(Document):
+class Findings(Saved):
     """All diagnoses of a campaign."""
 
     kind: Literal["diagnosis"] = "diagnosis"
-    schema_: int = Field(SCHEMA, alias="schema")
     simulated: bool
     machine: str
     reference: str
@@ -83,7 +82,6 @@ def findings(analysis: Analysis) -> Findings:
             )
             for pair in comparison.pairs
         ),
-        schema=SCHEMA,
     )
 
 

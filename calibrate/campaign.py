@@ -59,23 +59,31 @@ def by_default(source: Source) -> bool:
     return catalog.load_probe(source.adapter).default
 
 
-def create(folder: Path, plan: Plan, chosen: Sequence[Source], seed: int) -> CampaignRecord:
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that has something in it."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CrosswattError(
+            f"{folder} is not empty. Choose another --out, or continue it with "
+            f"'crosswatt run --resume {folder}'."
+        )
+
+
+def create(
+    folder: Path, plan: Plan, chosen: Sequence[Source], seed: int, bench: str | None = None
+) -> CampaignRecord:
     """Write ``campaign.json`` in a new or empty folder.
 
     Raises
     ------
     CrosswattError : the folder has something in it.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise CrosswattError(
-            f"{folder} is not empty. Choose another --out, or continue it with "
-            f"'crosswatt run --resume {folder}'."
-        )
+    check_folder(folder)
     record = CampaignRecord(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         crosswatt=__version__,
         plan=plan.model_dump(mode="json"),
         seed=seed,
+        bench=bench,
         machine=machine.describe(),
         sources=tuple(
             SourceRecord(
@@ -85,7 +93,6 @@ def create(folder: Path, plan: Plan, chosen: Sequence[Source], seed: int) -> Cam
         ),
         jobs=jobs(plan, seed),
         command=tuple(sys.argv),
-        schema=store.SCHEMA,
     )
     folder.mkdir(parents=True, exist_ok=True)
     store.save(folder / store.CAMPAIGN, record)
@@ -133,7 +140,7 @@ def perform(
 def _keep_states(folder: Path, states: dict[str, tuple[ProbeState, ProbeLog]]) -> None:
     """Write which probes take part, and why the others do not."""
     record = store.ProbesRecord(
-        probes={name: state for name, (state, _) in states.items()}, schema=store.SCHEMA
+        probes={name: state for name, (state, _) in states.items()},
     )
     store.save(folder / store.PROBES, record)
 

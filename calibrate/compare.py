@@ -18,7 +18,7 @@ from calibrate.probe import Basis
 from calibrate.series import Column
 from calibrate.stats.agreement import limits_of_agreement, mean_ratio, prediction
 from calibrate.stats.estimate import log_ratio
-from calibrate.store import SCHEMA, Campaign, Document, Field, ProbeLog, Run
+from calibrate.store import Campaign, Document, ProbeLog, Run, Saved
 
 #: What serves as the reference when none is named: the first of these that worked.
 REFERENCES = ("truth", "wall", "rapl")
@@ -96,11 +96,10 @@ class ProbeSummary(Document):
     lost_runs: dict[str, str] = {}
 
 
-class Comparison(Document):
+class Comparison(Saved):
     """All pairs of a campaign."""
 
     kind: Literal["comparison"] = "comparison"
-    schema_: int = Field(SCHEMA, alias="schema")
     simulated: bool
     machine: str
     reference: str
@@ -141,7 +140,6 @@ def compare(campaign: Campaign, reference: str | None = None) -> Comparison:
         pairs=tuple(pairs),
         left=tuple(left),
         probes={name: _summary(campaign, name) for name in names},
-        schema=SCHEMA,
     )
 
 

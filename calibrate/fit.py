@@ -13,7 +13,7 @@ from calibrate.compare import Comparison, Pair
 from calibrate.diagnose import CONSTANT_POWER, Diagnosis
 from calibrate.stats.agreement import correction
 from calibrate.stats.estimate import log_ratio
-from calibrate.store import SCHEMA, Document, Field
+from calibrate.store import Document, Saved
 
 #: Largest error that may be left in a workload held out, for a factor to count as a correction.
 HELD_OUT_LIMIT = 0.10
@@ -57,11 +57,10 @@ class Correction(Document):
         )
 
 
-class Calibration(Document):
+class Calibration(Saved):
     """All corrections of a campaign."""
 
     kind: Literal["calibration"] = "calibration"
-    schema_: int = Field(SCHEMA, alias="schema")
     simulated: bool
     machine: str
     reference: str
@@ -78,7 +77,6 @@ def calibrate(comparison: Comparison, diagnoses: dict[tuple[str, str], Diagnosis
             _correct(comparison, pair, diagnoses[pair.probe, pair.column])
             for pair in comparison.pairs
         ),
-        schema=SCHEMA,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from calibrate.store import Machine
 
+POWERCAP = Path("/sys/class/powercap")
 BENCH_LABEL = "simulated machine"
 
 
@@ -29,6 +30,24 @@ def describe() -> Machine:
         governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         microcode=_field("/proc/cpuinfo", "microcode"),
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
+    )
+
+
+def rapl_readable() -> bool:
+    """Tell whether any RAPL counter can be read by this user."""
+    return any(os.access(counter, os.R_OK) for counter in POWERCAP.glob("*:*/energy_uj"))
+
+
+def why_no_rapl() -> str:
+    """Return why RAPL cannot be read, and what to type to get it."""
+    if any(POWERCAP.glob("*:*/energy_uj")):
+        return (
+            "The RAPL counters may not be read by this user; type: "
+            "sudo chmod -R a+r /sys/class/powercap/intel-rapl"
+        )
+    return (
+        "There are no RAPL counters on this machine; if it is not virtual, type: "
+        "sudo modprobe intel_rapl_msr"
     )
 
 

@@ -78,6 +78,15 @@ def load(name: str, extra: Sequence[Path] = ()) -> Plan:
     return plan
 
 
+def only(plan: Plan, wanted: Sequence[str], extra: Sequence[Path] = ()) -> Plan:
+    """Return a plan cut down to some workloads; one that the plan lacks is added as it comes."""
+    for name in wanted:
+        catalog.find("workloads", name, extra)
+    steps = {step.name: step for step in plan.workload}
+    chosen = tuple(steps.get(name, Step(name=name)) for name in wanted)
+    return plan.model_copy(update={"workload": chosen})
+
+
 def command(arguments: Sequence[str], repeats: int = 3) -> Plan:
     """Return the plan for a command of the user's own, beside idleness."""
     return Plan(

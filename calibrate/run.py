@@ -400,7 +400,6 @@ def run(
             phases=tuple(work.phases),
             result=work.result,
             probes={m.name: m.state for m in crew.members if m.state},
-            schema=store.SCHEMA,
         )
     store.save(folder / store.RUN, record)
     return record

@@ -38,6 +38,12 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Saved(Document):
+    """A document that is a file of its own and says which schema it follows."""
+
+    schema_: int = Field(SCHEMA, alias="schema")
+
+
 class ProbeState(Document):
     """How a probe ended: in one run, or over a campaign."""
 
@@ -56,7 +62,7 @@ class PhaseRecord(Document):
     unit: str | None = None
 
 
-class RunRecord(Document):
+class RunRecord(Saved):
     """One workload, all probes, once.
 
     ``begin_ns`` to ``end_ns`` is the window that is compared: from the moment the workload was
@@ -64,7 +70,6 @@ class RunRecord(Document):
     """
 
     kind: Literal["run"] = "run"
-    schema_: int = Field(SCHEMA, alias="schema")
     number: int
     workload: str
     arguments: tuple[str, ...] = ()
@@ -120,26 +125,25 @@ class SourceRecord(Document):
     options: dict[str, str] = {}
 
 
-class CampaignRecord(Document):
+class CampaignRecord(Saved):
     """A planned, randomised set of runs on one machine."""
 
     kind: Literal["campaign"] = "campaign"
-    schema_: int = Field(SCHEMA, alias="schema")
     created: str
     crosswatt: str
     plan: dict[str, Any]
     seed: int
+    bench: str | None = None
     machine: Machine
     sources: tuple[SourceRecord, ...]
     jobs: tuple[Job, ...]
     command: tuple[str, ...] = ()
 
 
-class ProbesRecord(Document):
+class ProbesRecord(Saved):
     """Every probe that was tried when the campaign began."""
 
     kind: Literal["probes"] = "probes"
-    schema_: int = Field(SCHEMA, alias="schema")
     probes: dict[str, ProbeState]
 
 

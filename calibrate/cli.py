@@ -1,0 +1,378 @@
+"""The command line. Exit codes: 0, 1 fail, 2 inconclusive, 64 refused, 69 not possible here."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from calibrate import __version__, catalog, environment
+from calibrate.errors import CrosswattError, Unsupported
+
+REFUSED, IMPOSSIBLE, INTERRUPTED = 64, 69, 130
+DEFAULT_MODEL = "desktop"
+
+app = typer.Typer(
+    help="Run software energy meters side by side, explain how they disagree, fit corrections.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+probes_app = typer.Typer(help="List probes; add releases in interpreters of their own.")
+bench_app = typer.Typer(help="The simulated machine.", no_args_is_help=True)
+app.add_typer(probes_app, name="probes", invoke_without_command=True)
+app.add_typer(bench_app, name="bench")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Folder = Annotated[Path, typer.Argument(help="A campaign's folder.")]
+Adapters = Annotated[
+    list[Path] | None, typer.Option("--adapters", help="A folder with adapters of your own.")
+]
+Workloads = Annotated[
+    list[Path] | None, typer.Option("--workloads", help="A folder with workloads of your own.")
+]
+Reference = Annotated[
+    str | None, typer.Option("--reference", help="The probe that the others are compared with.")
+]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    try:
+        code = app(args=arguments, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.UsageError as error:
+        error.show()
+        return REFUSED
+    except Unsupported as error:
+        err.print(str(error), style="red", markup=False)
+        return IMPOSSIBLE
+    except CrosswattError as error:
+        err.print(str(error), style="red", markup=False)
+        return REFUSED
+    except (KeyboardInterrupt, click.Abort):
+        err.print("Interrupted.")
+        return INTERRUPTED
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Cross-validate software energy meters."""
+    if version:
+        out.print(f"crosswatt {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    command: Annotated[
+        list[str] | None, typer.Argument(help="A command of your own as the workload, after --.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="The plan 'quick'.")] = False,
+    plan: Annotated[
+        str | None, typer.Option("--plan", help="A shipped plan by name, or a TOML file.")
+    ] = None,
+    bench: Annotated[
+        str | None,
+        typer.Option("--bench", help="Run on this simulated machine: a model, or a TOML file."),
+    ] = None,
+    no_bench: Annotated[
+        bool, typer.Option("--no-bench", help="Measure this machine even without RAPL.")
+    ] = False,
+    probe: Annotated[
+        list[str] | None, typer.Option("--probe", help="Only this probe; may be repeated.")
+    ] = None,
+    workload: Annotated[
+        list[str] | None, typer.Option("--workload", help="Only this workload of the plan.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="The folder to write; new or empty.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Continue the campaign in this folder.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the order of runs.")] = None,
+    adapters: Adapters = None,
+    workloads: Workloads = None,
+) -> int:
+    """Run workloads while several probes measure, then compare, explain, correct and report."""
+    from calibrate import campaign, store
+
+    started = time.monotonic()
+    extra = (tuple(adapters or ()), tuple(workloads or ()))
+    if resume:
+        record = store.read(resume / store.CAMPAIGN, store.CampaignRecord)
+        model = record.bench
+        target = resume
+    else:
+        chosen_plan = _plan(command, quick, plan, workload, extra[1])
+        sources = campaign.sources(probe or chosen_plan.probes, extra[0])
+        model = _bench_model(bench, no_bench)
+        target = folder or Path(f"crosswatt-{datetime.now():%Y%m%d-%H%M%S}")
+        campaign.check_folder(target)
+    if model and "CROSSWATT_BENCH" not in os.environ:
+        return _inside(model, [] if resume or folder else ["--out", str(target)])
+    if not resume:
+        campaign.create(
+            target, chosen_plan, sources, secrets.randbelow(2**31) if seed is None else seed, model
+        )
+    try:
+        _perform(target, extra[1])
+    except KeyboardInterrupt:
+        err.print(
+            f"Interrupted. The finished runs are kept; go on with: "
+            f"crosswatt run --resume {shlex.quote(str(target))}"
+        )
+        return INTERRUPTED
+    _conclude(target, started)
+    return 0
+
+
+def _plan(command, quick, name, only, extra):  # type: ignore[no-untyped-def]
+    from calibrate import plan as plans
+
+    given = [flag for flag, on in (("--quick", quick), ("--plan", name), ("-- CMD", command)) if on]
+    if len(given) > 1:
+        raise CrosswattError(f"Choose one of {', '.join(given)}: each is a whole plan.")
+    if command:
+        return plans.command(command)
+    found = plans.load("quick" if quick else name or "default", extra)
+    return plans.only(found, only, extra) if only else found
+
+
+def _bench_model(bench: str | None, no_bench: bool) -> str | None:
+    """Return the model of the simulated machine to run on, or None for this machine."""
+    from calibrate import bench as benches
+    from calibrate import machine
+
+    if bench and no_bench:
+        raise CrosswattError("Choose one of --bench and --no-bench.")
+    if bench:
+        benches.load(bench)
+        return bench
+    if no_bench or machine.rapl_readable():
+        return None
+    return DEFAULT_MODEL
+
+
+def _inside(model: str, more: list[str]) -> int:
+    """Do this same command on the simulated machine."""
+    from calibrate import bench as benches
+    from calibrate import machine
+
+    benches.check()
+    if not machine.rapl_readable():
+        err.print(machine.why_no_rapl(), markup=False)
+    err.print(f"Running on a simulated machine (model {model}).", markup=False)
+    given = sys.argv[1:]
+    return benches.execute(
+        model,
+        [
+            sys.executable,
+            "-m",
+            "calibrate",
+            given[0],
+            *_bench_option(given, model),
+            *more,
+            *given[1:],
+        ],
+    )
+
+
+def _bench_option(given: list[str], model: str) -> list[str]:
+    mine = given[: given.index("--")] if "--" in given else given
+    named = any(word == "--bench" or word.startswith("--bench=") for word in mine)
+    return [] if named or any(word.startswith("--resume") for word in mine) else ["--bench", model]
+
+
+def _perform(target: Path, workloads: tuple[Path, ...]) -> None:
+    from calibrate import campaign, view
+
+    with view.watcher(out) as watching:
+        campaign.perform(target, watching, workloads)
+
+
+def _conclude(target: Path, started: float) -> None:
+    """Analyse, report, and say the verdicts."""
+    from calibrate import analysis, view
+
+    found = analysis.analyze(target)
+    analysis.write(found)
+    report = _render(found, "html", target / "report.html")
+    _say(found)
+    out.print(f"Report: {report} ({view.elapsed(started)} in all)", markup=False)
+
+
+def _say(found) -> None:  # type: ignore[no-untyped-def]
+    """Print one row per probe, and what dropped out."""
+    from calibrate.verdict import verdicts
+
+    comparison = found.comparison
+    label = "SIMULATED MACHINE. " if comparison.simulated else ""
+    table = Table(
+        title=f"{label}Energy beside {comparison.reference}, {comparison.runs} runs",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for name in ("probe", "column", "probe / reference", "diagnosis", "correction"):
+        table.add_column(name, overflow="fold")
+    for verdict in verdicts(found, headlines=True):
+        table.add_row(
+            verdict.pair.probe,
+            verdict.pair.column,
+            verdict.ratio,
+            verdict.named,
+            verdict.correct,
+            style=None if verdict.good else "yellow",
+        )
+    out.print(table)
+
+
+@app.command()
+def analyze(folder: Folder, reference: Reference = None) -> None:
+    """Remake comparison.json, diagnosis.json and calibration.json of a folder."""
+    from calibrate import analysis
+
+    found = analysis.analyze(folder, reference)
+    analysis.write(found)
+    _say(found)
+
+
+@app.command()
+def report(
+    folder: Folder,
+    form: Annotated[str, typer.Option("--format", help="html, markdown or json.")] = "html",
+    target: Annotated[
+        Path | None, typer.Option("--out", help="The file; '-' or nothing prints it.")
+    ] = None,
+    reference: Reference = None,
+) -> None:
+    """Write a report of a folder."""
+    from calibrate import analysis
+
+    catalog.find("reports", form)
+    found = analysis.analyze(folder, reference)
+    _render(found, form, None if target in {None, Path("-")} else target)
+
+
+def _render(found, form: str, target: Path | None) -> Path | None:  # type: ignore[no-untyped-def]
+    from calibrate import store
+
+    text = catalog.load(catalog.find("reports", form)).render(found)
+    if target is None:
+        sys.stdout.write(text)
+    else:
+        store.write(target, text)
+    return target
+
+
+@app.command()
+def gate(
+    folder: Annotated[Path | None, typer.Argument(help="A campaign's folder.")] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", help="The rules, TOML.")] = None,
+    init: Annotated[
+        Path | None, typer.Option("--init", help="Write a policy from this campaign's folder.")
+    ] = None,
+    target: Annotated[Path | None, typer.Option("--out", help="Where --init writes.")] = None,
+) -> int:
+    """Judge a campaign by a policy: 0 pass, 1 fail, 2 inconclusive, 64 refused."""
+    from calibrate import analysis, store
+    from calibrate import gate as gates
+
+    if init:
+        if target is None or folder or policy:
+            raise CrosswattError("Write it as: crosswatt gate --init FOLDER --out gate.toml")
+        if target.exists():
+            raise CrosswattError(f"{target} exists; choose another --out.")
+        store.write(target, gates.propose(analysis.analyze(init)))
+        out.print(f"Policy: {target}", markup=False)
+        return 0
+    if folder is None or policy is None:
+        raise CrosswattError("Write it as: crosswatt gate FOLDER --policy gate.toml")
+    rules = gates.load(policy)
+    rulings = gates.judge(analysis.analyze(folder, rules.reference), rules)
+    for each in rulings:
+        out.print(f"{each.state}: {each.probe} {each.column}: {each.sentence}", markup=False)
+    state = gates.overall(rulings)
+    out.print(state, markup=False)
+    return gates.EXIT[state]
+
+
+@app.command()
+def doctor(adapters: Adapters = None) -> None:
+    """Say what can be measured here, by which probe, in which mode, and why not the rest."""
+    from calibrate import campaign, machine
+    from calibrate import doctor as doctors
+
+    here = machine.describe()
+    out.print(f"Machine: {here.label}, {here.cpus} CPUs, kernel {here.kernel}", markup=False)
+    for line in doctors.conditions():
+        out.print(line, markup=False)
+    known = campaign.sources(extra=tuple(adapters or ()))
+    doctors.table(out, known)
+
+
+@probes_app.callback(invoke_without_command=True)
+def probes(context: typer.Context) -> None:
+    """List the probes that there are."""
+    if context.invoked_subcommand:
+        return
+    from calibrate import doctor as doctors
+
+    doctors.catalogue(out)
+
+
+@probes_app.command()
+def add(
+    requirement: Annotated[str, typer.Argument(help="An exact release: codecarbon==1.2.0")],
+) -> None:
+    """Make an environment with another release of a library; it becomes a probe."""
+    made = environment.add(requirement)
+    out.print(f"Probe {made.name} is there ({environment.home() / made.name}).", markup=False)
+    for repair in made.repairs:
+        out.print(f"  mended so that it imports: {repair}", markup=False)
+
+
+@probes_app.command()
+def remove(name: Annotated[str, typer.Argument(help="For example codecarbon-1.2.0")]) -> None:
+    """Delete such an environment."""
+    environment.remove(name)
+
+
+@bench_app.command("exec")
+def bench_exec(
+    command: Annotated[list[str], typer.Argument(help="What to run, after --.")],
+    model: Annotated[str, typer.Option("--model", help="A model, or a TOML file.")] = DEFAULT_MODEL,
+) -> int:
+    """Run any command on a simulated machine."""
+    from calibrate import bench
+
+    bench.check()
+    return bench.execute(model, command)
+
+
+@bench_app.command("models")
+def bench_models() -> None:
+    """List the models."""
+    from calibrate import bench
+
+    for name in bench.names():
+        out.print(f"{name}: {bench.load(name).title}", markup=False)

@@ -1,0 +1,49 @@
+"""What can be measured here, and what to type where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from calibrate import bench, catalog, environment, machine, series
+from calibrate.errors import Unsupported
+from calibrate.run import Source, describe
+
+
+def conditions() -> list[str]:
+    """Return a sentence each on RAPL and on the bench."""
+    rapl = "RAPL: readable" if machine.rapl_readable() else f"RAPL: no. {machine.why_no_rapl()}"
+    try:
+        bench.check()
+    except Unsupported as error:
+        return [rapl, f"Bench: no. {error}"]
+    return [rapl, f"Bench: yes, models {', '.join(bench.names())} (simulated machines)"]
+
+
+def table(console: Console, sources: Sequence[Source]) -> None:
+    """Open every probe and print what each can measure, or why it cannot and the fix."""
+    shown = Table(box=None, pad_edge=False)
+    for title in ("probe", "state", "mode", "measures", "why not, and the fix"):
+        shown.add_column(title, overflow="fold")
+    for name, (state, log) in describe(sources).items():
+        measures = ", ".join(f"{c.name} ({c.basis})" for c in series.native(log.domains.values()))
+        mode = " ".join(log.facts.get(key, "") for key in ("release", "mode")).strip()
+        reason = ". ".join(part for part in (state.reason, state.fix) if part)
+        style = None if state.status == "ok" else "yellow"
+        shown.add_row(name, state.status, mode, measures, reason, style=style)
+    console.print(shown)
+
+
+def catalogue(console: Console) -> None:
+    """Print every probe with its line, without opening any."""
+    shown = Table(box=None, pad_edge=False)
+    for title in ("probe", "what it is", "every", "interpreter"):
+        shown.add_column(title, overflow="fold")
+    known = {name: Source(name, path) for name, path in catalog.files("adapters").items()}
+    for name, source in (known | environment.sources()).items():
+        probe = catalog.load_probe(source.adapter)
+        own = str(source.python) if name not in known else ""
+        shown.add_row(name, probe.summary, f"{probe.period_s:g} s", own)
+    console.print(shown)

@@ -1,0 +1,73 @@
+"""One sentence per probe: what the terminal and every report say of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calibrate.analysis import Analysis
+from calibrate.compare import Pair
+from calibrate.diagnose import NO_FAULT, Diagnosis
+from calibrate.fit import Correction
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of one column of a probe."""
+
+    pair: Pair
+    diagnosis: Diagnosis
+    correction: Correction
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is wrong with it, as far as could be seen."""
+        return self.diagnosis.name == NO_FAULT
+
+    @property
+    def ratio(self) -> str:
+        """Return the mean ratio with its interval, or why there is none."""
+        if not self.pair.ratio:
+            return "no run has a ratio"
+        found = self.pair.ratio["ratio"]
+        if found["low"] is None:
+            return number(found["value"])
+        return f"{number(found['value'])} ({number(found['low'])} to {number(found['high'])})"
+
+    @property
+    def named(self) -> str:
+        """Return the diagnosis with its probability."""
+        if self.diagnosis.probability is None:
+            return self.diagnosis.name
+        return f"{self.diagnosis.name}, p = {probability(self.diagnosis.probability)}"
+
+    @property
+    def correct(self) -> str:
+        """Return the correction as something to do."""
+        found = self.correction
+        if found.verdict != "factor" or not found.factor:
+            return f"{found.verdict}: {found.reason}"
+        u = "" if found.relative_u is None else f" ± {100 * found.relative_u:.2g} %"
+        return f"multiply by {number(found.factor['value'])}{u}"
+
+
+def verdicts(analysis: Analysis, headlines: bool = False) -> list[Verdict]:
+    """Return a verdict for every pair, or for each probe's main column only."""
+    corrections = {(c.probe, c.column): c for c in analysis.calibration.corrections}
+    return [
+        Verdict(pair, analysis.diagnoses[key], corrections[key])
+        for pair in analysis.comparison.pairs
+        if pair.headline or not headlines
+        for key in [(pair.probe, pair.column)]
+    ]
+
+
+def number(value: float) -> str:
+    """Return four significant digits, without an exponent between 1e-4 and 1e6."""
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return f"{value:.3e}"
+
+
+def probability(value: float) -> str:
+    """Return a probability that is never rounded to certainty."""
+    return "> 0.99" if value > 0.99 else f"{value:.2f}"
