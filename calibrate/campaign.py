@@ -152,7 +152,7 @@ def _same_machine(record: CampaignRecord) -> None:
         for name in ("simulated", "cpu", "cpus", "kernel")
         if getattr(here, name) != getattr(then, name)
     ]
-    if here.bench.get("name") != then.bench.get("name"):
+    if here.bench.get("model") != then.bench.get("model"):
         differing.append("bench model")
     if differing:
         raise CrosswattError(

@@ -9,15 +9,18 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from calibrate import __version__, catalog, environment
 from calibrate.errors import CrosswattError, Unsupported
+
+if TYPE_CHECKING:
+    from calibrate.analysis import Analysis
+    from calibrate.plan import Plan
 
 REFUSED, IMPOSSIBLE, INTERRUPTED = 64, 69, 130
 DEFAULT_MODEL = "desktop"
@@ -33,6 +36,9 @@ probes_app = typer.Typer(help="List probes; add releases in interpreters of thei
 bench_app = typer.Typer(help="The simulated machine.", no_args_is_help=True)
 app.add_typer(probes_app, name="probes", invoke_without_command=True)
 app.add_typer(bench_app, name="bench")
+
+#: Typer brings its own copy of click and gives this class no public name.
+UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -54,10 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = app(args=arguments, standalone_mode=False)
         return code if isinstance(code, int) else 0
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.UsageError as error:
-        error.show()
+    except UsageError as error:
+        err.print(f"{error.format_message()} Try 'crosswatt --help'.", style="red", markup=False)
         return REFUSED
     except Unsupported as error:
         err.print(str(error), style="red", markup=False)
@@ -65,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     except CrosswattError as error:
         err.print(str(error), style="red", markup=False)
         return REFUSED
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         err.print("Interrupted.")
         return INTERRUPTED
 
@@ -145,7 +149,14 @@ def run(
     return 0
 
 
-def _plan(command, quick, name, only, extra):  # type: ignore[no-untyped-def]
+def _plan(
+    command: list[str] | None,
+    quick: bool,
+    name: str | None,
+    only: list[str] | None,
+    extra: tuple[Path, ...],
+) -> Plan:
+    """Return the plan that the options ask for."""
     from calibrate import plan as plans
 
     given = [flag for flag, on in (("--quick", quick), ("--plan", name), ("-- CMD", command)) if on]
@@ -220,7 +231,7 @@ def _conclude(target: Path, started: float) -> None:
     out.print(f"Report: {report} ({view.elapsed(started)} in all)", markup=False)
 
 
-def _say(found) -> None:  # type: ignore[no-untyped-def]
+def _say(found: Analysis) -> None:
     """Print one row per probe, and what dropped out."""
     from calibrate.verdict import verdicts
 
@@ -273,7 +284,8 @@ def report(
     _render(found, form, None if target in {None, Path("-")} else target)
 
 
-def _render(found, form: str, target: Path | None) -> Path | None:  # type: ignore[no-untyped-def]
+def _render(found: Analysis, form: str, target: Path | None) -> Path | None:
+    """Write a report, or print it where no file is named."""
     from calibrate import store
 
     text = catalog.load(catalog.find("reports", form)).render(found)

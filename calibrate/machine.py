@@ -17,10 +17,11 @@ def describe() -> Machine:
     """Return the facts of this host; ``unknown`` where it does not tell."""
     bench = os.environ.get("CROSSWATT_BENCH")
     model = json.loads((Path(bench) / "model.json").read_text()) if bench else {}
+    title = model.get("model", {}).get("title", "")
     cpu = _field("/proc/cpuinfo", "model name")
     return Machine(
         simulated=bool(bench),
-        label=f"{BENCH_LABEL}: {model.get('title', '')}" if bench else cpu,
+        label=f"{BENCH_LABEL}: {title.removeprefix('simulated ')}" if bench else cpu,
         bench=model,
         cpu=cpu,
         cpus=os.cpu_count() or 0,
