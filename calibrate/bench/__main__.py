@@ -1,0 +1,27 @@
+"""Run a command on the bench: `python -m calibrate.bench exec --model NAME -- COMMAND ...`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from calibrate import bench
+from calibrate.errors import CrosswattError
+
+
+def main() -> int:
+    """Return the exit code of the command, or 64 when the bench refuses."""
+    parser = argparse.ArgumentParser(prog="python -m calibrate.bench")
+    run = parser.add_subparsers(required=True).add_parser("exec", help="run a command on the bench")
+    run.add_argument("--model", default="desktop", help="name or file; default: desktop")
+    run.add_argument("command", nargs="+", help="after --")
+    arguments = parser.parse_args()
+    try:
+        return bench.execute(arguments.model, arguments.command)
+    except CrosswattError as error:
+        print(f"crosswatt: {error}", file=sys.stderr)
+        return 64
+
+
+if __name__ == "__main__":
+    sys.exit(main())
