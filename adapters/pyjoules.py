@@ -35,7 +35,9 @@ class PyJoules(Probe):
                 raise Unavailable("pyJoules finds no RAPL domain named package-N here")
             self._devices = DeviceFactory.create_devices(domains)
         except NoSuchDeviceError:
-            raise Unavailable("pyJoules finds no RAPL here", "sudo modprobe intel_rapl_msr") from None
+            raise Unavailable(
+                "pyJoules finds no RAPL here", "sudo modprobe intel_rapl_msr"
+            ) from None
         except PermissionError as error:
             raise Unavailable(
                 f"{error.filename} may not be read by this user",
