@@ -47,6 +47,10 @@ class Journal:
         """Append one document."""
         self._file.write(json.dumps({"doc": doc, **fields}) + "\n")
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
 
 class Orders:
     """Words from the parent, one a line; ``stop`` when the parent is gone."""
@@ -188,6 +192,7 @@ def main(adapter: str, out: str, *options: str) -> int:
     }
     cpu_s = (time.process_time_ns() - cpu_before) / 1e9
     journal.put("stop", **stop, **counts, cpu_s=cpu_s, at_ns=time.monotonic_ns())
+    journal.close()
     return 0
 
 

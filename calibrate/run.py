@@ -316,8 +316,10 @@ class Work:
     def _join(self) -> None:
         if self._thread:
             self._thread.join(2)  # a grandchild may hold the pipe open
-        if self._process and self._process.stdin:
-            self._process.stdin.close()
+        if self._process:
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream:
+                    stream.close()
         self._log.close()
 
     def _last_words(self) -> str:

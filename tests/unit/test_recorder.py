@@ -1,0 +1,72 @@
+"""The recorder's side: light imports, one file, honest endings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from calibrate import catalog, series, store
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_recorder_imports_the_standard_library_only() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import calibrate.recorder;"
+        "print(*sorted({m.partition('.')[0] for m in set(sys.modules) - before}"
+        " - sys.stdlib_module_names))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["calibrate"]
+
+
+def test_a_closed_input_ends_it(tmp_path: Path) -> None:
+    out = tmp_path / "synthetic.jsonl"
+    recorder = subprocess.Popen(
+        [sys.executable, "-m", "calibrate.recorder", catalog.find("adapters", "synthetic"), out],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert recorder.stdin
+    assert recorder.stdout
+    assert recorder.stdout.readline() == b"ready\n"
+    recorder.stdin.write(b"record\n")
+    recorder.stdin.flush()
+    time.sleep(0.3)
+    recorder.stdin.close()
+    assert recorder.wait(5) == 0
+    recorder.stdout.close()
+    log = store.load_log(out)
+    assert log.stop["status"] == "ok"
+    assert log.stop["readings"] == len(log.readings) > 10
+
+
+def test_ten_watts_come_out_as_ten_watts(tmp_path: Path) -> None:
+    from calibrate.run import Limits, Pause, Source, run
+    from calibrate.store import Job
+
+    job = Job(folder="-", number=1, workload="idle", arguments=("--seconds", "0.5"))
+    source = Source("synthetic", catalog.find("adapters", "synthetic"))
+    script = catalog.find("workloads", "idle")
+    record = run(job, [source], tmp_path, script, Pause(0.1, 0.1), Limits())
+    log = store.load_run(tmp_path).logs["synthetic"]
+    [column] = series.native(log.domains.values())
+    energy = series.energy(log, column, (record.begin_ns, record.end_ns))
+    assert energy
+    assert energy.joules / energy.seconds == pytest.approx(10.0, rel=2e-3)
+
+
+def test_every_line_is_written_at_once(tmp_path: Path) -> None:
+    from calibrate.recorder import Journal
+
+    journal = Journal(tmp_path / "x.jsonl")
+    journal.put("reading", values={"a": 1.0})
+    [line] = (tmp_path / "x.jsonl").read_text().splitlines()
+    journal.close()
+    assert json.loads(line) == {"doc": "reading", "values": {"a": 1.0}}
