@@ -1,0 +1,50 @@
+"""Energy is exact for constant power, whatever the instants and however often a counter wraps."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calibrate import series
+from calibrate.probe import Domain
+from calibrate.store import ProbeLog, Reading
+
+S = 1_000_000_000
+instants = st.lists(st.integers(0, 100 * S), min_size=2, max_size=60, unique=True).map(sorted)
+
+
+def made(domain: Domain, at: list[int], values: list[float]) -> ProbeLog:
+    readings = tuple(
+        Reading(t, t, {domain.name: v}) for t, v in zip(at, values, strict=True)
+    )
+    return ProbeLog("x", {domain.name: domain}, readings=readings, stop={"status": "ok"})
+
+
+@given(at=instants, watts=st.floats(0.1, 1000), data=st.data())
+def test_constant_power_any_instants(at: list[int], watts: float, data: st.DataObject) -> None:
+    begin = data.draw(st.integers(at[0], at[-1] - 1))
+    end = data.draw(st.integers(begin + 1, at[-1]))
+    domain = Domain("a", "psys")
+    log = made(domain, at, [watts * t / S for t in at])
+    energy = series.energy(log, series.native([domain])[0], (begin, end))
+    assert energy
+    expected = watts * (end - begin) / S
+    assert energy.joules == pytest.approx(expected, rel=1e-6, abs=1e-6 * watts)
+
+
+@given(
+    steps=st.lists(st.integers(0, 999), min_size=1, max_size=80),
+    start=st.integers(0, 999),
+)
+def test_unwrapped_counter_is_what_was_added(steps: list[int], start: int) -> None:
+    """Holds for any steps below the range: one wrap between two readings at most."""
+    total, values = start, [start]
+    for step in steps:
+        total += step
+        values.append(total % 1000)
+    domain = Domain("a", "psys", wraps_at_j=1000.0)
+    log = made(domain, [i * S for i in range(len(values))], [float(v) for v in values])
+    energy = series.energy(log, series.native([domain])[0], (0, len(steps) * S))
+    assert energy
+    assert energy.joules == sum(steps)
