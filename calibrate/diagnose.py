@@ -8,8 +8,7 @@ shown otherwise: three usable runs, two workloads for `no fault found` and `cons
 slip may be named from one workload, since no workload moves a meter by a factor of 1000; that its
 residual gain elsewhere is unknown is then among the reasons.
 
-A model is an object with a name, a prior weight and a `fit`; adding one to `catalogue` is all it
-takes, and its evidence must be a proper marginal likelihood of y = ln(probe/reference).
+The models and their priors are in `calibrate.stats.models`.
 """
 
 from __future__ import annotations
@@ -17,34 +16,35 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibrate.stats.agreement import mean_ratio
 from calibrate.stats.estimate import MAX_LOG, Estimate, Vector, encode
-from calibrate.stats.evidence import (
-    Level,
-    Posterior,
-    Spread,
-    Sums,
-    held_out_p,
-    log_sum,
-    posterior,
-    predictive_p,
-    sums,
-)
+from calibrate.stats.evidence import Posterior, log_sum
+from calibrate.stats.models import CONSTANT_POWER, NO_FAULT, LevelModel, Table, catalogue
 
-NO_FAULT = "no fault found"
+__all__ = [
+    "CONSTANT_POWER",
+    "NO_FAULT",
+    "UNEXPLAINED",
+    "Candidate",
+    "Diagnosis",
+    "Flag",
+    "Runs",
+    "diagnose",
+]
+
 UNEXPLAINED = "unexplained"
-CONSTANT_POWER = "constant power"
 
 #: Posterior probability from which a model is named.
 NAMED_FROM = 0.95
 #: Predictive p-value below which a model does not fit, however much better than the others it is.
 MISFIT_BELOW = 0.001
+#: Relative standard uncertainty of a reference above which it cannot clear a meter.
+WEAK_REFERENCE = 0.05
 #: Kinds of flag of which a sound meter has none.
 _NO_ENERGY = ("not finite", "negative", "zero")
 #: Smallest ratio of reference powers for which "the same power whatever the load" means something.
@@ -195,218 +195,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """The usable runs, reduced to what the models need.
-
-    Parameters
-    ----------
-    y : ln(probe/reference), shape (n,).
-    power_w : reference power, W, shape (n,).
-    code : number of the workload, shape (n,).
-    floor : relative sd that resolution alone gives each run, shape (n,).
-    u_ref : see `Runs`.
-    """
-
-    y: Vector
-    power_w: Vector
-    code: NDArray[np.intp]
-    floor: Vector
-    u_ref: float
-
-    @cached_property
-    def by_reference(self) -> Sums:
-        """Return the sums for models in which the probe follows the reference."""
-        return sums(self.y, self.code, self.floor)
-
-    @cached_property
-    def by_time(self) -> Sums:
-        """Return the sums for models in which the probe follows the clock: y + ln P = ln Pc."""
-        return sums(self.y + np.log(self.power_w), self.code, self.floor)
-
-
-class Model(Protocol):
-    """What `diagnose` needs of a model."""
-
-    @property
-    def name(self) -> str:
-        """Return the name as printed."""
-
-    @property
-    def prior(self) -> float:
-        """Return the prior weight; the catalogue's are normalised together."""
-
-    @property
-    def explains(self) -> bool:
-        """Return whether this is a diagnosis or only a description."""
-
-    def fit(self, table: Table) -> Posterior:
-        """Return the evidence and the parameters."""
-
-
-@dataclass(frozen=True)
-class LevelModel:
-    """A constant ratio, or constant power, with a workload effect and noise.
-
-    Parameters
-    ----------
-    name, prior, explains : see `Model`.
-    level, spread : priors of the level and of the two standard deviations.
-    base : what the probe follows, the reference's energy or only the time.
-    factor : exact ratio the level is counted from.
-    cause, aliases : see `Diagnosis`.
-    """
-
-    name: str
-    prior: float
-    level: tuple[Level, ...]
-    spread: Spread
-    base: Literal["reference", "time"] = "reference"
-    factor: float | None = None
-    explains: bool = True
-    cause: str = ""
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def shift(self) -> float:
-        """Return ln(factor)."""
-        return math.log(self.factor or 1.0)
-
-    def sums(self, table: Table) -> Sums:
-        """Return the sums this model works on."""
-        return table.by_reference if self.base == "reference" else table.by_time
-
-    def fit(self, table: Table) -> Posterior:
-        """Return the evidence and the parameters."""
-        return posterior(self.sums(table), self.shift, self.level, self.spread)
-
-    def checks(self, table: Table, fit: Posterior) -> tuple[float, float | None]:
-        """Return the p-values of the scatter and of workloads predicted from the others."""
-        data = self.sums(table)
-        return predictive_p(data, fit), held_out_p(data, self.shift, self.level, self.spread)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """An exact ratio that a slip of units makes.
-
-    Parameters
-    ----------
-    label : the ratio as people write it.
-    factor : probe/reference.
-    slips : the slips with this ratio, the one in the name first; "A taken for B" is a number in
-        unit A that is read as if it were in unit B.
-    weight : prior weight beside the other scales.
-    residual_sd : prior sd of the residual gain, ln.
-    """
-
-    label: str
-    factor: float
-    slips: tuple[str, ...]
-    weight: float = 1.0
-    residual_sd: float = 0.15
-
-    @property
-    def name(self) -> str:
-        """Return for example ``scale 1e-3 (kW taken for W)``."""
-        return f"scale {self.label} ({self.slips[0]})"
-
-
-_INTERVAL = "an interval in {} taken for {}"
-#: The exact ratios: powers of 1000, alone and with an hour taken for a second or the reverse. The
-#: rarer double slips have less prior weight. Neighbours differ by a factor of 3.6 or more, so that
-#: a residual gain cannot lead from one to the next; 3.6 itself is so near ordinary gains that only
-#: a small residual gain tells it from them.
-SCALES = (
-    Scale("1e-3", 1e-3, ("kW taken for W", "kJ taken for J", "W taken for mW", "J taken for mJ",
-          "mJ taken for µJ", _INTERVAL.format("s", "ms"))),
-    Scale("1e3", 1e3, ("mJ taken for J", "mW taken for W", "W taken for kW", "J taken for kJ",
-          "µJ taken for mJ", _INTERVAL.format("ms", "s"))),
-    Scale("1e-6", 1e-6, ("J taken for µJ", "W taken for µW", "kJ taken for mJ", "MJ taken for J",
-          _INTERVAL.format("s", "µs"))),
-    Scale("1e6", 1e6, ("µJ taken for J", "µW taken for W", "mJ taken for kJ", "J taken for MJ",
-          _INTERVAL.format("µs", "s"))),
-    Scale("1/3600", 1 / 3600, ("Wh taken for J", "kWh taken for kJ",
-          _INTERVAL.format("h", "s"))),
-    Scale("3600", 3600.0, ("J taken for Wh", "kJ taken for kWh", _INTERVAL.format("s", "h"))),
-    Scale("1/3.6e6", 1 / 3.6e6, ("kWh taken for J", "Wh taken for mJ",
-          "kW taken for W and h taken for s")),
-    Scale("3.6e6", 3.6e6, ("J taken for kWh", "mJ taken for Wh",
-          "mW taken for W and s taken for h")),
-    Scale("1e-9", 1e-9, ("J taken for nJ", "kJ taken for µJ", _INTERVAL.format("s", "ns")), 0.5),
-    Scale("1e9", 1e9, ("nJ taken for J", "µJ taken for kJ", _INTERVAL.format("ns", "s")), 0.5),
-    Scale("1/3.6", 1 / 3.6, ("Wh taken for kJ", "kWh taken for MJ", "mWh taken for J"), 0.5, 0.05),
-    Scale("3.6", 3.6, ("kJ taken for Wh", "MJ taken for kWh", "J taken for mWh"), 0.5, 0.05),
-    Scale("1e6/3600", 1e6 / 3600, ("Wh taken for MJ", "µWh taken for J", "mWh taken for kJ"), 0.5),
-    Scale("3600/1e6", 3600 / 1e6, ("MJ taken for Wh", "J taken for µWh", "kJ taken for mWh"), 0.5),
-    Scale("1/3.6e9", 1 / 3.6e9, ("kWh taken for mJ", "MWh taken for J", "Wh taken for µJ"), 0.5),
-    Scale("3.6e9", 3.6e9, ("mJ taken for kWh", "J taken for MWh", "µJ taken for Wh"), 0.5),
-    Scale("1/3.6e12", 1 / 3.6e12, ("kWh taken for µJ", "GWh taken for J"), 0.5),
-    Scale("3.6e12", 3.6e12, ("µJ taken for kWh", "J taken for GWh"), 0.5),
-)  # fmt: skip
-
-#: Prior weights: most meters are sound; a ratio decades off is nearly always a slip of units.
-_PRIORS = {"healthy": 0.45, "scales": 0.3, "constant": 0.1, "gain": 0.08, "by load": 0.04,
-           "erratic": 0.03}  # fmt: skip
-
-#: Any gain: mostly of order one (a part missing or counted twice), else anything in 20 decades.
-_ANY_GAIN = (Level(0.8, 0.0, 0.5), Level(0.2))
-
-
-def catalogue(u_ref: float = 0.0, power_w: float = 50.0) -> list[LevelModel]:
-    """Return the models with their priors.
-
-    Parameters
-    ----------
-    u_ref : relative standard uncertainty of the reference; widens every level that is known.
-    power_w : typical reference power, W; where a constant power is expected.
-
-    Notes
-    -----
-    The level of a sound meter is N(0, 2 %): it puts 1 % within and 10 % far outside, with the
-    verdict turning at about 5 %. Behind a scale fault half the prior is as narrow, half is
-    N(0, 15 %), since the code that slips a unit often divides by a nominal instead of the actual
-    window as well, which costs from a few to some tens of percent.
-    """
-    sound = math.hypot(0.02, u_ref)
-    models = [
-        LevelModel(
-            NO_FAULT, _PRIORS["healthy"], (Level(1.0, 0.0, sound),), Spread(0.02, 0.05)
-        ),
-        LevelModel(
-            CONSTANT_POWER,
-            _PRIORS["constant"],
-            (Level(0.8, math.log(power_w), 1.0), Level(0.2)),
-            Spread(0.01, 0.05),
-            base="time",
-            cause="a constant, such as a rated power, stands in for a measurement",
-            aliases=("power of an idle or saturated meter", "a stale reading repeated"),
-        ),
-    ]  # fmt: skip
-    share = _PRIORS["scales"] / sum(scale.weight for scale in SCALES)
-    models += [
-        LevelModel(
-            scale.name,
-            scale.weight * share,
-            (Level(0.5, 0.0, sound), Level(0.5, 0.0, math.hypot(scale.residual_sd, u_ref))),
-            Spread(0.08, 0.08),
-            factor=scale.factor,
-            cause=f"a number is used in the wrong unit: {scale.slips[0]}, or an alias",
-            aliases=scale.slips[1:],
-        )
-        for scale in SCALES
-    ]
-    return models + [
-        LevelModel(name, prior, _ANY_GAIN, spread, explains=False, cause=what)
-        for name, prior, spread, what in (
-            ("constant gain", _PRIORS["gain"], Spread(0.03, 0.08), "the same for every workload"),
-            ("workload-dependent gain", _PRIORS["by load"], Spread(0.5, 0.08),
-             "depending on the workload"),
-            ("no stable ratio", _PRIORS["erratic"], Spread(0.5, 0.7), "without any pattern"),
-        )
-    ]  # fmt: skip
 
 
 def diagnose(runs: Runs) -> Diagnosis:
@@ -595,6 +383,11 @@ def _thin(case: _Case, best: LevelModel) -> list[str]:
         found.append(f"Too few runs ({n} usable): a name needs at least 3, of 2 workloads.")
     if len(set(case.labels)) < 2 and best.factor is None:
         found.append("One workload only: a gain, an offset and a constant power look the same.")
+    if best.name == NO_FAULT and case.runs.u_ref > WEAK_REFERENCE:
+        found.append(
+            f"The reference is uncertain by {100 * case.runs.u_ref:.0f} %: a meter as far from the "
+            "truth as that would look sound."
+        )
     if best.name == CONSTANT_POWER and case.load_span < LOAD_SPAN:
         found.append(
             f"The reference power changes by a factor of {_digits(case.load_span)} only, too "
@@ -685,11 +478,11 @@ def _sentence(case: _Case, best: LevelModel, named: bool, thin: bool, power: flo
 def _hint(best: LevelModel, probability: float) -> str:
     """Return what a design that is too thin for a name still hints at."""
     if not best.explains:
-        return "Too few or too similar runs to tell why."
+        return "The runs cannot tell why."
     strength = "Strong" if probability >= NAMED_FROM else "Some"
     return (
-        f"{strength} hint of {_called(best)} (probability {probability:.2f}), but too few or too "
-        "similar runs to be sure."
+        f"{strength} hint of {_called(best)} (probability {probability:.2f}), but the "
+        "runs cannot settle it."
     )
 
 

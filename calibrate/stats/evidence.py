@@ -104,18 +104,29 @@ class Sums:
     c: Grid
     log_det: Grid
 
-    def without(self, k: int) -> Sums:
-        """Return the sums of all workloads but one."""
-        keep = np.arange(self.n.size) != k
-        return Sums(
-            self.centre, self.n[keep], self.a[keep], self.b[keep], self.c[keep], self.log_det[keep]
-        )
-
     def only(self, k: int) -> Sums:
         """Return the sums of one workload."""
         part = slice(k, k + 1)
         return Sums(
             self.centre, self.n[part], self.a[part], self.b[part], self.c[part], self.log_det[part]
+        )
+
+    def total(self) -> Sums:
+        """Return the sums added up to one row."""
+        return Sums(
+            self.centre,
+            *(x.sum(axis=0, keepdims=True) for x in (self.n, self.a, self.b, self.c, self.log_det)),
+        )
+
+    def minus(self, part: Sums) -> Sums:
+        """Return what is left without some of the runs."""
+        return Sums(
+            self.centre,
+            self.n - part.n,
+            self.a - part.a,
+            self.b - part.b,
+            np.maximum(self.c - part.c, 0.0),
+            self.log_det - part.log_det,
         )
 
 
@@ -248,9 +259,10 @@ def held_out_p(
     if count < 2:
         return None
     smallest = 1.0
+    whole = data.total()
     for k in range(count):
-        fit = posterior(data.without(k), shift, level, spread, axes)
         own = data.only(k)
+        fit = posterior(whole.minus(own), shift, level, spread, axes)
         # 1/a is tau^2 + 1/w: the variance of a workload's mean about the level.
         away = np.abs(own.b[0] / own.a[0] - fit.mean) / np.sqrt(fit.variance + 1 / own.a[0])
         smallest = min(smallest, float((fit.weight * 2 * ndtr(-away)).sum()))

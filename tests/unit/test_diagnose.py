@@ -1,0 +1,227 @@
+"""The diagnosis on simulated runs whose fault is known."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calibrate.diagnose import CONSTANT_POWER, NO_FAULT, UNEXPLAINED, Diagnosis, Runs, diagnose
+from calibrate.stats.models import SCALES, catalogue
+
+Vector = np.ndarray[Any, np.dtype[np.float64]]
+#: Energy a probe reports, from (random numbers, true joules, seconds, number of the workload).
+Fault = Callable[[np.random.Generator, Vector, Vector, np.ndarray[Any, Any]], Vector]
+
+KW_FOR_W = "scale 1e-3 (kW taken for W)"
+
+
+def campaign(seed: int, fault: Fault, noise: float = 0.003, top_w: float = 60.0) -> Runs:
+    """Return 4 to 6 workloads of 20 W to `top_w`, 2 or 3 runs of 5 to 10 s each."""
+    rng = np.random.default_rng([seed, 7])
+    k, m = int(rng.integers(4, 7)), int(rng.integers(2, 4))
+    power_w = np.exp(rng.uniform(math.log(20), math.log(top_w), k))
+    power_w[:2] = 20.0, top_w
+    w = np.repeat(np.arange(k), m)
+    t = rng.uniform(5, 10, k * m)
+    energy = power_w[w] * t * np.exp(rng.normal(0, 0.02, k * m))
+    probe = fault(rng, energy, t, w) * np.exp(rng.normal(0, noise, k * m))
+    reference = energy * np.exp(rng.normal(0, 0.003, k * m))
+    return Runs(probe, reference, t, [f"w{i}" for i in w])
+
+
+def share(name: str, fault: Fault, n: int = 60, **given: float) -> float:
+    """Return in how many of n campaigns the fault is called by that name."""
+    return sum(diagnose(campaign(seed, fault, **given)).name == name for seed in range(n)) / n
+
+
+def gain(factor: float, workload_sd: float = 0.0) -> Fault:
+    def fault(rng: np.random.Generator, e: Vector, t: Vector, w: np.ndarray[Any, Any]) -> Vector:
+        return np.asarray(factor * e * np.exp(rng.normal(0, workload_sd, 9))[w])
+
+    return fault
+
+
+def one(*rows: tuple[float, float, str], seconds: float = 5.0, **given: Any) -> Diagnosis:
+    """Diagnose runs of (probe J, reference J, workload)."""
+    probe, reference, workload = zip(*rows, strict=True)
+    return diagnose(Runs(probe, reference, [seconds] * len(rows), workload, **given))
+
+
+def loose_kw(rng: np.random.Generator, e: Vector, t: Vector, w: np.ndarray[Any, Any]) -> Vector:
+    return np.asarray(1e-3 * e * np.clip(np.exp(rng.normal(0.04, 0.05, 9)), 0.93, 1.15)[w])
+
+
+def test_kw_for_w_behind_a_residual_gain_that_moves_with_the_workload() -> None:
+    assert share(KW_FOR_W, loose_kw, 200) >= 0.98
+
+
+@pytest.mark.parametrize("residual", [0.93, 1.04, 1.15])
+def test_kw_for_w_behind_a_constant_residual_gain(residual: float) -> None:
+    assert share(KW_FOR_W, gain(1e-3 * residual), 30) >= 0.95
+
+
+def test_scale_and_residual_gain_are_one_diagnosis() -> None:
+    found = diagnose(campaign(3, loose_kw))
+    ratio = found.residual_gain
+    assert found.name == KW_FOR_W and found.factor == 1e-3 and ratio is not None
+    assert (found.probability or 0) >= 0.95
+    assert found.residual_min is not None and found.residual_max is not None
+    assert 0.92 < found.residual_min < ratio.value < found.residual_max < 1.17
+    assert ratio.low is not None and ratio.high is not None and ratio.low < ratio.value < ratio.high
+    assert f"with a residual gain of {ratio.value:.2f}" in found.sentence
+    assert f"Reports 1/{1000 / ratio.value:.0f} of the reference" in found.sentence
+    assert "kJ taken for J" in found.aliases
+
+
+def test_sound_meters_are_not_accused() -> None:
+    assert share(NO_FAULT, gain(1.0), 200) >= 0.99
+    assert share(NO_FAULT, gain(1.01, workload_sd=0.005)) >= 0.99
+    assert share(NO_FAULT, gain(1.0), noise=0.03) >= 0.95
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.87, 0.9, 1.1, 1.58, 2.0, 4.0, 0.25, 16.0])
+def test_other_gains_are_unexplained(factor: float) -> None:
+    assert share(UNEXPLAINED, gain(factor), 25) == 1.0
+
+
+def test_gain_that_depends_on_the_workload_is_unexplained() -> None:
+    assert share(UNEXPLAINED, lambda rng, e, t, w: e * rng.uniform(0.45, 0.95, 9)[w]) >= 0.98
+    busy = np.array([1, 1.5, 3.6, 19, 1, 1.2])
+    assert share(UNEXPLAINED, lambda rng, e, t, w: 1e-3 * e * busy[w], 20) == 1.0
+
+
+@pytest.mark.parametrize("scale", SCALES, ids=lambda scale: scale.label)
+def test_every_scale_is_found(scale: Any) -> None:
+    assert share(scale.name, gain(scale.factor, workload_sd=0.01), 25) >= 0.95
+
+
+def test_constant_power() -> None:
+    assert share(CONSTANT_POWER, lambda rng, e, t, w: 42 * t, top_w=40.0) >= 0.95
+    assert share(CONSTANT_POWER, lambda rng, e, t, w: 42 * t, top_w=40.0, noise=0.02) >= 0.95
+    found = diagnose(campaign(1, lambda rng, e, t, w: 42 * t, noise=0.0))
+    assert found.constant_w == pytest.approx(42, rel=0.01) and found.residual_gain is None
+    assert [flag.kind for flag in found.flags] == ["identical power"]
+    assert found.sentence.startswith("Reports 42 W whatever the load")
+
+
+def test_names_and_factors_belong_together() -> None:
+    labels = {"1e6/3600": 1e6 / 3600, "3600/1e6": 3600 / 1e6}
+    for scale in SCALES:
+        over, _, under = scale.label.partition("/")
+        want = labels.get(scale.label) or float(over) / float(under or 1)
+        assert scale.factor == pytest.approx(want)
+        assert scale.name == f"scale {scale.label} ({scale.slips[0]})"
+    assert len({scale.name for scale in SCALES}) == len(SCALES)
+    gaps = np.diff(np.sort([math.log(s.factor) for s in SCALES] + [0.0]))
+    assert gaps.min() > math.log(3.5)
+    assert sum(model.prior for model in catalogue()) == pytest.approx(1.0)
+
+
+UNITS = {"J": 1.0, "W": 1.0, "Wh": 3600.0, "s": 1.0, "h": 3600.0}
+PREFIX = {"": 1.0, "n": 1e-9, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
+
+
+def in_si(unit: str) -> float:
+    return next(
+        PREFIX[prefix] * UNITS[unit.removeprefix(prefix)]
+        for prefix in sorted(PREFIX, key=len, reverse=True)
+        if unit.startswith(prefix) and unit.removeprefix(prefix) in UNITS
+    )
+
+
+def test_every_slip_has_the_ratio_it_is_listed_under() -> None:
+    for scale in SCALES:
+        for slip in scale.slips:
+            factor = 1.0
+            for part in slip.removeprefix("an interval in ").split(" and "):
+                said, read = part.split(" taken for ")
+                factor *= in_si(read) / in_si(said)
+            assert factor == pytest.approx(scale.factor), slip
+
+
+def test_single_run_is_a_hint_only() -> None:
+    found = one((0.2, 200, "a"))
+    assert found.name == UNEXPLAINED and not found.conclusive
+    assert found.leading == KW_FOR_W
+    assert found.sentence.startswith("Reports 1/1000 of the reference (one run). Strong hint of")
+    assert "Too few runs (1 usable)" in found.reasons[0]
+
+
+def test_one_workload_clears_nobody_but_shows_a_scale() -> None:
+    assert one(*[(200, 200, "a")] * 4).name == UNEXPLAINED
+    found = one(*[(0.2, 200, "a"), (0.21, 200, "a"), (0.2, 200, "a")])
+    assert found.name == KW_FOR_W and "unknown" in found.reasons[0]
+
+
+def test_idle_runs_alone_are_too_thin() -> None:
+    found = one(*[(50, 50, "idle"), (0.05, 50, "idle")] * 2)
+    assert found.name == UNEXPLAINED and "Only idle runs" in found.reasons[0]
+    found = one(*[(50, 50, "x"), (51, 51, "y")] * 2, idle_w=10.0)
+    assert found.name == UNEXPLAINED and "Only idle runs" in found.reasons[0]
+
+
+def test_weak_reference_clears_nobody() -> None:
+    rows = [(100.0, 100.0, "a"), (300.0, 300.0, "b")] * 3
+    assert one(*rows).name == NO_FAULT
+    found = one(*rows, u_ref=0.3)
+    assert found.name == UNEXPLAINED and "uncertain by 30 %" in found.reasons[0]
+
+
+def test_runs_without_energy_are_flagged() -> None:
+    rows = [(100.0, 100.0, "a"), (300.0, 300.0, "b")] * 3
+    for bad, kind in ((0.0, "zero"), (-261843.0, "negative"), (math.nan, "not finite")):
+        found = one(*rows, (bad, 100.0, "a"))
+        assert found.name == UNEXPLAINED and found.flags[0].kind == kind
+        assert found.flags[0].runs == (6,) and "but 1 of 7 runs" in found.sentence
+        # A unit fault stays one; the run is reported beside it.
+        scaled = one(*[(e / 1000, r, w) for e, r, w in rows], (bad, 100.0, "a"))
+        assert scaled.name == KW_FOR_W and scaled.flags == found.flags
+        most = one(*rows, *[(bad, 100.0, "a")] * 6)
+        assert most.name == UNEXPLAINED and most.probability is None
+        assert most.sentence.startswith("Most runs cannot be compared: 6 of 12 runs")
+        json.dumps(most.as_dict(), allow_nan=False)
+
+
+def test_unusable_reference_is_flagged() -> None:
+    rows = [(100.0, 100.0, "a"), (300.0, 300.0, "b")] * 3
+    found = one(*rows, (5.0, 0.0, "a"))
+    assert found.name == NO_FAULT and found.flags[0].kind == "reference not usable"
+
+
+def test_coarse_probe_is_not_accused_of_its_steps() -> None:
+    truth = [(e, w) for e, w in ((37.0, "a"), (52.0, "b"), (61.0, "c")) for _ in range(3)]
+    found = one(*[(round(e / 15) * 15.0, e, w) for e, w in truth], resolution_j=15.0)
+    assert {flag.kind for flag in found.flags} == {"near resolution"}
+    assert found.name == NO_FAULT or not found.conclusive
+
+
+def test_refusals() -> None:
+    with pytest.raises(ValueError, match="no runs"):
+        Runs([], [], [], [])
+    with pytest.raises(ValueError, match="seconds has shape"):
+        Runs([1.0], [1.0], [1.0, 2.0], ["a"])
+    with pytest.raises(ValueError, match="u_ref is nan"):
+        Runs([1.0], [1.0], [1.0], ["a"], u_ref=math.nan)
+
+
+def test_as_dict_is_json_and_complete() -> None:
+    found = diagnose(campaign(0, gain(0.87))).as_dict()
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert len(found["candidates"]) == len(catalogue())
+    assert sum(c["probability"] for c in found["candidates"]) == pytest.approx(1.0)
+
+
+def test_a_probe_takes_less_than_a_tenth_of_a_second() -> None:
+    def timed(runs: Runs) -> float:
+        begin = time.perf_counter()
+        diagnose(runs)
+        return time.perf_counter() - begin
+
+    many = np.tile([100.0, 200.0, 300.0], 100)
+    large = Runs(many, many * 1.001, many / 20, [f"w{i % 30}" for i in range(300)])
+    # The best of a few, since other work may share the processor.
+    assert min(timed(large) for _ in range(5)) < 0.1
