@@ -1,0 +1,346 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from calibrate import bench, catalog
+from calibrate.errors import BadFile, UnknownName, Unsupported
+from calibrate.probe import Target, Unavailable
+
+pytestmark = pytest.mark.usefixtures("bench_ready")
+
+RUN = [sys.executable, "-m", "calibrate.bench", "exec", "--model"]
+ENERGY = "/sys/class/powercap/intel-rapl:0/energy_uj"
+LOAD = """
+import json, os, time
+folder = os.environ["CROSSWATT_BENCH"]
+def truth():
+    with open(folder + "/truth") as file:
+        return json.load(file)["joules"]
+def burn(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(1000))
+"""
+
+
+def on_bench(model, *command, **options):
+    return subprocess.run(
+        [*RUN, str(model), "--", *command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **options,
+    )
+
+
+def python_on_bench(model, code, python=sys.executable):
+    done = on_bench(model, python, "-c", LOAD + textwrap.dedent(code))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def small_model(folder, start_uj):
+    path = folder / "small.toml"
+    path.write_text(f"""
+        title = "small"
+        vendor = "intel"
+        energy_unit_j = 0.00006103515625
+        [[packages]]
+        idle_w = 50
+        active_w = 10
+        max_energy_range_uj = 262143328
+        start_uj = {start_uj}
+    """)
+    return path
+
+
+def processes_with(text):
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if text.encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def gone(text, seconds=5.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not processes_with(text):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def mounted():
+    return "crosswatt" in Path("/proc/self/mountinfo").read_text()
+
+
+def test_the_counters_are_where_a_kernel_has_them():
+    done = on_bench("server", "sh", "-c", "cd /sys/class/powercap && cat */name && cat */energy_uj")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.split()
+    assert lines[:4] == ["package-0", "dram", "package-1", "dram"]
+    assert all(int(each) > 0 for each in lines[4:])
+
+
+def test_nothing_else_in_sys_is_hidden():
+    look = "ls /sys/class /sys/devices/virtual; ls /sys/class/net/lo/; cat /sys/class/net/lo/mtu"
+    inside, outside = on_bench("desktop", "sh", "-c", look), subprocess.getoutput(look)
+    added = {"powercap", "crosswatt"}
+    assert [x for x in inside.stdout.split() if x not in added] == [
+        x for x in outside.split() if x not in added
+    ]
+    assert not mounted()
+
+
+def test_the_counter_agrees_with_the_truth_under_load():
+    deltas = python_on_bench(
+        "desktop",
+        """
+        def counter():
+            with open("/sys/class/powercap/intel-rapl:0/energy_uj") as file:
+                return int(file.read()) / 1e6
+        true, shown = truth(), counter()
+        burn(2)
+        print(json.dumps([truth()["package-0"] - true["package-0"], counter() - shown]))
+        """,
+    )
+    true_j, shown_j = deltas
+    assert true_j > 2 * 20  # idle 6 W, and at least one of a few CPUs busy
+    assert shown_j == pytest.approx(true_j, rel=1e-3)
+
+
+def test_load_costs_what_the_model_says():
+    used = python_on_bench(
+        "amd",
+        """
+        before = truth(); time.sleep(1); idle = truth(); burn(1); busy = truth()
+        print(json.dumps([idle["package-0"] - before["package-0"],
+                          busy["package-0"] - idle["package-0"]]))
+        """,
+    )
+    assert used[0] >= 3.0
+    assert used[1] >= 3.0 + 12.0 / (os.cpu_count() or 1) * 0.8
+
+
+def test_a_shell_that_reads_byte_by_byte_gets_a_whole_number():
+    done = on_bench("desktop", "sh", "-c", f"for i in 1 2 3; do read x < {ENERGY}; echo $x; done")
+    assert all(len(each) >= 11 for each in done.stdout.split()), done.stdout
+    assert len(done.stdout.split()) == 3
+
+
+def test_pyjoules_sees_every_domain():
+    pytest.importorskip("pyJoules")
+    traced, true = python_on_bench(
+        "server",
+        """
+        from pyJoules.device import DeviceFactory
+        from pyJoules.energy_meter import EnergyMeter
+        meter = EnergyMeter(DeviceFactory.create_devices())
+        before = truth(); meter.start(); burn(2); meter.stop(); after = truth()
+        print(json.dumps([meter.get_trace()[0].energy, {k: after[k] - before[k] for k in after}]))
+        """,
+    )
+    assert set(traced) == {"package_0", "package_1", "dram_0", "dram_1"}
+    for domain, microjoules in traced.items():
+        assert microjoules / 1e6 == pytest.approx(true[domain.replace("_", "-")], rel=2e-2)
+
+
+def test_codecarbon_finds_intel_rapl():
+    pytest.importorskip("codecarbon")
+    names, joules, true = python_on_bench(
+        "server",
+        """
+        from codecarbon.core.cpu import IntelRAPL, is_rapl_available
+        assert is_rapl_available()
+        rapl = IntelRAPL()
+        rapl.start(); before = truth()
+        burn(2)
+        details = rapl.get_cpu_details(2); after = truth()
+        kwh = sum(v for k, v in details.items() if "Energy" in k)
+        print(json.dumps([sorted(details), kwh * 3.6e6,
+                          sum(after[p] - before[p] for p in ("package-0", "package-1"))]))
+        """,
+    )
+    assert [each for each in names if "Energy" in each]
+    assert joules == pytest.approx(true, rel=5e-2)
+
+
+def test_a_counter_wraps_at_its_range(tmp_path):
+    first, last, used = python_on_bench(
+        small_model(tmp_path, start_uj=262143328 - 100_000_000),
+        """
+        def counter():
+            with open("/sys/class/powercap/intel-rapl:0/energy_uj") as file:
+                return int(file.read()) / 1e6
+        time.sleep(1); before, first = truth(), counter()
+        time.sleep(1.2); after, last = truth(), counter()
+        print(json.dumps([first, last, after["package-0"] - before["package-0"]]))
+        """,
+    )
+    assert last < first
+    assert last - first + 262.143328 == pytest.approx(used, rel=1e-3)
+
+
+def test_two_benches_at_once_do_not_meet():
+    one = subprocess.Popen(
+        [*RUN, "server", "--", "sh", "-c", "sleep 1; cat /sys/class/powercap/*/name"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    two = on_bench("amd", "sh", "-c", "cat /sys/class/powercap/*/name")
+    assert two.stdout.split() == ["package-0", "core"]
+    assert one.communicate(timeout=60)[0].split() == ["package-0", "dram", "package-1", "dram"]
+
+
+def test_five_readers_at_once_get_whole_numbers():
+    code = f"""
+for _ in range(300):
+    value = open({ENERGY!r}).read()
+    assert value.endswith("\\n") and int(value) > 10**10, value
+"""
+    readers = f'for i in 1 2 3 4 5; do {sys.executable} -c "$0" || touch "$1" & done; wait'
+    done = on_bench("desktop", "sh", "-c", readers, code, "/nonexistent/failed")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -TERM $$", 143), ("true", 0)])
+def test_the_exit_code_is_the_commands(script, code):
+    assert on_bench("desktop", "sh", "-c", script).returncode == code
+
+
+def test_a_command_that_does_not_exist_is_said_so():
+    done = on_bench("desktop", "no-such-command")
+    assert done.returncode == 127
+    assert "no-such-command" in done.stderr
+
+
+def test_execute_works_from_this_very_process():
+    assert bench.execute("desktop", ["sh", "-c", f"test -r {ENERGY} && exit 3"]) == 3
+    assert not mounted()
+
+
+def test_a_bench_within_a_bench_is_refused(monkeypatch):
+    monkeypatch.setenv("CROSSWATT_BENCH", "/somewhere")
+    with pytest.raises(Unsupported, match="within"):
+        bench.execute("desktop", ["true"])
+
+
+def test_bad_models_are_refused_before_anything_is_mounted(tmp_path):
+    with pytest.raises(UnknownName, match="server"):
+        bench.execute("servr", ["true"])
+    with pytest.raises(BadFile):
+        bench.execute(str(tmp_path / "none.toml"), ["true"])
+
+
+def started(command):
+    """Start a bench and wait until its command runs."""
+    host = subprocess.Popen([*RUN, "desktop", "--", *command], start_new_session=True)
+    end = time.monotonic() + 20
+    while not processes_with(command[-1]) or len(processes_with(command[-1])) < 3:
+        assert time.monotonic() < end, "the command did not start"
+        time.sleep(0.02)
+    return host
+
+
+def marked(seconds):
+    """A command and its child that can be told from any other on this host."""
+    return ["sh", "-c", f"sleep {seconds} & sleep {seconds}; true"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killing_the_host_leaves_nothing(number):
+    mark = f"{70_000 + os.getpid()}.{int(number)}"
+    host = started(marked(mark))
+    host.send_signal(number)
+    host.wait(timeout=20)
+    assert gone(mark)
+    assert not mounted()
+
+
+def test_killing_the_keeper_ends_command_and_server():
+    mark = f"{80_000 + os.getpid()}.5"
+    host = started(["sleep", mark])
+    keeper = [each for each in processes_with(mark) if parent_of(each) == host.pid]
+    os.kill(keeper[0], signal.SIGKILL)
+    assert host.wait(timeout=20) == 137
+    assert gone(mark)
+
+
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_ctrl_c_is_for_the_command():
+    script = "trap 'exit 42' INT; echo ready; while :; do sleep 0.05; done"
+    host = subprocess.Popen(
+        [*RUN, "desktop", "--", "sh", "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert host.stdout is not None
+    assert host.stdout.readline() == "ready\n"
+    os.killpg(host.pid, signal.SIGINT)
+    assert host.wait(timeout=20) == 42
+    host.stdout.close()
+
+
+def test_what_the_command_leaves_in_the_background_ends_too():
+    mark = f"{90_000 + os.getpid()}.7"
+    done = on_bench("desktop", "sh", "-c", f"sleep {mark} >/dev/null 2>&1 & exit 0")
+    assert done.returncode == 0
+    assert gone(mark)
+
+
+def test_without_root_where_the_host_permits_it():
+    if os.geteuid() != 0:
+        pytest.skip("this run is without root already")
+    if not os.stat("/dev/fuse").st_mode & 0o006 == 0o006:
+        pytest.skip("/dev/fuse is for root only on this host")
+    user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    done = subprocess.run(
+        [*user, *RUN, "desktop", "--", "cat", ENERGY],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    if "not permitted" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 10**10
+
+
+def test_the_truth_probe_reads_inside_and_explains_itself_outside(monkeypatch):
+    monkeypatch.delenv("CROSSWATT_BENCH", raising=False)
+    probe = catalog.load_probe(catalog.find("adapters", "truth"))()
+    with pytest.raises(Unavailable, match="no simulated machine"):
+        probe.open(Target())
+    scopes, grew = python_on_bench(
+        "server",
+        """
+        from calibrate import catalog
+        from calibrate.probe import Target
+        probe = catalog.load_probe(catalog.find("adapters", "truth"))()
+        probe.open(Target())
+        first = probe.read(); time.sleep(0.1); last = probe.read()
+        assert probe.facts()["simulated"] == "yes"
+        print(json.dumps([[d.scope for d in probe.domains()],
+                          all(last[k] > first[k] for k in first)]))
+        probe.close()
+        """,
+    )
+    assert scopes == ["package-0", "dram-0", "package-1", "dram-1"]
+    assert grew

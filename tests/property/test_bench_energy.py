@@ -1,0 +1,113 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calibrate.bench.activity import blocks, divide
+from calibrate.bench.energy import counter_uj, counters, energy_j
+from calibrate.bench.model import Model, load, names
+from calibrate.bench.snapshot import Snapshots
+
+SHIPPED = [counter for name in names() for counter in counters(load(name))]
+DAYS_NS = 10 * 86_400 * 10**9
+instants = st.integers(0, DAYS_NS)
+
+
+def small(limit_uj, start_uj, unit_j=2**-14):
+    """A counter that turns over soon."""
+    package = {
+        "idle_w": 10.0,
+        "active_w": 20.0,
+        "max_energy_range_uj": limit_uj,
+        "start_uj": min(start_uj, limit_uj),
+    }
+    model = Model.model_validate(
+        {"title": "t", "vendor": "intel", "energy_unit_j": unit_j, "packages": [package]}
+    )
+    return counters(model)[0]
+
+
+@given(
+    limit_uj=st.integers(1_000_000, 10**12),
+    start_uj=st.integers(0, 10**12),
+    unit_j=st.sampled_from([2**-14, 2**-16, 15.3e-6]),
+    before_j=st.floats(0, 1e7),
+    share=st.floats(0, 0.999),
+)
+def test_the_difference_of_two_readings_is_the_energy(limit_uj, start_uj, unit_j, before_j, share):
+    counter = small(limit_uj, start_uj, unit_j)
+    turn_j = counter.turn * counter.unit_j
+    used_j = share * turn_j
+    first, last = counter_uj(counter, before_j), counter_uj(counter, before_j + used_j)
+    unit_uj = counter.unit_nj / 1e3
+    rise_uj = last - first if last >= first else last - first + counter.turn * unit_uj
+    # As the driver shows it: units of whole nanojoules. One unit, and a microjoule of printing;
+    # the last term is the rounding of before_j + used_j itself.
+    tolerance_uj = unit_uj + 1 + 1e-9 * (before_j + used_j)
+    expected_uj = used_j / counter.unit_j * unit_uj
+    misfit_uj = abs(rise_uj - expected_uj)
+    assert min(misfit_uj, abs(misfit_uj - counter.turn * unit_uj)) <= tolerance_uj
+
+
+@given(counter=st.sampled_from(SHIPPED), joules=st.floats(0, 1e9))
+def test_a_counter_stays_in_its_range(counter, joules):
+    assert 0 <= counter_uj(counter, joules) <= counter.max_energy_range_uj
+
+
+@given(limit_uj=st.integers(1_000, 10**9), joules=st.floats(0, 1e7))
+def test_a_small_counter_stays_in_its_range(limit_uj, joules):
+    counter = small(limit_uj, 0)
+    assert 0 <= counter_uj(counter, joules) <= counter.max_energy_range_uj
+
+
+@given(counter=st.sampled_from(SHIPPED), times=st.tuples(instants, instants), cpus=st.data())
+def test_truth_never_decreases(counter, times, cpus):
+    early, late = sorted(times)
+    busy = cpus.draw(st.lists(st.integers(0, DAYS_NS), min_size=1, max_size=4))
+    more = [each + cpus.draw(st.integers(0, 10**9)) for each in busy]
+    assert energy_j(counter, early, busy) <= energy_j(counter, late, more)
+
+
+@pytest.mark.parametrize("name", names())
+@given(elapsed_ns=instants, busy=st.lists(instants, min_size=1, max_size=8))
+def test_core_and_uncore_never_exceed_their_package(name, elapsed_ns, busy):
+    joules = {each.scope: energy_j(each, elapsed_ns, busy) for each in counters(load(name))}
+    inside = joules.get("core-0", 0.0) + joules.get("uncore-0", 0.0)
+    assert inside <= joules["package-0"] * (1 + 1e-15)
+
+
+@given(steps_ns=st.lists(st.integers(0, 3_000_000), min_size=1, max_size=40))
+def test_a_snapshot_holds_for_its_update_interval(steps_ns):
+    class Busy:
+        source, resolution_ns = "test", 1
+
+        def busy_ns(self):
+            return [clock[0] // 2, clock[0] // 3]
+
+    clock = [1_000_000_007]
+    snapshots = Snapshots(load("server"), Busy(), lambda: clock[0])
+    last, last_interval = snapshots.now(), 0
+    for step_ns in steps_ns:
+        clock[0] += step_ns
+        now, interval = snapshots.now(), (clock[0] - 1_000_000_007) // 976_000
+        assert (now is last) == (interval == last_interval)
+        assert all(now.joules[scope] >= was for scope, was in last.joules.items())
+        last, last_interval = now, interval
+
+
+@given(cpus=st.integers(1, 300), packages=st.integers(1, 16))
+def test_every_cpu_drives_a_package_and_every_package_has_cpus(cpus, packages):
+    found = blocks(cpus, packages)
+    assert len(found) == packages
+    assert all(len(block) > 0 for block in found)
+    assert {cpu for block in found for cpu in block} == set(range(cpus)) or cpus < packages
+    assert all(block.stop <= cpus for block in found)
+
+
+@given(
+    amount=st.integers(0, 10**12),
+    cpus=st.lists(st.tuples(st.integers(0, 10**15), st.integers(0, 10**15)), min_size=1),
+)
+def test_a_division_gives_everything_and_takes_nothing(amount, cpus):
+    shares = divide(amount, [had for had, _ in cpus], [want for _, want in cpus])
+    assert sum(shares) == amount
+    assert min(shares) >= 0

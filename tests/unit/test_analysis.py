@@ -1,0 +1,212 @@
+"""From a folder to verdicts: comparison, diagnosis, calibration and gate on known energies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibrate import analysis, gate
+from calibrate.analysis import Analysis
+from calibrate.errors import BadFile, CrosswattError, UnknownName
+from calibrate.verdict import number, verdicts
+from tests.campaigns import LOADS, Fake, build, domain, truth
+
+noise = np.random.default_rng(7)
+
+
+def about(ratio: float, sd: float = 0.001) -> Fake:
+    return Fake(lambda w, s: ratio * w * s * float(np.exp(noise.normal(0, sd))), domain())
+
+
+CONSTANT = Fake(lambda _w, s: 42.5 * s * float(np.exp(noise.normal(0, 1e-3))), domain("package", kind="window"))
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
+    fakes = {
+        "truth": truth(),
+        "good": about(1.0),
+        "kilo": about(1.04e-3, 0.02),
+        "constant": CONSTANT,
+        "gain": about(0.8),
+        "negative": Fake(lambda w, s: w * s - 262143.0, domain(kind="window")),
+        "memory": Fake(lambda _w, s: s, domain("dram-0")),
+    }
+    folder = build(tmp_path_factory.mktemp("analysis") / "campaign", fakes, lengths=(5.0, 8.0, 6.0))
+    return analysis.analyze(folder)
+
+
+def test_ratios_are_those_put_in(found: Analysis) -> None:
+    means = {p.probe: p.ratio["ratio"]["value"] for p in found.comparison.pairs if p.ratio}
+    assert means == pytest.approx(
+        {"good": 1.0, "kilo": 1.04e-3, "constant": means["constant"], "gain": 0.8}, rel=0.02
+    )
+    assert found.comparison.reference == "truth"
+    assert found.comparison.simulated
+
+
+def test_a_scope_without_a_reference_is_listed_not_compared(found: Analysis) -> None:
+    [left] = found.comparison.left
+    assert (left.probe, left.reason) == ("memory", "truth has nothing of scope dram-0")
+
+
+def test_diagnoses_name_what_was_put_in(found: Analysis) -> None:
+    names = {probe: each.name for (probe, _), each in found.diagnoses.items()}
+    assert names["good"] == "no fault found"
+    assert names["kilo"].startswith("scale 1e-3 (kW taken for W)")
+    assert names["constant"] == "constant power"
+    assert names["gain"] == names["negative"] == "unexplained"
+
+
+def test_corrections_undo_what_was_put_in(found: Analysis) -> None:
+    by_probe = {c.probe: c for c in found.calibration.corrections}
+    assert by_probe["good"].verdict == "not needed"
+    assert by_probe["gain"].verdict == "factor"
+    factor = by_probe["gain"].factor
+    assert factor
+    assert factor["value"] == pytest.approx(1.25, rel=0.01)
+    assert by_probe["gain"].worst_held_out
+    assert by_probe["gain"].worst_held_out < 0.01
+    assert by_probe["constant"].verdict == "not calibratable"
+    assert "the same power whatever the load" in by_probe["constant"].reason
+    assert by_probe["negative"].verdict == "not calibratable"
+    valid = by_probe["gain"].valid
+    assert valid
+    assert valid.watts == pytest.approx((20, 60))
+    assert valid.workloads == tuple(sorted(LOADS))
+
+
+def test_documents_are_plain_json_and_remade_alike(found: Analysis) -> None:
+    analysis.write(found)
+    folder = found.campaign.folder
+    first = {name: (folder / name).read_text() for name in ("comparison.json", "diagnosis.json", "calibration.json")}
+    for text in first.values():
+        json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} in a document"))
+    analysis.write(analysis.analyze(folder))
+    assert first == {name: (folder / name).read_text() for name in first}
+
+
+def test_verdicts_speak_for_every_probe(found: Analysis) -> None:
+    spoken = {v.pair.probe: v for v in verdicts(found, headlines=True)}
+    assert set(spoken) == {"good", "kilo", "constant", "gain", "negative"}
+    assert spoken["good"].good
+    assert spoken["kilo"].correct.startswith("multiply by 9")
+    assert spoken["negative"].ratio == "no run has a ratio"
+
+
+def test_another_reference_may_be_named(found: Analysis) -> None:
+    other = analysis.analyze(found.campaign.folder, "good")
+    assert other.comparison.reference == "good"
+    with pytest.raises(UnknownName, match="did you mean good"):
+        analysis.analyze(found.campaign.folder, "goood")
+
+
+def test_without_a_reference_the_probe_to_name_is_asked_for(tmp_path: Path) -> None:
+    folder = build(tmp_path / "c", {"good": about(1.0)})
+    with pytest.raises(CrosswattError, match="name one with --reference"):
+        analysis.analyze(folder)
+
+
+def test_a_campaign_without_a_finished_run_is_refused(tmp_path: Path) -> None:
+    folder = build(tmp_path / "c", {"truth": truth()}, {"idle": 20.0}, (5.0,))
+    (folder / "001-idle" / "run.json").unlink()
+    with pytest.raises(CrosswattError, match="no finished run"):
+        analysis.analyze(folder)
+
+
+def test_one_run_gives_no_interval_and_no_verdict(tmp_path: Path) -> None:
+    folder = build(tmp_path / "c", {"truth": truth(), "good": about(1.0)}, {"gemm": 60.0}, (5.0,))
+    found = analysis.analyze(folder)
+    [pair] = found.comparison.pairs
+    assert pair.ratio
+    assert pair.ratio["ratio"]["low"] is None
+    [diagnosis] = found.diagnoses.values()
+    assert not diagnosis.conclusive
+    assert found.calibration.corrections[0].verdict == "not calibratable"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.0, "1"), (0.00104, "0.00104"), (961.23456, "961.2"), (1.5e-7, "1.500e-07"),
+     (123456.0, "123,456"), (0.0, "0"), (-261843.2, "-261,843")],
+)  # fmt: skip
+def test_numbers_have_four_digits(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def policy(**changes: object) -> gate.Policy:
+    rule = {"name": "good", "column": "package-0"} | changes.pop("rule", {})  # type: ignore[operator]
+    return gate.Policy.model_validate({"reference": "truth", "probe": [rule], **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "pass"),
+        ({"rule": {"diagnosis": "no fault found"}}, "pass"),
+        ({"rule": {"name": "gain"}}, "fail"),
+        ({"rule": {"name": "gain", "ratio": 0.8}}, "pass"),
+        ({"rule": {"name": "gain", "ratio": 0.8, "diagnosis": "no fault found"}}, "inconclusive"),
+        ({"rule": {"name": "kilo", "ratio": 1.04e-3, "within": 0.1, "diagnosis": "no fault found"}}, "fail"),
+        ({"rule": {"name": "kilo", "ratio": 1.033e-3, "within": 1e-5}}, "inconclusive"),
+        ({"rule": {"name": "negative"}}, "fail"),
+        ({"rule": {"name": "nobody"}}, "inconclusive"),
+        ({"rule": {"column": "core-0"}}, "inconclusive"),
+        ({"min_runs": 100}, "inconclusive"),
+        ({"min_workloads": 9}, "inconclusive"),
+        ({"near_zero_w": 25}, "pass"),
+        ({"near_zero_w": 25, "rule": {"name": "gain", "ratio": 1.0}}, "fail"),
+        ({"near_zero_w": 1000}, "inconclusive"),
+    ],
+)  # fmt: skip
+def test_gate(found: Analysis, changes: dict[str, object], state: str) -> None:
+    rulings = gate.judge(found, policy(**changes))
+    assert gate.overall(rulings) == state, rulings
+
+
+def test_a_reference_of_the_same_family_is_inconclusive_unless_admitted(tmp_path: Path) -> None:
+    folder = build(tmp_path / "c", {"rapl": about(1.0), "good": about(1.0)})
+    found = analysis.analyze(folder)
+    rules = policy(reference="rapl")
+    assert gate.overall(gate.judge(found, rules)) == "inconclusive"
+    assert gate.overall(gate.judge(found, policy(reference="rapl", consistency=True))) == "pass"
+
+
+def test_overall_is_the_worst() -> None:
+    def rulings(*states: str) -> list[gate.Ruling]:
+        return [
+            gate.Ruling.model_validate({"probe": "a", "column": "b", "state": s, "sentence": ""})
+            for s in states
+        ]
+
+    assert gate.overall(rulings("pass", "pass")) == "pass"
+    assert gate.overall(rulings("pass", "inconclusive")) == "inconclusive"
+    assert gate.overall(rulings("inconclusive", "fail")) == "fail"
+    assert gate.overall([]) == "inconclusive"
+
+
+def test_a_proposed_policy_passes_its_own_campaign(found: Analysis, tmp_path: Path) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text(gate.propose(found))
+    rules = gate.load(path)
+    assert {rule.name for rule in rules.probe} == {"good", "kilo", "constant", "gain"}
+    assert gate.overall(gate.judge(found, rules)) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("reference = = 1\n", "not TOML.*line 1"),
+        ('reference = "truth"', "probe: Field required"),
+        ('reference = "truth"\n[[probe]]\nname="a"\ncolumn="b"\nwithin=-1', "probe.0.within: Input should"),
+        ('reference = "truth"\ncolour = 1\n[[probe]]\nname="a"\ncolumn="b"', "colour: Extra inputs"),
+    ],
+)
+def test_a_bad_policy_is_refused_by_key(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text(text)
+    with pytest.raises(BadFile, match=words):
+        gate.load(path)

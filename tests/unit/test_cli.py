@@ -1,0 +1,135 @@
+"""The command line: exit codes, sentences, and nothing changed on refusal."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from calibrate import cli
+from tests.campaigns import Fake, build, domain, truth
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    good = Fake(lambda w, s: w * s, domain())
+    return build(tmp_path / "campaign", {"truth": truth(), "good": good})
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--probe", "cdecarbon"], "did you mean codecarbon"),
+        (["run", "--workload", "gem"], "did you mean gemm"),
+        (["run", "--bench", "desktp"], "did you mean desktop"),
+        (["run", "--plan", "quik"], "did you mean quick"),
+        (["run", "--quick", "--plan", "default"], "Choose one of --quick, --plan"),
+        (["run", "--quick", "--", "true"], "Choose one of --quick, -- CMD"),
+        (["run", "--bench", "desktop", "--no-bench"], "Choose one of --bench and --no-bench"),
+        (["run", "--resume", "nowhere"], "no such file"),
+        (["report", "nowhere", "--format", "htm"], "did you mean html"),
+        (["report", "nowhere"], "no such folder"),
+        (["analyze", "nowhere"], "no such folder"),
+        (["gate", "nowhere", "--policy", "nothing.toml"], "cannot be read"),
+        (["gate"], "Write it as: crosswatt gate"),
+        (["gate", "--init", "nowhere"], "Write it as: crosswatt gate --init"),
+        (["gate", "nowhere", "--police", "x"], "No such option"),
+        (["bench", "exec", "--model", "desktp", "--", "true"], "did you mean desktop"),
+        (["probes", "add", "codecarbon"], "not an exact release"),
+        (["probes", "add", "codecarbn==1.2.0"], "did you mean codecarbon"),
+        (["probes", "remove", "nobody-1.0"], "There is no environment"),
+        (["nonsense"], "No such command"),
+    ],
+)
+def test_a_refusal_is_a_sentence_and_64(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROSSWATT_HOME", str(tmp_path / "home"))
+    assert cli.main(arguments) == 64
+    printed = capsys.readouterr()
+    assert words in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_use_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = listing(folder)
+    assert cli.main(["run", "--no-bench", "--out", str(folder)]) == 64
+    assert "is not empty" in capsys.readouterr().err
+    assert listing(folder) == before
+
+
+def test_analyze_writes_the_derived_documents_and_nothing_else(folder: Path) -> None:
+    before = listing(folder)
+    assert cli.main(["analyze", str(folder)]) == 0
+    after = listing(folder)
+    assert set(after) - set(before) == {"comparison.json", "diagnosis.json", "calibration.json"}
+    assert all(after[name] == before[name] for name in before)
+
+
+def test_a_damaged_line_is_refused_and_nothing_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "002-gemm" / "good.jsonl"
+    path.write_text(path.read_text().replace('{"doc": "reading"', '{"doc" "reading"', 1))
+    before = listing(folder)
+    for command in (["analyze"], ["report", "--format", "json"]):
+        assert cli.main([command[0], str(folder), *command[1:]]) == 64
+        assert re.search(r"good\.jsonl, line 3: the line is damaged", capsys.readouterr().err)
+    assert listing(folder) == before
+
+
+def test_report_as_json_is_one_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["report", str(folder), "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["comparison"]["simulated"] is True
+    assert document["comparison"]["reference"] == "truth"
+
+
+@pytest.mark.parametrize(("ratio", "code", "word"), [(1.0, 0, "pass"), (2.0, 1, "fail")])
+def test_gate_exit_codes(
+    folder: Path, tmp_path: Path, ratio: float, code: int, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = tmp_path / "gate.toml"
+    assert cli.main(["gate", "--init", str(folder), "--out", str(rules)]) == 0
+    rules.write_text(rules.read_text().replace("ratio = 1.0", f"ratio = {ratio}"))
+    capsys.readouterr()
+    assert cli.main(["gate", str(folder), "--policy", str(rules)]) == code
+    assert capsys.readouterr().out.splitlines()[-1] == word
+
+
+def test_gate_is_inconclusive_with_too_few_runs(folder: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "gate.toml"
+    cli.main(["gate", "--init", str(folder), "--out", str(rules)])
+    rules.write_text(rules.read_text().replace("min_runs = 4", "min_runs = 40"))
+    assert cli.main(["gate", str(folder), "--policy", str(rules)]) == 2
+
+
+def test_gate_init_does_not_overwrite(folder: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "gate.toml"
+    rules.write_text("mine")
+    assert cli.main(["gate", "--init", str(folder), "--out", str(rules)]) == 64
+    assert rules.read_text() == "mine"
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ([], ["run"], ["doctor"], ["probes"], ["bench"], ["bench", "exec"], ["gate"]):
+        assert cli.main([*command, "--help"]) == 0
+        assert "Usage" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == "crosswatt 0.1.0\n"
