@@ -1,23 +1,26 @@
 """Where the CPU time of this host comes from: the input of the power model.
 
-Three sources, the best one that works is used; all count nanoseconds of CPU time that only grow:
+Four sources, the best one that works is used; all count nanoseconds of CPU time that only grow:
 
+    task clock   of the bench's own processes, exact at every read; see `calibrate.bench.taskclock`
     cpuacct      cgroup v1, per CPU; the kernel adds a running task's time at every scheduler tick
                  (1 to 10 ms) and exactly when it leaves the CPU
     cpu.stat     cgroup v2, total only; divided over the CPUs as /proc/stat divides its ticks
     /proc/stat   per CPU in ticks of 10 ms
 
-In a container the first two see the container, the last one the whole host.
+The first sees what runs on the bench, the next two the container, the last one the whole host.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
+from calibrate.bench.taskclock import TaskClock
 from calibrate.errors import Unsupported
 
 _CPUACCT = (
@@ -172,9 +175,17 @@ def blocks(n_cpus: int, n_packages: int) -> list[range]:
     return [range(low, high) for low, high in pairwise(edges)]
 
 
-def best() -> Activity:
-    """Return the finest source of CPU time that works on this host."""
+def best(pid: int | None = None) -> Activity:
+    """Return the finest source of CPU time that works on this host.
+
+    Parameters
+    ----------
+    pid : the process whose descendants are the machine's load; None for the whole host.
+    """
     cpus = online_cpus()
+    if pid is not None:
+        with contextlib.suppress(OSError):
+            return TaskClock(pid, cpus)
     for path in _CPUACCT:
         try:
             return Cpuacct(path, cpus)

@@ -112,7 +112,7 @@ def serve(model: str, mountpoint: str) -> None:
     import mfusepy
 
     machine = load(model)
-    source = activity.best()
+    source = activity.best(os.getppid())
     nodes = tree.build(machine, source, Snapshots(machine, source))
     options: dict[str, Any] = {
         "fsname": "crosswatt",
