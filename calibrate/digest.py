@@ -1,0 +1,556 @@
+"""What a report says, as words: the same cards and tables for every format.
+
+A value that is not known is ``-`` or a sentence, never ``nan``, ``inf`` or ``None``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from calibrate.analysis import Analysis
+from calibrate.compare import Pair, ProbeSummary
+from calibrate.diagnose import NO_FAULT, UNEXPLAINED, Diagnosis
+from calibrate.fit import Correction
+from calibrate.store import Run
+from calibrate.verdict import Verdict, number, probability, verdicts
+
+Tone = Literal["good", "fault", "open", "none"]
+
+MISSING, UNKNOWN = "-", "not known"
+LABEL = "simulated machine"
+
+METHOD = (
+    "Every workload ran while all probes measured at the same time, each in a process of its own "
+    "on one monotonic clock. For each run the energy of a probe is compared with the energy that "
+    "the reference gives for the same window and the same scope. Columns of different scopes are "
+    "never compared.",
+    "A ratio is probe over reference. The mean is the geometric mean of the workload means, so "
+    "that a workload counts once however often it ran; the 95 % interval is Student's t on the "
+    "workload means. The limits of agreement hold 95 % of single runs. Standard deviations are of "
+    "ln(ratio), so that 1 % means a ratio that scatters by 1 %.",
+    "A diagnosis names the fault of a catalogue that explains the runs best. Its probability is "
+    "relative to that catalogue: a name is given from 0.95 on, only when the runs pass predictive "
+    "checks, and faults with the same signature are listed as aliases. Otherwise it is "
+    "unexplained, and a sentence says what is missing.",
+    "A correction multiplies the probe's reading. Its uncertainty is for a workload that was not "
+    "measured; each measured workload was held out once to see what error is left. Outside the "
+    "range of power and length given, it was not tried.",
+)
+SOURCES = (
+    "J. M. Bland, D. G. Altman: Measuring agreement in method comparison studies. Statistical "
+    "Methods in Medical Research 8 (1999) 135-160.",
+    "J. M. Bland, D. G. Altman: Agreement between methods of measurement with multiple "
+    "observations per individual. Journal of Biopharmaceutical Statistics 17 (2007) 571-582.",
+    "G. Y. Zou: Confidence interval estimation for the Bland-Altman limits of agreement with "
+    "multiple observations per individual. Statistical Methods in Medical Research 22 (2013) "
+    "630-642.",
+)
+CONSISTENCY = "consistency only"
+_SAME = (
+    "It reads the same source as the reference: their agreement shows consistency and says "
+    "nothing of accuracy."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table; `main` ones are what the reader should see first."""
+
+    cells: tuple[str, ...]
+    main: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text; `numeric` are the places of columns of numbers."""
+
+    head: tuple[str, ...]
+    rows: tuple[Row, ...]
+    numeric: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Card:
+    """The verdict on one probe.
+
+    Parameters
+    ----------
+    mark : the verdict in a few words; never by colour alone.
+    correct : what to do about it.
+    lines : cause, aliases, what limits the verdict; a sentence each.
+    """
+
+    probe: str
+    column: str
+    tone: Tone
+    mark: str
+    ratio: str
+    sentence: str
+    correct: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Digest:
+    """All that is said of a campaign, in the order in which it is said."""
+
+    title: str
+    simulated: bool
+    label: str
+    reference: str
+    facts: tuple[tuple[str, str], ...]
+    cards: tuple[Card, ...]
+    agreement: Table
+    corrections: Table
+    probes: Table
+    left: Table
+    workloads: Table
+    raw: tuple[str, ...]
+    method: tuple[str, ...] = METHOD
+    sources: tuple[str, ...] = SOURCES
+
+
+def digest(analysis: Analysis) -> Digest:
+    """Put an analysis into words."""
+    comparison = analysis.comparison
+    return Digest(
+        title=title(analysis),
+        simulated=comparison.simulated,
+        label=LABEL if comparison.simulated else "",
+        reference=comparison.reference,
+        facts=_facts(analysis),
+        cards=tuple(_cards(analysis)),
+        agreement=_agreement(analysis),
+        corrections=_corrections(analysis),
+        probes=_probes(comparison.probes),
+        left=_left(analysis),
+        workloads=_workloads(analysis),
+        raw=_raw(analysis),
+    )
+
+
+# ---- words for values ----
+
+
+def figure(value: Any, form: str = "{}") -> str:
+    """Return a value as text with four significant digits, or that it is not known."""
+    if isinstance(value, bool) or value is None:
+        return MISSING if value is None else "yes" if value else "no"
+    if isinstance(value, int | float):
+        return form.format(number(value)) if math.isfinite(value) else MISSING
+    return text(value)
+
+
+def text(value: object, empty: str = UNKNOWN) -> str:
+    """Return text in one line; what some program wrote for a missing value is not known."""
+    line = " ".join(str(value).split())
+    return empty if line.lower() in {"", "none", "nan", "inf", "-inf", "null", "unknown"} else line
+
+
+def percent(value: float | None, sign: bool = False) -> str:
+    """Return a share in percent with two significant digits, never in exponents."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    shown = 100 * value
+    if shown and abs(shown) < 0.001:
+        return "< 0.001 %"
+    digits = max(0, 1 - math.floor(math.log10(abs(shown)))) if shown else 0
+    body = f"{shown:{'+' if sign else ''},.{digits}f}"
+    return f"{body.replace('-', chr(0x2212))} %"
+
+
+def interval(estimate: Mapping[str, Any] | None) -> str:
+    """Return an estimate with its interval, as far as there is one."""
+    if not estimate:
+        return MISSING
+    value, low, high = (estimate[key] for key in ("value", "low", "high"))
+    return figure(value) if low is None else f"{figure(value)} ({figure(low)} to {figure(high)})"
+
+
+def span(low: float, high: float, unit: str) -> str:
+    """Return a range, or one number where both ends read the same."""
+    ends = list(dict.fromkeys((figure(low), figure(high))))
+    return f"{' to '.join(ends)} {unit}"
+
+
+def chance(value: float | None) -> str:
+    """Return a probability that is never rounded to certainty on either side."""
+    if value is None:
+        return UNKNOWN
+    return "< 0.01" if value < 0.01 else probability(value)
+
+
+def rate(value: float, unit: str) -> str:
+    """Return a rate with a prefix where it is large."""
+    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if abs(value) >= size:
+            return f"{figure(value / size)} {prefix}{unit}/s"
+    return f"{figure(value)} {unit}/s"
+
+
+# ---- the head ----
+
+
+def title(analysis: Analysis) -> str:
+    """Return the machine's name without the label, which is said apart."""
+    return text(analysis.campaign.record.machine.label.removeprefix(f"{LABEL}:"), "no model named")
+
+
+def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
+    record, comparison = analysis.campaign.record, analysis.comparison
+    machine = record.machine
+    host = "Host of the simulation" if machine.simulated else "Processor"
+    plan = record.plan
+    repeats = plan.get("repeats")
+    memory = f"{figure(machine.memory_bytes / 2**30)} GiB"
+    return (
+        ("Machine", text(machine.label)),
+        (host, f"{text(machine.cpu)}, {machine.cpus} CPUs, {memory}"),
+        (
+            "Conditions",
+            f"kernel {text(machine.kernel)}, virtual machine: {text(machine.virtual)}, "
+            f"governor {text(machine.governor)}, microcode {text(machine.microcode)}",
+        ),
+        ("Date", text(record.created).replace("T", " ").replace("+00:00", " UTC")),
+        ("crosswatt", text(record.crosswatt)),
+        (
+            "Plan",
+            f"{text(plan.get('title', ''))}: {', '.join(_planned(plan)) or UNKNOWN}"
+            + (f"; {repeats} repeats" if repeats else ""),
+        ),
+        ("Seed", str(record.seed)),
+        ("Runs", f"{comparison.runs} compared, {len(record.jobs)} planned"),
+        ("Reference", f"{comparison.reference}{_family(analysis)}"),
+        ("Measure it again", _command(analysis)),
+        (
+            "Remake this report",
+            f"crosswatt report {shlex.quote(analysis.campaign.folder.name)} --format html",
+        ),
+    )
+
+
+def _planned(plan: Mapping[str, Any]) -> list[str]:
+    """Return the names of the plan's workloads; a plan is free-form in the record."""
+    steps = plan.get("workload") or ()
+    return [text(step.get("name", "")) for step in steps if isinstance(step, Mapping)]
+
+
+def _family(analysis: Analysis) -> str:
+    """Return what the reference is, where its name does not say it."""
+    name = analysis.comparison.reference
+    domains = [d for run in analysis.campaign.runs for d in run.logs[name].domains.values()]
+    kinds = sorted({f"{d.basis}, family {d.family}" for d in domains})
+    return f" ({'; '.join(kinds)})" if kinds and kinds != ["truth, family truth"] else ""
+
+
+def _command(analysis: Analysis) -> str:
+    """Return the command that measures the same again, with the order of runs fixed."""
+    words = list(analysis.campaign.record.command[1:])
+    if not words:
+        return UNKNOWN
+    mine = words[: words.index("--")] if "--" in words else words
+    if not any(word.split("=")[0] in {"--seed", "--resume"} for word in mine):
+        words[1:1] = ["--seed", str(analysis.campaign.record.seed)]
+    return shlex.join(["crosswatt", *words])
+
+
+# ---- verdicts ----
+
+
+def _cards(analysis: Analysis) -> Iterable[Card]:
+    """Yield a card for every probe but the reference, the compared ones first."""
+    said = verdicts(analysis, headlines=True)
+    yield from (_card(each, analysis.comparison.reference) for each in said)
+    done = {each.pair.probe for each in said} | {analysis.comparison.reference}
+    for name, summary in analysis.comparison.probes.items():
+        if name not in done:
+            yield _no_card(analysis, name, summary)
+
+
+def _card(verdict: Verdict, reference: str) -> Card:
+    tone, mark = _mark(verdict.diagnosis)
+    pair = verdict.pair
+    lines = _explanation(verdict.diagnosis) + ([_SAME] if pair.same_family else [])
+    return Card(
+        probe=pair.probe,
+        column=f"{pair.column}, beside {reference} {pair.scope}",
+        tone=tone,
+        mark=f"{mark} ({CONSISTENCY})" if pair.same_family else mark,
+        ratio=verdict.ratio,
+        sentence=verdict.diagnosis.sentence,
+        correct=_do(verdict),
+        lines=tuple(lines),
+    )
+
+
+def _do(verdict: Verdict) -> str:
+    said = text(verdict.correct)
+    found = verdict.correction
+    if found.verdict == "factor" and found.valid:
+        watts, seconds = found.valid.watts, found.valid.seconds
+        said += f"; tried from {span(*watts, 'W')} and {span(*seconds, 's')}"
+    return f"{said[:1].upper()}{said[1:].rstrip('.')}."
+
+
+def _mark(found: Diagnosis) -> tuple[Tone, str]:
+    if found.name == NO_FAULT:
+        return "good", f"✓ {NO_FAULT}"
+    if found.name != UNEXPLAINED:
+        return "fault", f"✗ {found.name}"
+    return "open", "? unexplained" if found.conclusive else "? undecided"
+
+
+def _explanation(found: Diagnosis) -> list[str]:
+    """Return what stands behind a diagnosis, a sentence each."""
+    named = found.name != UNEXPLAINED
+    lines = []
+    if named:
+        lines.append(f"Probability within the catalogue of faults: {chance(found.probability)}.")
+    elif found.candidates:
+        best = found.candidates[0]
+        lines.append(
+            f"Likeliest description: {best.name} (probability {chance(best.probability)})."
+        )
+    if named and found.cause:
+        lines.append(f"Usual cause: {found.cause}.")
+    if found.aliases:
+        lines.append(f"The data cannot tell it from: {'; '.join(found.aliases)}.")
+    gain = found.residual_gain
+    if found.factor is not None and found.factor != 1 and gain is not None:
+        lines.append(
+            f"Beside the exact factor {figure(found.factor)} there is a residual gain of "
+            f"{interval(gain.as_dict())}, {figure(found.residual_min)} to "
+            f"{figure(found.residual_max)} from run to run."
+        )
+    return lines + [text(reason) for reason in found.reasons]
+
+
+def _no_card(analysis: Analysis, name: str, summary: ProbeSummary) -> Card:
+    """Return the card of a probe that was compared with nothing."""
+    reasons = [text(summary.reason, "")] if summary.status != "ok" else []
+    reasons += [
+        f"{each.column}: {each.reason}" for each in analysis.comparison.left if each.probe == name
+    ]
+    why = "; ".join(reason for reason in reasons if reason) or "no reason was recorded"
+    state = "not compared" if summary.status == "ok" else summary.status
+    return Card(
+        probe=name,
+        column=MISSING,
+        tone="none",
+        mark=f"– {state}",
+        ratio=MISSING,
+        sentence=f"Says nothing here: {why.rstrip('.')}.",
+        correct=f"To have it: {summary.fix}" if summary.fix else "No correction.",
+    )
+
+
+# ---- tables ----
+
+
+def _agreement(analysis: Analysis) -> Table:
+    head = ("probe", "column", "scope", "basis", "runs", "ratio (95 % interval)",
+            "limits of agreement", "sd within", "sd between", "remark")  # fmt: skip
+    rows = [
+        Row(_agreement_cells(pair), pair.headline)
+        for pair in sorted(analysis.comparison.pairs, key=lambda p: not p.headline)
+    ]
+    return Table(head, tuple(rows), frozenset(range(4, 9)))
+
+
+def _agreement_cells(pair: Pair) -> tuple[str, ...]:
+    ratio, limits = pair.ratio or {}, pair.limits or {}
+    ends = [limits.get(end) for end in ("lower", "upper")]
+    shown = [figure(end["value"]) for end in ends if end]
+    remarks = [CONSISTENCY] if pair.same_family else []
+    missing = len(pair.rows) - len(pair.usable)
+    remarks += [f"{missing} runs without a ratio"] if missing else []
+    return (
+        pair.probe,
+        pair.column,
+        pair.scope,
+        f"{pair.basis} ({pair.family})",
+        str(len(pair.usable)),
+        interval(ratio.get("ratio")),
+        " to ".join(shown) if len(shown) == 2 else MISSING,
+        percent(ratio.get("within_sd")),
+        percent(ratio.get("between_sd")),
+        "; ".join(remarks) or MISSING,
+    )
+
+
+def _corrections(analysis: Analysis) -> Table:
+    head = ("probe", "column", "verdict", "multiply by (95 % interval)", "u, new workload",
+            "error left when held out", "power", "length", "reason")  # fmt: skip
+    main = {(p.probe, p.column): p.headline for p in analysis.comparison.pairs}
+    rows = [
+        Row(_correction_cells(each), main[each.probe, each.column])
+        for each in sorted(
+            analysis.calibration.corrections, key=lambda c: not main[c.probe, c.column]
+        )
+    ]
+    return Table(head, tuple(rows), frozenset({3, 4, 6, 7}))
+
+
+def _correction_cells(found: Correction) -> tuple[str, ...]:
+    held = found.held_out or {}
+    release = text(found.release, "")
+    factor = interval(found.factor)
+    return (
+        found.probe if not release or release in found.probe else f"{found.probe} {release}",
+        found.column,
+        found.verdict,
+        f"none; best was {factor}" if found.verdict == "not calibratable" else factor,
+        percent(found.relative_u),
+        ", ".join(f"{name} {percent(error, sign=True)}" for name, error in held.items()) or MISSING,
+        span(*found.valid.watts, "W") if found.valid else MISSING,
+        span(*found.valid.seconds, "s") if found.valid else MISSING,
+        text(found.reason, MISSING),
+    )
+
+
+def _probes(probes: Mapping[str, ProbeSummary]) -> Table:
+    head = ("probe", "status", "release", "mode", "scopes", "readings", "late",
+            "share of one CPU", "runs lost", "settings and other facts")  # fmt: skip
+    rows = []
+    for name, summary in probes.items():
+        facts = dict(summary.facts)
+        release, mode = (text(facts.pop(key, ""), MISSING) for key in ("release", "mode"))
+        rest = "; ".join(f"{key}: {text(value)}" for key, value in facts.items())
+        rows.append(
+            Row((
+                name, summary.status, release, mode, ", ".join(summary.scopes) or MISSING,
+                str(summary.readings), percent(summary.late_share), percent(summary.cpu_share),
+                str(len(summary.lost_runs)), rest or MISSING,
+            ))
+        )  # fmt: skip
+    return Table(head, tuple(rows), frozenset({5, 6, 7, 8}))
+
+
+def _left(analysis: Analysis) -> Table:
+    """Return everything that is not in the comparison, with what would bring it in."""
+    comparison, campaign = analysis.comparison, analysis.campaign
+    cells = []
+    for name, summary in comparison.probes.items():
+        if summary.lost_runs:
+            cells += _lost(name, summary)
+        elif summary.status != "ok":
+            cells.append((name, f"{summary.status}: {text(summary.reason)}", summary.fix))
+    cells += [(f"{each.probe}: {each.column}", each.reason, each.fix) for each in comparison.left]
+    cells += [
+        (f"run {run.folder.name}", f"its workload ended with exit code {run.record.exit_code}",
+         f"Read {run.folder.name}/output.log")
+        for run in campaign.runs if run.record.exit_code != 0
+    ]  # fmt: skip
+    done = {run.folder.name for run in campaign.runs}
+    resume = f"crosswatt run --resume {shlex.quote(campaign.folder.name)}"
+    cells += [
+        (f"run {job.folder}", "planned, not finished", resume)
+        for job in campaign.record.jobs
+        if job.folder not in done
+    ]
+    rows = tuple(Row((what, text(why), text(fix, MISSING))) for what, why, fix in cells)
+    return Table(("what", "why", "what would help"), rows)
+
+
+def _lost(name: str, summary: ProbeSummary) -> list[tuple[str, str, str]]:
+    """Return the runs a probe lost, those with one reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for run, reason in summary.lost_runs.items():
+        by_reason.setdefault(reason, []).append(run)
+    return [
+        (f"{name} in {', '.join(runs)}", reason.rstrip(": "), summary.fix)
+        for reason, runs in by_reason.items()
+    ]
+
+
+def _workloads(analysis: Analysis) -> Table:
+    comparison = analysis.comparison
+    scope, watts = _reference_watts(analysis)
+    rows = []
+    for name in comparison.workloads:
+        runs = [r for r in analysis.campaign.runs if r.record.workload == name]
+        runs = [r for r in runs if r.record.exit_code == 0]
+        seconds = [run.record.seconds for run in runs]
+        power = watts.get(name)
+        rows.append(
+            Row((
+                name,
+                str(len(runs)),
+                span(min(seconds), max(seconds), "s"),
+                span(min(power), max(power), "W") if power else MISSING,
+                _rates(runs),
+                _results(runs),
+            ))
+        )  # fmt: skip
+    power_by = f"power by {comparison.reference}" + (f" ({scope})" if scope else "")
+    head = ("workload", "runs", "length", power_by, "mean rate", "results, mean over runs")
+    return Table(head, tuple(rows), frozenset({1, 2, 3}))
+
+
+def _reference_watts(analysis: Analysis) -> tuple[str, dict[str, list[float]]]:
+    """Return a scope and the reference's mean watts of every run by workload.
+
+    Of the main columns, the one with the most runs and then the most energy speaks: the widest.
+    """
+    found: dict[str, list[float]] = {}
+    pairs = [pair for pair in analysis.comparison.pairs if pair.headline and pair.rows]
+    if not pairs:
+        return "", found
+    widest = max(pairs, key=lambda pair: (len(pair.rows), sum(r.reference_j for r in pair.rows)))
+    for row in widest.rows:
+        found.setdefault(row.workload, []).append(row.reference_j / row.seconds)
+    return widest.scope, found
+
+
+def _rates(runs: Sequence[Run]) -> str:
+    """Return work per second of every phase that counts work, as the mean over runs."""
+    rates: dict[tuple[str, str], list[float]] = {}
+    for run in runs:
+        for phase in run.record.phases:
+            seconds = (phase.end_ns - phase.begin_ns) / 1e9
+            if phase.work is not None and phase.unit and seconds > 0:
+                rates.setdefault((phase.name, phase.unit), []).append(phase.work / seconds)
+    several = len(rates) > 1
+    parts = [
+        (f"{name}: " if several else "") + rate(sum(values) / len(values), unit)
+        for (name, unit), values in rates.items()
+    ]
+    return "; ".join(parts) or MISSING
+
+
+def _results(runs: Sequence[Run]) -> str:
+    """Return every result of a workload: the mean of numbers, the distinct texts."""
+    values: dict[str, list[Any]] = {}
+    for run in runs:
+        for key, value in run.record.result.items():
+            values.setdefault(key, []).append(value)
+    return "; ".join(f"{key}: {_mean(each)}" for key, each in values.items()) or MISSING
+
+
+def _mean(values: Sequence[Any]) -> str:
+    numbers = [v for v in values if isinstance(v, int | float) and math.isfinite(v)]
+    if numbers:
+        return figure(sum(numbers) / len(numbers))
+    words = [text(v) for v in values if isinstance(v, str)]
+    return ", ".join(dict.fromkeys(words)) or UNKNOWN
+
+
+def _raw(analysis: Analysis) -> tuple[str, ...]:
+    campaign = analysis.campaign
+    record = campaign.record
+    name = campaign.folder.name
+    kind = f"{LABEL}, " if record.machine.simulated else ""
+    version = re.sub(r"\s+", " ", record.crosswatt)
+    return (
+        f"Every number here is computed from the folder {name} (schema {record.schema_}): "
+        "campaign.json holds plan, machine and seed; each run has run.json and one .jsonl file "
+        "a probe, with every reading as it was taken. The derived numbers are in comparison.json, "
+        "diagnosis.json and calibration.json.",
+        f"Cite it as: crosswatt {version}, campaign {name} of {record.created[:10]}, {kind}"
+        f"{title(analysis)}, seed {record.seed}, reference {analysis.comparison.reference}.",
+    )

@@ -1,0 +1,441 @@
+"""Figures of a report, as SVG to be put into a page.
+
+Each panel is an SVG of its own, so that a page can set them side by side or one below the other.
+Colours are CSS variables of the page (``--ink``, ``--p0`` to ``--p7``), so that one file serves
+light and dark; text stays text, in the page's font. Nothing here uses pyplot, which keeps state.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrate import series
+from calibrate.analysis import Analysis
+from calibrate.compare import Pair
+from calibrate.series import Column
+from calibrate.store import ProbeLog, Run
+from calibrate.verdict import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Values = NDArray[np.float64]
+
+#: Stand-ins that matplotlib writes and the page's CSS variables that take their place.
+INK, FAINT, SHADE = "#010203", "#010204", "#010205"
+COLOURS = tuple(f"#01030{place}" for place in range(8))
+_VARIABLES = {INK: "--ink", FAINT: "--faint", SHADE: "--shade"} | {
+    colour: f"--p{place}" for place, colour in enumerate(COLOURS)
+}
+MARKERS = "osD^vPX*"
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)), (0, (1, 1)))
+
+WIDTH, HEIGHT = 4.0, 2.5  # inches; 72 SVG units each
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.size": 9.0,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "grid.color": SHADE,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.5,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+}
+#: Largest over smallest value from which an axis is logarithmic.
+LOG_FROM = 15.0
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a probe looks in every figure: by colour, marker and dashes, never colour alone."""
+
+    name: str
+    place: int
+
+    @property
+    def colour(self) -> str:
+        """Return the stand-in for the colour."""
+        return COLOURS[self.place % len(COLOURS)]
+
+    @property
+    def marker(self) -> str:
+        """Return the marker."""
+        return MARKERS[self.place % len(MARKERS)]
+
+    @property
+    def dashes(self) -> Any:
+        """Return the dashes of a line."""
+        return DASHES[self.place % len(DASHES)]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One SVG with its name, and what it shows for those who cannot see it."""
+
+    name: str
+    svg: str
+    description: str
+
+
+def styles(analysis: Analysis) -> dict[str, Style]:
+    """Return a look for the reference (the first) and for every probe that was compared."""
+    comparison = analysis.comparison
+    compared = {pair.probe for pair in comparison.pairs}
+    names = [comparison.reference, *(name for name in comparison.probes if name in compared)]
+    return {name: Style(name, place) for place, name in enumerate(names)}
+
+
+def key(style: Style, label: str) -> str:
+    """Return a small SVG of a probe's line and marker, for a legend."""
+    with _Canvas(0.5, 0.2, label) as canvas:
+        axes = canvas.axes
+        axes.set_position((0.0, 0.0, 1.0, 1.0))
+        axes.set_axis_off()
+        axes.set(xlim=(0, 1), ylim=(-1, 1))
+        axes.plot([0.05, 0.95], [0, 0], color=style.colour, linestyle=style.dashes)
+        axes.plot([0.5], [0], color=style.colour, marker=style.marker, markersize=5)
+    return canvas.svg(f"key{style.place}")
+
+
+# ---- watts over time ----
+
+
+def power(analysis: Analysis) -> list[Panel]:
+    """Draw watts over time of all probes, one run for each workload, nothing corrected."""
+    runs = _representative(analysis)
+    looks = styles(analysis)
+    lines = [list(_lines(analysis, run, looks)) for run in runs]
+    every = np.concatenate([[1.0], *(line.watts for panel in lines for line in panel)])
+    every = every[every > 0]
+    scale = _scale(float(np.quantile(every, 0.002)), float(every.max()))
+    panels = []
+    for place, (run, found) in enumerate(zip(runs, lines, strict=True)):
+        name = f"{run.record.workload}, run {run.folder.name}"
+        with _Canvas(WIDTH, HEIGHT, name, stamp=analysis) as canvas:
+            _draw_power(canvas.axes, run, found, scale)
+        what = "Watts over time: " + "; ".join(
+            f"{line.style.name} about {number(float(np.median(line.watts)))} W"
+            for line in found
+            if line.watts.size
+        )
+        panels.append(Panel(name, canvas.svg(f"power{place}"), what))
+    return panels
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Watts of one column; `plain` where it is the widest of its probe."""
+
+    style: Style
+    seconds: Values
+    watts: Values
+    plain: bool
+
+
+def _representative(analysis: Analysis) -> list[Run]:
+    """Return for every workload the run of middle length."""
+    found = []
+    for workload in analysis.comparison.workloads:
+        runs = [
+            run for run in analysis.campaign.runs
+            if run.record.workload == workload and run.record.exit_code == 0
+        ]  # fmt: skip
+        runs.sort(key=lambda run: run.record.seconds)
+        found.append(runs[len(runs) // 2])
+    return found
+
+
+def _lines(analysis: Analysis, run: Run, looks: dict[str, Style]) -> Iterator[_Line]:
+    """Yield what is drawn of a run: the reference in every scope that is used, and all probes."""
+    comparison = analysis.comparison
+    main = [pair for pair in comparison.pairs if pair.headline]
+    reference = run.logs[comparison.reference]
+    beside = series.by_scope(series.columns(reference.domains.values()))
+    for place, scope in enumerate(dict.fromkeys(pair.scope for pair in main)):
+        if scope in beside:
+            line = _line(run, reference, beside[scope], looks[comparison.reference])
+            yield _Line(line.style, line.seconds, line.watts, place == 0)
+    for pair in main:
+        log = run.logs.get(pair.probe)
+        column = _column(log, pair) if log else None
+        if log and column:
+            yield _line(run, log, column, looks[pair.probe])
+
+
+def _column(log: ProbeLog, pair: Pair) -> Column | None:
+    shown = series.native(log.domains.values())
+    return next((column for column in shown if column.name == pair.column), None)
+
+
+def _line(run: Run, log: ProbeLog, column: Column, style: Style) -> _Line:
+    step = max(0.1, run.record.seconds / 80)
+    at, watts = series.watts(log, column, step)
+    good = np.isfinite(watts) & (watts > 0)
+    return _Line(style, at[good] - run.record.begin_ns / 1e9, watts[good], True)
+
+
+def _draw_power(
+    axes: Axes, run: Run, lines: Sequence[_Line], scale: tuple[str, float, float]
+) -> None:
+    seconds = run.record.seconds
+    before = (run.record.begin_ns - run.record.recording_ns) / 1e9
+    after = (run.record.stopped_ns - run.record.end_ns) / 1e9
+    axes.axvspan(0, seconds, color=SHADE, linewidth=0)
+    for line in lines:
+        few = line.watts.size < 12
+        axes.plot(
+            line.seconds,
+            line.watts,
+            color=line.style.colour,
+            linestyle=line.style.dashes if line.plain else DASHES[4],
+            marker=line.style.marker if few else "",
+            markersize=4.5,
+        )
+    kind, low, high = scale
+    axes.set_yscale(kind)
+    axes.set_ylim(low, high)
+    axes.set_xlim(-before, seconds + after)
+    axes.set_xlabel("time since the workload began / s")
+    axes.set_title(run.record.workload)
+    _engineering(axes, "y", "W")
+
+
+def _scale(low: float, high: float) -> tuple[str, float, float]:
+    """Return an axis for watts: from zero, unless the values differ by decades."""
+    if high / low > LOG_FROM:
+        return "log", low / 2, high * 2
+    return "linear", 0.0, high * 1.15
+
+
+# ---- probe against reference ----
+
+
+def identity(analysis: Analysis) -> Panel:
+    """Draw the energy of every run against the reference's, both logarithmic."""
+    looks = styles(analysis)
+    main = [pair for pair in analysis.comparison.pairs if pair.headline]
+    points = [(row.reference_j, row.probe_j) for pair in main for row in pair.usable]
+    with _Canvas(6.4, 4.2, "", stamp=analysis) as canvas:
+        axes = canvas.axes
+        axes.set(xscale="log", yscale="log")
+        if points:
+            _draw_identity(axes, np.array(points))
+        for pair in main:
+            _draw_runs(axes, pair, looks[pair.probe], analysis)
+        axes.set_xlabel(f"energy by {analysis.comparison.reference}, same scope")
+        axes.set_ylabel("energy by the probe")
+        for which in "xy":
+            _engineering(axes, which, "J")
+    runs = f"{len(points)} markers, one for each probe and run, beside the line of equality."
+    return Panel("probe against reference", canvas.svg("identity"), runs)
+
+
+def _draw_identity(axes: Axes, points: Values) -> None:
+    low, high = points.min(axis=0), points.max(axis=0)
+    axes.set_xlim(low[0] / 1.5, high[0] * 1.5)
+    axes.set_ylim(min(low[1], low[0]) / 2, max(high[1], high[0]) * 2)
+    ends = np.array([low[0] / 1.5, high[0] * 1.5])
+    axes.plot(ends, ends, color=INK, linewidth=1, zorder=1)
+    middle = float(np.sqrt(ends[0] * ends[1]))
+    axes.annotate(
+        "equal", (middle, middle), (4, -4), textcoords="offset points", va="top", fontsize=9
+    )
+
+
+def _draw_runs(axes: Axes, pair: Pair, style: Style, analysis: Analysis) -> None:
+    """Draw a probe's runs, and the line of the exact factor where a fault has one."""
+    rows = pair.usable
+    x, y = ([getattr(row, name) for row in rows] for name in ("reference_j", "probe_j"))
+    axes.plot(
+        x, y, style.marker, color=style.colour, markersize=6,
+        markerfacecolor="none", markeredgewidth=1.4,
+    )  # fmt: skip
+    factor = analysis.diagnoses[pair.probe, pair.column].factor
+    if rows and factor is not None and factor != 1:
+        ends = np.array(axes.get_xlim())
+        axes.plot(ends, factor * ends, color=style.colour, linewidth=1, linestyle=DASHES[4])
+
+
+# ---- ratio by workload ----
+
+
+def ratios(analysis: Analysis) -> list[Panel]:
+    """Draw every run's ratio by workload, with mean, interval and limits; a panel a probe."""
+    looks = styles(analysis)
+    panels = []
+    for place, pair in enumerate(analysis.comparison.pairs):
+        if pair.headline and pair.usable:
+            labels = sorted({row.workload for row in pair.usable})
+            with _Canvas(WIDTH, 1.25 + 0.22 * len(labels), pair.probe, stamp=analysis) as canvas:
+                _draw_ratios(canvas.axes, pair, labels, looks[pair.probe])
+            values = [row.ratio or 0.0 for row in pair.usable]
+            what = f"{pair.probe}: ratios from {number(min(values))} to {number(max(values))}"
+            panels.append(Panel(pair.probe, canvas.svg(f"ratio{place}"), what))
+    return panels
+
+
+def _draw_ratios(axes: Axes, pair: Pair, labels: list[str], style: Style) -> None:
+    mean = (pair.ratio or {})["ratio"]
+    limits = [(pair.limits or {}).get(end) for end in ("lower", "upper")]
+    values = [row.ratio or 0.0 for row in pair.usable]
+    shown = [*values, *(end["value"] for end in limits if end)]
+    low, high = _ratio_range(shown, mean)
+    if mean["low"] is not None:
+        axes.axvspan(max(mean["low"], low), min(mean["high"], high), color=SHADE, linewidth=0)
+    axes.axvline(mean["value"], color=style.colour, linewidth=1.5)
+    for end in limits:
+        if end:
+            axes.axvline(end["value"], color=style.colour, linewidth=1, linestyle=DASHES[1])
+    if low < 1 < high:
+        axes.axvline(1.0, color=INK, linewidth=1, linestyle=DASHES[4])
+    places = [labels.index(row.workload) for row in pair.usable]
+    axes.plot(
+        values, places, style.marker, color=style.colour, markersize=6,
+        markerfacecolor="none", markeredgewidth=1.4,
+    )  # fmt: skip
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    _ratio_axis(axes, low, high)
+    axes.set_title(f"{pair.probe}: {pair.column}")
+    axes.set_xlabel("probe / reference")
+
+
+def _ratio_range(values: Sequence[float], mean: dict[str, Any]) -> tuple[float, float]:
+    """Return an axis that holds all values, and of the mean's interval what fits beside them."""
+    logs = np.log(values)
+    low, high = float(logs.min()), float(logs.max())
+    room = max(0.6 * (high - low), 1e-4)
+    wanted = [low, high] if mean["low"] is None else list(np.log([mean["low"], mean["high"]]))
+    low, high = max(min(wanted[0], low), low - room), min(max(wanted[1], high), high + room)
+    edge = max(0.08 * (high - low), 1e-4)
+    if -0.5 * room < low - edge and low > 0 and low < room:
+        low = 0.0  # the value 1 is near enough to be shown
+    if high < 0 and -high < room:
+        high = 0.0
+    return float(np.exp(low - edge)), float(np.exp(high + edge))
+
+
+def _ratio_axis(axes: Axes, low: float, high: float) -> None:
+    """Scale the axis by logarithm and label a few round values."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator(_round_values(low, high)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+
+
+def _round_values(low: float, high: float) -> list[float]:
+    """Return up to five round values between two positive ones, however far apart they are."""
+    from matplotlib.ticker import MaxNLocator
+
+    decades = np.log10(high / low)
+    if decades < 0.7:
+        found = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        return [float(value) for value in found if low <= value <= high]
+    steps = (1, 2, 5) if decades < 1.7 else (1,)
+    first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
+    found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    inside = [value for value in found if low <= value <= high]
+    return inside[:: 1 + len(inside) // 6]
+
+
+# ---- shared ----
+
+
+class _Canvas:
+    """A figure with one pair of axes, drawn under this module's style."""
+
+    def __init__(
+        self, width: float, height: float, name: str, stamp: Analysis | None = None
+    ) -> None:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+
+        self._context = rc_context({**STYLE, "svg.hashsalt": name or "figure"})
+        self._make = lambda: Figure(figsize=(width, height), layout="constrained")
+        self._simulated = stamp is not None and stamp.comparison.simulated
+        self.figure: Any  # its savefig has no types
+        self.axes: Axes
+        self._text = ""
+
+    def __enter__(self) -> _Canvas:
+        self._context.__enter__()
+        self.figure = self._make()
+        self.axes = self.figure.add_subplot()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is None:
+            if self._simulated:
+                # In the picture itself: it may be copied without its page.
+                self.axes.set_title(
+                    "simulated machine", loc="right", fontsize=8, fontweight="normal"
+                )
+            buffer = io.StringIO()
+            self.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+            self._text = buffer.getvalue()
+        self._context.__exit__(*error)
+
+    def svg(self, prefix: str) -> str:
+        """Return the drawing for a page, its names made unique there by the prefix."""
+        return _inline(self._text, prefix)
+
+
+def _inline(text: str, prefix: str) -> str:
+    """Strip what only a file needs, name colours by the page's variables, prefix all ids."""
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)
+    head, rest = text.split(">", 1)
+    box = re.search(r'viewBox="[^"]*"', head)
+    text = f'<svg {box.group(0) if box else ""} aria-hidden="true">{rest}'
+    text = re.sub(r'\bid="', f'id="{prefix}-', text)
+    text = re.sub(r'xlink:href="#', f'href="#{prefix}-', text)
+    text = text.replace("url(#", f"url(#{prefix}-")
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, f"var({variable})")
+    text = re.sub(r"(font: [^;\"']*?px) [^;\"]*", r"\1 var(--sans)", text)
+    return re.sub(r"\n\s*", "\n", text).strip()
+
+
+def _engineering(axes: Axes, which: str, unit: str) -> None:
+    """Label an axis in the unit with a prefix, and leave small ticks without labels."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(EngFormatter(unit))
+    axis.set_minor_formatter(NullFormatter())
+    if axis.get_scale() == "log":
+        low, high = sorted(axis.get_view_interval())
+        few = high / low < 50
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=9))
+
+
+def legend(analysis: Analysis) -> Iterable[tuple[str, str]]:
+    """Yield (key as SVG, words) for every probe in the figures."""
+    main = {p.probe: p for p in analysis.comparison.pairs if p.headline}
+    for name, style in styles(analysis).items():
+        pair = main.get(name)
+        yield key(style, name), f"{name}, {pair.column}" if pair else f"{name} (the reference)"

@@ -1,0 +1,35 @@
+"""HTML: one file that needs no network, for people."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from calibrate import digest, figures
+from calibrate.analysis import Analysis
+
+SUFFIX = "html"
+
+
+def render(analysis: Analysis) -> str:
+    """Return the report as one page with its figures inside."""
+    said = digest.digest(analysis)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).resolve().parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(
+        said=said,
+        legend=[(_safe(drawn), words) for drawn, words in figures.legend(analysis)],
+        power=[(panel, _safe(panel.svg)) for panel in figures.power(analysis)],
+        identity=[(panel, _safe(panel.svg)) for panel in [figures.identity(analysis)]],
+        ratios=[(panel, _safe(panel.svg)) for panel in figures.ratios(analysis)],
+    )
+
+
+def _safe(svg: str) -> Markup:
+    """Mark a drawing as safe: matplotlib has escaped every text in it."""
+    return Markup(svg)  # noqa: S704 - our own drawing
