@@ -52,14 +52,12 @@ def adopt() -> None:
 def end_children() -> None:
     """Kill whatever the command left behind: as subreaper, the keeper inherits all of it."""
     me = os.getpid()
-    while True:
-        children = Path(f"/proc/{me}/task/{me}/children").read_text(encoding="ascii").split()
-        if not children:
-            return
-        for child in children:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(child), signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
+    children = Path(f"/proc/{me}/task/{me}/children")
+    with contextlib.suppress(FileNotFoundError, ChildProcessError):  # a kernel without that file
+        while living := children.read_text(encoding="ascii").split():
+            for child in living:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(child), signal.SIGKILL)
             os.waitpid(-1, 0)
 
 

@@ -1,3 +1,7 @@
+"""Everything here needs FUSE and namespaces: marked, and skipped where there are none."""
+
+from __future__ import annotations
+
 import os
 from pathlib import Path
 
@@ -9,7 +13,7 @@ from calibrate.errors import Unsupported
 HERE = Path(__file__).parent
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("bench")

@@ -1,9 +1,13 @@
+"""What holds for every counter, whatever the model and the load."""
+
+from __future__ import annotations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calibrate.bench.activity import blocks, divide
-from calibrate.bench.energy import counter_uj, counters, energy_j
+from calibrate.bench.energy import Counter, counter_uj, counters, energy_j
 from calibrate.bench.model import Model, load, names
 from calibrate.bench.snapshot import Snapshots
 
@@ -12,7 +16,7 @@ DAYS_NS = 10 * 86_400 * 10**9
 instants = st.integers(0, DAYS_NS)
 
 
-def small(limit_uj, start_uj, unit_j=2**-14):
+def small(limit_uj: int, start_uj: int, unit_j: float = 2**-14) -> Counter:
     """A counter that turns over soon."""
     package = {
         "idle_w": 10.0,
@@ -33,7 +37,9 @@ def small(limit_uj, start_uj, unit_j=2**-14):
     before_j=st.floats(0, 1e7),
     share=st.floats(0, 0.999),
 )
-def test_the_difference_of_two_readings_is_the_energy(limit_uj, start_uj, unit_j, before_j, share):
+def test_the_difference_of_two_readings_is_the_energy(
+    limit_uj: int, start_uj: int, unit_j: float, before_j: float, share: float
+) -> None:
     counter = small(limit_uj, start_uj, unit_j)
     turn_j = counter.turn * counter.unit_j
     used_j = share * turn_j
@@ -49,18 +55,20 @@ def test_the_difference_of_two_readings_is_the_energy(limit_uj, start_uj, unit_j
 
 
 @given(counter=st.sampled_from(SHIPPED), joules=st.floats(0, 1e9))
-def test_a_counter_stays_in_its_range(counter, joules):
+def test_a_counter_stays_in_its_range(counter: Counter, joules: float) -> None:
     assert 0 <= counter_uj(counter, joules) <= counter.max_energy_range_uj
 
 
 @given(limit_uj=st.integers(1_000, 10**9), joules=st.floats(0, 1e7))
-def test_a_small_counter_stays_in_its_range(limit_uj, joules):
+def test_a_small_counter_stays_in_its_range(limit_uj: int, joules: float) -> None:
     counter = small(limit_uj, 0)
     assert 0 <= counter_uj(counter, joules) <= counter.max_energy_range_uj
 
 
 @given(counter=st.sampled_from(SHIPPED), times=st.tuples(instants, instants), cpus=st.data())
-def test_truth_never_decreases(counter, times, cpus):
+def test_truth_never_decreases(
+    counter: Counter, times: tuple[int, int], cpus: st.DataObject
+) -> None:
     early, late = sorted(times)
     busy = cpus.draw(st.lists(st.integers(0, DAYS_NS), min_size=1, max_size=4))
     more = [each + cpus.draw(st.integers(0, 10**9)) for each in busy]
@@ -69,18 +77,20 @@ def test_truth_never_decreases(counter, times, cpus):
 
 @pytest.mark.parametrize("name", names())
 @given(elapsed_ns=instants, busy=st.lists(instants, min_size=1, max_size=8))
-def test_core_and_uncore_never_exceed_their_package(name, elapsed_ns, busy):
+def test_core_and_uncore_never_exceed_their_package(
+    name: str, elapsed_ns: int, busy: list[int]
+) -> None:
     joules = {each.scope: energy_j(each, elapsed_ns, busy) for each in counters(load(name))}
     inside = joules.get("core-0", 0.0) + joules.get("uncore-0", 0.0)
     assert inside <= joules["package-0"] * (1 + 1e-15)
 
 
 @given(steps_ns=st.lists(st.integers(0, 3_000_000), min_size=1, max_size=40))
-def test_a_snapshot_holds_for_its_update_interval(steps_ns):
+def test_a_snapshot_holds_for_its_update_interval(steps_ns: list[int]) -> None:
     class Busy:
         source, resolution_ns = "test", 1
 
-        def busy_ns(self):
+        def busy_ns(self) -> list[int]:
             return [clock[0] // 2, clock[0] // 3]
 
     clock = [1_000_000_007]
@@ -95,7 +105,7 @@ def test_a_snapshot_holds_for_its_update_interval(steps_ns):
 
 
 @given(cpus=st.integers(1, 300), packages=st.integers(1, 16))
-def test_every_cpu_drives_a_package_and_every_package_has_cpus(cpus, packages):
+def test_every_cpu_drives_a_package_and_every_package_has_cpus(cpus: int, packages: int) -> None:
     found = blocks(cpus, packages)
     assert len(found) == packages
     assert all(len(block) > 0 for block in found)
@@ -107,7 +117,9 @@ def test_every_cpu_drives_a_package_and_every_package_has_cpus(cpus, packages):
     amount=st.integers(0, 10**12),
     cpus=st.lists(st.tuples(st.integers(0, 10**15), st.integers(0, 10**15)), min_size=1),
 )
-def test_a_division_gives_everything_and_takes_nothing(amount, cpus):
+def test_a_division_gives_everything_and_takes_nothing(
+    amount: int, cpus: list[tuple[int, int]]
+) -> None:
     shares = divide(amount, [had for had, _ in cpus], [want for _, want in cpus])
     assert sum(shares) == amount
     assert min(shares) >= 0
