@@ -23,6 +23,9 @@ SETTINGS: dict[str, object] = {
     "save_to_file": False,
     "tracking_mode": "machine",
 }
+#: Releases before 2.0 look at RAPL for 10 ms once per interval and take that for the whole of it;
+#: at their default of 15 s a short run would be judged by a single look.
+LOOK_EVERY_S = 0.1
 RAPL_MODES = ("intel_rapl", "intel_power_gadget", "windows_emi")
 
 
@@ -39,7 +42,11 @@ class CodeCarbon(Probe):
             from codecarbon import OfflineEmissionsTracker
         except ImportError as error:
             raise Unavailable(str(error), "pip install 'crosswatt[probes]'") from None
-        settings = {**SETTINGS, **{k: float(v) for k, v in target.options.items() if k in SETTINGS}}
+        settings = dict(SETTINGS)
+        if int(version("codecarbon").partition(".")[0]) < 2:
+            settings["measure_power_secs"] = LOOK_EVERY_S
+        if "measure_power_secs" in target.options:
+            settings["measure_power_secs"] = float(target.options["measure_power_secs"])
         known = _parameters(OfflineEmissionsTracker)
         self._settings = {k: v for k, v in settings.items() if k in known}
         # An old release given a setting of a new one, or the reverse, would fail without a word.
