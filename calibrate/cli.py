@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -138,7 +141,8 @@ def run(
             target, chosen_plan, sources, secrets.randbelow(2**31) if seed is None else seed, model
         )
     try:
-        _perform(target, extra[1])
+        with _interruptible():
+            _perform(target, extra[1])
     except KeyboardInterrupt:
         err.print(
             f"Interrupted. The finished runs are kept; go on with: "
@@ -211,6 +215,24 @@ def _bench_option(given: list[str], model: str) -> list[str]:
     mine = given[: given.index("--")] if "--" in given else given
     named = any(word == "--bench" or word.startswith("--bench=") for word in mine)
     return [] if named or any(word.startswith("--resume") for word in mine) else ["--bench", model]
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let the first Ctrl-C (or SIGTERM) interrupt, and no later one disturb the clearing up."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        for number in handled:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    handled = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, interrupt) for number in handled]
+    try:
+        yield
+    finally:
+        for number, handler in zip(handled, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _perform(target: Path, workloads: tuple[Path, ...]) -> None:

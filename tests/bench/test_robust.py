@@ -1,0 +1,51 @@
+"""Two hundred runs beside a probe that misbehaves at a random moment."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from calibrate import catalog, store
+from calibrate.run import Limits, Pause, Source, run
+from calibrate.store import Job
+
+HERE = Path(__file__).parents[1] / "adapters"
+KINDS = ("raise", "hang", "exit", "kill", "text", "list", "text value", "print")
+RUNS = 200
+
+
+def one(folder: Path, seed: int) -> store.Run:
+    choose = random.Random(seed)  # noqa: S311
+    options = {"kind": choose.choice(KINDS), "after": f"{choose.uniform(0, 0.6):.3f}"}
+    sources = [
+        Source("naughty", HERE / "naughty.py", options=options),
+        Source("steady", HERE / "steady.py"),
+    ]
+    job = Job(folder=folder.name, number=seed, workload="idle", arguments=("--seconds", "0.2"))
+    limits = Limits(open_s=20, begin_s=0.5, end_s=0.5, stop_s=0.5)
+    folder.mkdir()
+    run(job, sources, folder, catalog.find("workloads", "idle"), Pause(0.1, 0.1), limits)
+    return store.load_run(folder)
+
+
+@pytest.mark.timeout(900)
+def test_no_other_probe_loses_a_reading_and_every_folder_loads(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        folders = [tmp_path / f"{seed:03d}" for seed in range(RUNS)]
+        runs = list(pool.map(one, folders, range(RUNS)))
+    ended = {done.record.probes["naughty"].status for done in runs}
+    assert ended == {"ok", "failed", "hung", "killed"}
+    for done in runs:
+        log = done.logs["steady"]
+        assert done.record.probes["steady"].status == "ok"
+        assert log.stop["missed"] == 0
+        assert log.stop["readings"] == len(log.readings)
+        times = [reading.before_ns for reading in log.readings]
+        assert times[0] <= done.record.begin_ns
+        assert times[-1] >= done.record.end_ns
+        # Twenty readings a second over all that was recorded, none left out.
+        due = (times[-1] - times[0]) / 5e7
+        assert len(times) >= due
