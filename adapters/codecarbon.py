@@ -14,7 +14,7 @@ from typing import Any
 from calibrate import Domain, Probe, Target, Unavailable
 
 J_PER_KWH = 3.6e6
-SETTINGS: dict[str, object] = {
+SETTINGS: dict[str, Any] = {
     "country_iso_code": "FRA",  # spares the look-up of the country over the network
     "allow_multiple_runs": True,
     "log_level": "error",

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from calibrate import __version__, catalog, environment, machine, store
+from calibrate import __version__, bench, catalog, environment, machine, store
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.plan import Plan, jobs
 from calibrate.run import Limits, Source, describe, run
@@ -59,39 +59,47 @@ def by_default(source: Source) -> bool:
     return catalog.load_probe(source.adapter).default
 
 
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that has something in it."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise CrosswattError(
-            f"{folder} is not empty. Choose another --out, or continue it with "
-            f"'crosswatt run --resume {folder}'."
-        )
-
-
 def create(
-    folder: Path, plan: Plan, chosen: Sequence[Source], seed: int, bench: str | None = None
+    folder: Path,
+    plan: Plan,
+    chosen: Sequence[Source],
+    seed: int,
+    model: str | None = None,
+    workloads: Sequence[Path] = (),
 ) -> CampaignRecord:
     """Write ``campaign.json`` in a new or empty folder.
+
+    Parameters
+    ----------
+    folder : made if it is not there.
+    plan, chosen, seed : what to run, which probes, and the seed of the order.
+    model : the simulated machine it will be performed on, a name or a file; None for this host.
+    workloads : folders with workloads of the user's own.
 
     Raises
     ------
     CrosswattError : the folder has something in it.
     """
-    check_folder(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CrosswattError(
+            f"{folder} is not empty. Choose another --out, or continue it with "
+            f"'crosswatt run --resume {folder}'."
+        )
+    simulated = bench.load(model).model_dump(mode="json") if model else None
     record = CampaignRecord(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         crosswatt=__version__,
         plan=plan.model_dump(mode="json"),
         seed=seed,
-        bench=bench,
-        machine=machine.describe(),
+        bench=str(Path(model).resolve()) if model and model not in bench.names() else model,
+        machine=machine.describe(simulated),
         sources=tuple(
             SourceRecord(
                 name=s.name, adapter=str(s.adapter), python=str(s.python), options=dict(s.options)
             )
             for s in chosen
         ),
-        jobs=jobs(plan, seed),
+        jobs=jobs(plan, seed, workloads),
         command=tuple(sys.argv),
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,12 +107,7 @@ def create(
     return record
 
 
-def perform(
-    folder: Path,
-    watcher: Watcher,
-    extra: Sequence[Path] = (),
-    limits: Limits = Limits(),
-) -> None:
+def perform(folder: Path, watcher: Watcher, limits: Limits = Limits()) -> None:
     """Do every run of a campaign that has not been done.
 
     Raises
@@ -130,30 +133,23 @@ def perform(
         place = folder / job.folder
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
-        script = (
-            None if job.workload == "command" else catalog.find("workloads", job.workload, extra)
-        )
         watcher.started(job, place)
-        watcher.finished(run(job, working, place, script, pause, limits, watcher.stage))
+        watcher.finished(run(job, working, place, pause, limits, watcher.stage))
 
 
 def _keep_states(folder: Path, states: dict[str, tuple[ProbeState, ProbeLog]]) -> None:
     """Write which probes take part, and why the others do not."""
-    record = store.ProbesRecord(
-        probes={name: state for name, (state, _) in states.items()},
-    )
-    store.save(folder / store.PROBES, record)
+    tried = {name: state for name, (state, _) in states.items()}
+    store.save(folder / store.PROBES, store.ProbesRecord(probes=tried))
 
 
 def _same_machine(record: CampaignRecord) -> None:
     here, then = machine.describe(), record.machine
     differing = [
         name
-        for name in ("simulated", "cpu", "cpus", "kernel")
+        for name in ("simulated", "bench", "cpu", "cpus", "kernel")
         if getattr(here, name) != getattr(then, name)
     ]
-    if here.bench.get("model") != then.bench.get("model"):
-        differing.append("bench model")
     if differing:
         raise CrosswattError(
             f"The campaign began on another machine ({', '.join(differing)} differ); runs of two "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shlex
 import signal
@@ -120,29 +119,23 @@ def run(
     workloads: Workloads = None,
 ) -> int:
     """Run workloads while several probes measure, then compare, explain, correct and report."""
-    from calibrate import campaign, store
+    from calibrate import campaign, machine, store, view
 
     started = time.monotonic()
-    extra = (tuple(adapters or ()), tuple(workloads or ()))
-    if resume:
-        record = store.read(resume / store.CAMPAIGN, store.CampaignRecord)
-        model = record.bench
-        target = resume
-    else:
-        chosen_plan = _plan(command, quick, plan, workload, extra[1])
-        sources = campaign.sources(probe or chosen_plan.probes, extra[0])
-        model = _bench_model(bench, no_bench)
-        target = folder or Path(f"crosswatt-{datetime.now():%Y%m%d-%H%M%S}")
-        campaign.check_folder(target)
-    if model and "CROSSWATT_BENCH" not in os.environ:
-        return _inside(model, [] if resume or folder else ["--out", str(target)])
+    target = resume or folder or Path(f"crosswatt-{datetime.now():%Y%m%d-%H%M%S}")
     if not resume:
-        campaign.create(
-            target, chosen_plan, sources, secrets.randbelow(2**31) if seed is None else seed, model
-        )
+        mine = tuple(workloads or ())
+        chosen = _plan(command, quick, plan, workload, mine)
+        sources = campaign.sources(probe or chosen.probes, tuple(adapters or ()))
+        model = _bench_model(bench, no_bench)
+        order = secrets.randbelow(2**31) if seed is None else seed
+        campaign.create(target, chosen, sources, order, model, mine)
+    model = store.read(target / store.CAMPAIGN, store.CampaignRecord).bench
+    if model and not machine.on_bench():
+        return _inside(model, target)
     try:
-        with _interruptible():
-            _perform(target, extra[1])
+        with _interruptible(), view.watcher(out) as watching:
+            campaign.perform(target, watching)
     except KeyboardInterrupt:
         err.print(
             f"Interrupted. The finished runs are kept; go on with: "
@@ -173,7 +166,10 @@ def _plan(
 
 
 def _bench_model(bench: str | None, no_bench: bool) -> str | None:
-    """Return the model of the simulated machine to run on, or None for this machine."""
+    """Return the model of the simulated machine to run on, or None for this machine.
+
+    Raises before anything is written when there is to be a bench and this host cannot have one.
+    """
     from calibrate import bench as benches
     from calibrate import machine
 
@@ -181,40 +177,22 @@ def _bench_model(bench: str | None, no_bench: bool) -> str | None:
         raise CrosswattError("Choose one of --bench and --no-bench.")
     if bench:
         benches.load(bench)
-        return bench
-    if no_bench or machine.rapl_readable():
+    elif no_bench or machine.rapl_readable():
         return None
-    return DEFAULT_MODEL
-
-
-def _inside(model: str, more: list[str]) -> int:
-    """Do this same command on the simulated machine."""
-    from calibrate import bench as benches
-    from calibrate import machine
-
-    benches.check()
-    if not machine.rapl_readable():
+    else:
         err.print(machine.why_no_rapl(), markup=False)
+    if not machine.on_bench():
+        benches.check()
+    return bench or DEFAULT_MODEL
+
+
+def _inside(model: str, target: Path) -> int:
+    """Perform a campaign on the simulated machine, as a command that runs there."""
+    from calibrate import bench
+
     err.print(f"Running on a simulated machine (model {model}).", markup=False)
-    given = sys.argv[1:]
-    return benches.execute(
-        model,
-        [
-            sys.executable,
-            "-m",
-            "calibrate",
-            given[0],
-            *_bench_option(given, model),
-            *more,
-            *given[1:],
-        ],
-    )
-
-
-def _bench_option(given: list[str], model: str) -> list[str]:
-    mine = given[: given.index("--")] if "--" in given else given
-    named = any(word == "--bench" or word.startswith("--bench=") for word in mine)
-    return [] if named or any(word.startswith("--resume") for word in mine) else ["--bench", model]
+    command = [sys.executable, "-m", "calibrate", "run", "--resume", str(target)]
+    return bench.execute(model, command)
 
 
 @contextmanager
@@ -233,13 +211,6 @@ def _interruptible() -> Iterator[None]:
     finally:
         for number, handler in zip(handled, before, strict=True):
             signal.signal(number, handler)
-
-
-def _perform(target: Path, workloads: tuple[Path, ...]) -> None:
-    from calibrate import campaign, view
-
-    with view.watcher(out) as watching:
-        campaign.perform(target, watching, workloads)
 
 
 def _conclude(target: Path, started: float) -> None:

@@ -5,24 +5,32 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from calibrate.store import Machine
 
 POWERCAP = Path("/sys/class/powercap")
+BENCH_VARIABLE = "CROSSWATT_BENCH"
 BENCH_LABEL = "simulated machine"
 
 
-def describe() -> Machine:
-    """Return the facts of this host; ``unknown`` where it does not tell."""
-    bench = os.environ.get("CROSSWATT_BENCH")
-    model = json.loads((Path(bench) / "model.json").read_text()) if bench else {}
-    title = model.get("model", {}).get("title", "")
+def describe(model: Mapping[str, Any] | None = None) -> Machine:
+    """Return the facts of this host; ``unknown`` where it does not tell.
+
+    Parameters
+    ----------
+    model : of the simulated machine that stands in for this host; None asks the environment.
+    """
+    if model is None and (bench := os.environ.get(BENCH_VARIABLE)):
+        model = json.loads((Path(bench) / "model.json").read_text(encoding="utf-8"))["model"]
     cpu = _field("/proc/cpuinfo", "model name")
+    title = str((model or {}).get("title", "")).removeprefix("simulated ")
     return Machine(
-        simulated=bool(bench),
-        label=f"{BENCH_LABEL}: {title.removeprefix('simulated ')}" if bench else cpu,
-        bench=model,
+        simulated=model is not None,
+        label=cpu if model is None else f"{BENCH_LABEL}: {title}",
+        bench=dict(model or {}),
         cpu=cpu,
         cpus=os.cpu_count() or 0,
         kernel=platform.release(),
@@ -32,6 +40,11 @@ def describe() -> Machine:
         microcode=_field("/proc/cpuinfo", "microcode"),
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
     )
+
+
+def on_bench() -> bool:
+    """Tell whether this process sees a simulated machine."""
+    return BENCH_VARIABLE in os.environ
 
 
 def rapl_readable() -> bool:

@@ -18,6 +18,8 @@ from calibrate.errors import BadFile, UnknownName
 from calibrate.run import Pause
 from calibrate.store import Document, Job
 
+#: The name of a workload that is a command of the user's own.
+COMMAND = "command"
 FOLDER = Path(__file__).resolve().parent / "plans"
 
 
@@ -92,11 +94,11 @@ def command(arguments: Sequence[str], repeats: int = 3) -> Plan:
     return Plan(
         title="command",
         repeats=repeats,
-        workload=(Step(name="command", arguments=tuple(arguments)), Step(name="idle")),
+        workload=(Step(name=COMMAND, arguments=tuple(arguments)), Step(name="idle")),
     )
 
 
-def jobs(plan: Plan, seed: int) -> tuple[Job, ...]:
+def jobs(plan: Plan, seed: int, extra: Sequence[Path] = ()) -> tuple[Job, ...]:
     """Return the runs in their order: every repeat holds every workload once, shuffled.
 
     Shuffling within repeats keeps slow drifts (temperature, another tenant) from passing for a
@@ -108,12 +110,14 @@ def jobs(plan: Plan, seed: int) -> tuple[Job, ...]:
         for step in shuffle.sample(plan.workload, len(plan.workload)):
             number = len(planned) + 1
             seconds = step.seconds[(repeat - 1) % len(step.seconds)]
-            timed = () if step.name == "command" else ("--seconds", f"{seconds:g}")
+            own = step.name == COMMAND
+            timed = () if own else ("--seconds", f"{seconds:g}")
             planned.append(
                 Job(
                     folder=f"{number:03d}-{step.name}",
                     number=number,
                     workload=step.name,
+                    script=None if own else str(catalog.find("workloads", step.name, extra)),
                     arguments=(*timed, *step.arguments),
                     repeat=repeat,
                 )

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
-from calibrate import catalog, store
+from calibrate import store
 from calibrate.errors import CrosswattError
 from calibrate.store import Job, PhaseRecord, ProbeState, RunRecord
 from calibrate.workload import PREFIX
@@ -209,18 +209,14 @@ class Work:
 
     Parameters
     ----------
-    job : what to run; a workload's name, or the user's own command under the name ``command``.
+    job : a workload's script, or a command of the user's own, which cannot wait for its start.
     folder : ``output.log`` is written here.
-    script : the workload's file; None for a command of the user's own.
     """
 
-    def __init__(self, job: Job, folder: Path, script: Path | None) -> None:
-        self._command = (
-            [sys.executable, str(script), *job.arguments, "--marks"]
-            if script
-            else list(job.arguments)
-        )
-        self._marks = script is not None
+    def __init__(self, job: Job, folder: Path) -> None:
+        self._marks = job.script is not None
+        script = [sys.executable, job.script, "--marks"] if job.script else []
+        self._command = [*script, *job.arguments]
         self._log = (folder / "output.log").open("w", encoding="utf-8", buffering=1)
         self._ready = threading.Event()
         self._process: subprocess.Popen[str] | None = None
@@ -328,11 +324,9 @@ class Work:
 
 
 @contextmanager
-def _hired(
-    job: Job, sources: Sequence[Source], folder: Path, script: Path | None
-) -> Iterator[tuple[Crew, Work]]:
+def _hired(job: Job, sources: Sequence[Source], folder: Path) -> Iterator[tuple[Crew, Work]]:
     """Spawn everybody, and leave nobody behind however it ends."""
-    crew, work = Crew(sources, folder), Work(job, folder, script)
+    crew, work = Crew(sources, folder), Work(job, folder)
     try:
         yield crew, work
     finally:
@@ -344,7 +338,6 @@ def run(
     job: Job,
     sources: Sequence[Source],
     folder: Path,
-    script: Path | None,
     pause: Pause = Pause(),
     limits: Limits = Limits(),
     watch: Callable[[str], None] = lambda stage: None,
@@ -356,7 +349,6 @@ def run(
     job : what to run.
     sources : the probes.
     folder : where the files go.
-    script : the workload's file, or None when `job.arguments` is a command of the user's own.
     pause : idle time before and after.
     limits : how long a probe may be silent.
     watch : called with the stage, several times a second while the workload runs.
@@ -365,7 +357,7 @@ def run(
     ------
     CrosswattError : the workload cannot be started.
     """
-    with _hired(job, sources, folder, script) as (crew, work):
+    with _hired(job, sources, folder) as (crew, work):
         watch("opening probes")
         work.prepare()
         crew.gather("ready", limits.open_s)
@@ -420,8 +412,3 @@ def describe(
         finally:
             crew.dismiss()
         return {m.name: (m.state, store.load_log(m.path)) for m in crew.members if m.state}
-
-
-def script_of(workload: str, extra: Iterable[Path] = ()) -> Path:
-    """Return the file of a workload by name; see `catalog.find`."""
-    return catalog.find("workloads", workload, extra)

@@ -91,11 +91,15 @@ class RunRecord(Saved):
 
 
 class Job(Document):
-    """A run that is planned: its folder, workload and arguments."""
+    """A run that is planned.
+
+    ``script`` is the workload's file; without one, ``arguments`` is a command of the user's own.
+    """
 
     folder: str
     number: int
     workload: str
+    script: str | None = None
     arguments: tuple[str, ...] = ()
     repeat: int = 1
 

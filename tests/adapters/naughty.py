@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from calibrate import Domain, Probe, Target, Unavailable
 
@@ -37,8 +37,9 @@ class Naughty(Probe):
         """Ten watts, or what was ordered once the time has come."""
         if time.monotonic() >= self._due_s:
             self._misbehave()
-            if (value := self._rubbish()) is not None:
-                return value
+            rubbish: Any = self._rubbish()
+            if rubbish is not None:
+                return cast(Mapping[str, float], rubbish)
         return {"ten-watts": time.monotonic_ns() / 1e8}
 
     def _misbehave(self) -> None:

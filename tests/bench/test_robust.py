@@ -24,10 +24,12 @@ def one(folder: Path, seed: int) -> store.Run:
         Source("naughty", HERE / "naughty.py", options=options),
         Source("steady", HERE / "steady.py"),
     ]
-    job = Job(folder=folder.name, number=seed, workload="idle", arguments=("--seconds", "0.2"))
+    idle = str(catalog.find("workloads", "idle"))
+    arguments = ("--seconds", "0.2")
+    job = Job(folder="-", number=seed, workload="idle", script=idle, arguments=arguments)
     limits = Limits(open_s=20, begin_s=0.5, end_s=0.5, stop_s=0.5)
     folder.mkdir()
-    run(job, sources, folder, catalog.find("workloads", "idle"), Pause(0.1, 0.1), limits)
+    run(job, sources, folder, Pause(0.1, 0.1), limits)
     return store.load_run(folder)
 
 

@@ -15,9 +15,7 @@ instants = st.lists(st.integers(0, 100 * S), min_size=2, max_size=60, unique=Tru
 
 
 def made(domain: Domain, at: list[int], values: list[float]) -> ProbeLog:
-    readings = tuple(
-        Reading(t, t, {domain.name: v}) for t, v in zip(at, values, strict=True)
-    )
+    readings = tuple(Reading(t, t, {domain.name: v}) for t, v in zip(at, values, strict=True))
     return ProbeLog("x", {domain.name: domain}, readings=readings, stop={"status": "ok"})
 
 

@@ -14,6 +14,9 @@ from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.verdict import number, verdicts
 from tests.campaigns import LOADS, Fake, build, domain, truth
 
+DERIVED = ("comparison.json", "diagnosis.json", "calibration.json")
+KILO: dict[str, object] = {"name": "kilo", "ratio": 1.033e-3}
+GOOD_RULE = '[[probe]]\nname="a"\ncolumn="b"\n'
 noise = np.random.default_rng(7)
 
 
@@ -21,7 +24,11 @@ def about(ratio: float, sd: float = 0.001) -> Fake:
     return Fake(lambda w, s: ratio * w * s * float(np.exp(noise.normal(0, sd))), domain())
 
 
-CONSTANT = Fake(lambda _w, s: 42.5 * s * float(np.exp(noise.normal(0, 1e-3))), domain("package", kind="window"))
+def constant(watts: float) -> Fake:
+    return Fake(
+        lambda _w, s: watts * s * float(np.exp(noise.normal(0, 1e-3))),
+        domain("package", kind="window"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +37,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
         "truth": truth(),
         "good": about(1.0),
         "kilo": about(1.04e-3, 0.02),
-        "constant": CONSTANT,
+        "constant": constant(42.5),
         "gain": about(0.8),
         "negative": Fake(lambda w, s: w * s - 262143.0, domain(kind="window")),
         "memory": Fake(lambda _w, s: s, domain("dram-0")),
@@ -82,7 +89,7 @@ def test_corrections_undo_what_was_put_in(found: Analysis) -> None:
 def test_documents_are_plain_json_and_remade_alike(found: Analysis) -> None:
     analysis.write(found)
     folder = found.campaign.folder
-    first = {name: (folder / name).read_text() for name in ("comparison.json", "diagnosis.json", "calibration.json")}
+    first = {name: (folder / name).read_text() for name in DERIVED}
     for text in first.values():
         json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} in a document"))
     analysis.write(analysis.analyze(folder))
@@ -150,8 +157,8 @@ def policy(**changes: object) -> gate.Policy:
         ({"rule": {"name": "gain"}}, "fail"),
         ({"rule": {"name": "gain", "ratio": 0.8}}, "pass"),
         ({"rule": {"name": "gain", "ratio": 0.8, "diagnosis": "no fault found"}}, "inconclusive"),
-        ({"rule": {"name": "kilo", "ratio": 1.04e-3, "within": 0.1, "diagnosis": "no fault found"}}, "fail"),
-        ({"rule": {"name": "kilo", "ratio": 1.033e-3, "within": 1e-5}}, "inconclusive"),
+        ({"rule": KILO | {"within": 0.1, "diagnosis": "no fault found"}}, "fail"),
+        ({"rule": KILO | {"within": 1e-5}}, "inconclusive"),
         ({"rule": {"name": "negative"}}, "fail"),
         ({"rule": {"name": "nobody"}}, "inconclusive"),
         ({"rule": {"column": "core-0"}}, "inconclusive"),
@@ -201,8 +208,8 @@ def test_a_proposed_policy_passes_its_own_campaign(found: Analysis, tmp_path: Pa
     [
         ("reference = = 1\n", "not TOML.*line 1"),
         ('reference = "truth"', "probe: Field required"),
-        ('reference = "truth"\n[[probe]]\nname="a"\ncolumn="b"\nwithin=-1', "probe.0.within: Input should"),
-        ('reference = "truth"\ncolour = 1\n[[probe]]\nname="a"\ncolumn="b"', "colour: Extra inputs"),
+        (f'reference = "truth"\n{GOOD_RULE}within=-1', "probe.0.within: Input should"),
+        (f'reference = "truth"\ncolour = 1\n{GOOD_RULE}', "colour: Extra inputs"),
     ],
 )
 def test_a_bad_policy_is_refused_by_key(tmp_path: Path, text: str, words: str) -> None:

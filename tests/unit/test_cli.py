@@ -100,7 +100,12 @@ def test_report_as_json_is_one_document(folder: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize(("ratio", "code", "word"), [(1.0, 0, "pass"), (2.0, 1, "fail")])
 def test_gate_exit_codes(
-    folder: Path, tmp_path: Path, ratio: float, code: int, word: str, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    tmp_path: Path,
+    ratio: float,
+    code: int,
+    word: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     rules = tmp_path / "gate.toml"
     assert cli.main(["gate", "--init", str(folder), "--out", str(rules)]) == 0

@@ -51,10 +51,11 @@ def test_ten_watts_come_out_as_ten_watts(tmp_path: Path) -> None:
     from calibrate.run import Limits, Pause, Source, run
     from calibrate.store import Job
 
-    job = Job(folder="-", number=1, workload="idle", arguments=("--seconds", "0.5"))
+    script = str(catalog.find("workloads", "idle"))
+    arguments = ("--seconds", "0.5")
+    job = Job(folder="-", number=1, workload="idle", script=script, arguments=arguments)
     source = Source("synthetic", catalog.find("adapters", "synthetic"))
-    script = catalog.find("workloads", "idle")
-    record = run(job, [source], tmp_path, script, Pause(0.1, 0.1), Limits())
+    record = run(job, [source], tmp_path, Pause(0.1, 0.1), Limits())
     log = store.load_run(tmp_path).logs["synthetic"]
     [column] = series.native(log.domains.values())
     energy = series.energy(log, column, (record.begin_ns, record.end_ns))

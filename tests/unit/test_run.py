@@ -17,16 +17,24 @@ HERE = Path(__file__).parents[1] / "adapters"
 PAUSE = Pause(0.1, 0.1)
 LIMITS = Limits(open_s=2.0, begin_s=1.0, end_s=1.0, stop_s=1.0)
 STEADY = Source("steady", HERE / "steady.py")
-IDLE = Job(folder="001-idle", number=1, workload="idle", arguments=("--seconds", "0.3"))
+SLEEP = str(catalog.find("workloads", "idle"))
+
+
+def idle(seconds: str = "0.3") -> Job:
+    arguments = ("--seconds", seconds)
+    return Job(folder="-", number=1, workload="idle", script=SLEEP, arguments=arguments)
+
+
+def command(*arguments: str) -> Job:
+    return Job(folder="-", number=1, workload="command", arguments=arguments)
 
 
 def naughty(kind: str, after: float = 0.2) -> Source:
     return Source("naughty", HERE / "naughty.py", options={"kind": kind, "after": str(after)})
 
 
-def do(folder: Path, *sources: Source, job: Job = IDLE) -> store.Run:
-    script = None if job.workload == "command" else catalog.find("workloads", job.workload)
-    run(job, sources, folder, script, PAUSE, LIMITS)
+def do(folder: Path, *sources: Source, job: Job | None = None) -> store.Run:
+    run(job or idle(), sources, folder, PAUSE, LIMITS)
     return store.load_run(folder)
 
 
@@ -83,7 +91,7 @@ def test_window_lies_between_the_marks_of_every_probe(tmp_path: Path) -> None:
 
 def test_own_command_is_a_workload_and_its_output_is_kept(tmp_path: Path) -> None:
     text = "print('hello'); raise SystemExit(7)"
-    job = Job(folder="-", number=1, workload="command", arguments=(sys.executable, "-c", text))
+    job = command(sys.executable, "-c", text)
     done = do(tmp_path, STEADY, job=job)
     assert done.record.exit_code == 7
     assert (tmp_path / "output.log").read_text() == "hello\n"
@@ -91,32 +99,32 @@ def test_own_command_is_a_workload_and_its_output_is_kept(tmp_path: Path) -> Non
 
 def test_phase_marks_may_come_from_any_program(tmp_path: Path) -> None:
     text = (
-        "print('crosswatt: {\"mark\": \"result\", \"values\": {\"wer\": 0.5}}');"
+        'print(\'crosswatt: {"mark": "result", "values": {"wer": 0.5}}\');'
         "print('crosswatt: {broken'); print('crosswatt: 7')"
     )
-    job = Job(folder="-", number=1, workload="command", arguments=(sys.executable, "-c", text))
+    job = command(sys.executable, "-c", text)
     done = do(tmp_path, STEADY, job=job)
     assert done.record.result == {"wer": 0.5}
     assert (tmp_path / "output.log").read_text() == "crosswatt: {broken\ncrosswatt: 7\n"
 
 
 def test_a_command_that_does_not_exist_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    job = Job(folder="-", number=1, workload="command", arguments=("no-such-program",))
+    job = command("no-such-program")
     with pytest.raises(CrosswattError, match=r"no-such-program cannot be run: No such file"):
         do(tmp_path, STEADY, job=job)
     assert not (tmp_path / store.RUN).exists()
 
 
 def test_a_workload_that_does_not_get_ready_says_why(tmp_path: Path) -> None:
-    job = Job(folder="-", number=1, workload="idle", arguments=("--seconds", "many"))
+    job = idle("many")
     with pytest.raises(CrosswattError, match=r"did not get ready: .*invalid float value"):
         do(tmp_path, STEADY, job=job)
 
 
 def test_a_workload_that_never_ends_is_stopped(tmp_path: Path) -> None:
-    job = Job(folder="-", number=1, workload="command", arguments=("sleep", "100"))
+    job = command("sleep", "100")
     started = time.monotonic()
-    record = run(job, [STEADY], tmp_path, None, PAUSE, Limits(workload_s=0.5))
+    record = run(job, [STEADY], tmp_path, PAUSE, Limits(workload_s=0.5))
     assert time.monotonic() - started < 10
     assert record.exit_code == -9
 

@@ -11,10 +11,14 @@ from calibrate.store import ProbeLog, Reading
 S = 1_000_000_000
 
 
-def log(domain: Domain, *points: tuple[float, float], window: tuple[float, float] | None = None) -> ProbeLog:
+Pair = tuple[float, float]
+
+
+def log(domain: Domain, *points: Pair, window: Pair | None = None) -> ProbeLog:
     readings = tuple(Reading(int(t * S), int(t * S), {domain.name: v}) for t, v in points)
     marks = (int(window[0] * S), int(window[1] * S)) if window else None
-    return ProbeLog("x", {domain.name: domain}, readings=readings, window_ns=marks, stop={"status": "ok"})
+    domains = {domain.name: domain}
+    return ProbeLog("x", domains, readings=readings, window_ns=marks, stop={"status": "ok"})
 
 
 def joules(made: ProbeLog, begin: float, end: float) -> float | None:

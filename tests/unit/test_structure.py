@@ -19,6 +19,7 @@ ORDER = (
     ("__main__",),
     ("cli",),
     ("doctor", "view"),
+    ("digest", "figures"),
     ("campaign", "gate", "verdict"),
     ("plan", "environment"),
     ("analysis",),
@@ -113,7 +114,7 @@ def test_a_users_folder_wins(tmp_path: Path) -> None:
 def test_unknown_names_give_the_nearest() -> None:
     with pytest.raises(UnknownName, match="did you mean pyjoules"):
         catalog.find("adapters", "pyjoule")
-    with pytest.raises(UnknownName, match="known: .*rapl"):
+    with pytest.raises(UnknownName, match=r"known: .*rapl"):
         catalog.find("adapters", "zzzzzz")
 
 
