@@ -363,8 +363,7 @@ def run(
         crew.gather("ready", limits.open_s)
         crew.tell("record")
         recording_ns = time.monotonic_ns()
-        watch("idle")
-        time.sleep(pause.before_s)
+        _rest(pause.before_s, watch)
         crew.tell("begin")
         crew.gather("begun", limits.begin_s)
         begin_ns, epoch_ns = time.monotonic_ns(), time.time_ns()
@@ -376,8 +375,7 @@ def run(
         end_ns = time.monotonic_ns()
         crew.tell("end")
         crew.gather("ended", limits.end_s)
-        watch("idle")
-        time.sleep(pause.after_s)
+        _rest(pause.after_s, watch)
         crew.tell("stop")
         crew.gather("", limits.stop_s)
         record = RunRecord(
@@ -397,6 +395,14 @@ def run(
         )
     store.save(folder / store.RUN, record)
     return record
+
+
+def _rest(seconds: float, watch: Callable[[str], None]) -> None:
+    """Let the machine idle while every probe records."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        watch("idle")
+        time.sleep(min(0.25, left))
 
 
 def describe(

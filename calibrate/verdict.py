@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from calibrate.analysis import Analysis
@@ -29,9 +30,7 @@ class Verdict:
         if not self.pair.ratio:
             return "no run has a ratio"
         found = self.pair.ratio["ratio"]
-        if found["low"] is None:
-            return number(found["value"])
-        return f"{number(found['value'])} ({number(found['low'])} to {number(found['high'])})"
+        return interval(found["value"], found["low"], found["high"])
 
     @property
     def named(self) -> str:
@@ -44,6 +43,8 @@ class Verdict:
     def correct(self) -> str:
         """Return the correction as something to do."""
         found = self.correction
+        if found.verdict == "not needed":
+            return "none needed"
         if found.verdict != "factor" or not found.factor:
             return f"{found.verdict}: {found.reason}"
         u = "" if found.relative_u is None else f" ± {100 * found.relative_u:.2g} %"
@@ -66,6 +67,20 @@ def number(value: float) -> str:
     if value == 0 or 1e-4 <= abs(value) < 1e6:
         return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     return f"{value:.3e}"
+
+
+def interval(value: float, low: float | None, high: float | None) -> str:
+    """Return an estimate with its interval, in the digits that the interval leaves.
+
+    Half the interval is given with two digits (JCGM 100, 7.2.6), the estimate to the same place.
+    """
+    if low is None or high is None or high <= low:
+        return number(value)
+    places = 1 - math.floor(math.log10((high - low) / 2))
+    if not 0 <= places <= 7:
+        return f"{number(value)} ({number(low)} to {number(high)})"
+    middle, lower, upper = (f"{each:.{places}f}" for each in (value, low, high))
+    return f"{middle} ({lower} to {upper})"
 
 
 def probability(value: float) -> str:

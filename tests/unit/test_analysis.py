@@ -11,7 +11,7 @@ import pytest
 from calibrate import analysis, gate
 from calibrate.analysis import Analysis
 from calibrate.errors import BadFile, CrosswattError, UnknownName
-from calibrate.verdict import number, verdicts
+from calibrate.verdict import interval, number, verdicts
 from tests.campaigns import LOADS, Fake, build, domain, truth
 
 DERIVED = ("comparison.json", "diagnosis.json", "calibration.json")
@@ -142,6 +142,24 @@ def test_one_run_gives_no_interval_and_no_verdict(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_numbers_have_four_digits(value: float, text: str) -> None:
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (0.99993, 0.99881, 1.00112, "0.9999 (0.9988 to 1.0011)"),
+        (1.000012, 0.999952, 1.00008, "1.000012 (0.999952 to 1.000080)"),
+        (9.654e-4, 9.338e-4, 9.981e-4, "0.000965 (0.000934 to 0.000998)"),
+        (1036.2, 954.8, 1124.0, "1036 (955 to 1124)"),
+        (1.5e-7, 1.4e-7, 1.6e-7, "1.500e-07 (1.400e-07 to 1.600e-07)"),
+        (2.0, None, None, "2"),
+        (2.0, 2.0, 2.0, "2"),
+    ],
+)
+def test_intervals_have_the_digits_that_they_leave(
+    value: float, low: float | None, high: float | None, text: str
+) -> None:
+    assert interval(value, low, high) == text
 
 
 def policy(**changes: object) -> gate.Policy:
