@@ -39,8 +39,12 @@ class Watcher(Protocol):
         """A run has ended."""
 
 
-def sources(wanted: Sequence[str] = (), extra: Iterable[Path] = ()) -> list[Source]:
+def sources(
+    wanted: Sequence[str] = (), extra: Iterable[Path] = (), *, simulated: bool = True
+) -> list[Source]:
     """Return the probes asked for, or all that are meant to run by default.
+
+    The truth is asked for only where a machine is simulated.
 
     Raises
     ------
@@ -51,12 +55,13 @@ def sources(wanted: Sequence[str] = (), extra: Iterable[Path] = ()) -> list[Sour
     for name in wanted:
         if name not in known:
             raise UnknownName("probe", name, known)
-    return [known[name] for name in wanted or known if wanted or by_default(known[name])]
-
-
-def by_default(source: Source) -> bool:
-    """Tell whether a probe takes part when none is named: one for tests does not."""
-    return catalog.load_probe(source.adapter).default
+    if wanted:
+        return [known[name] for name in wanted]
+    return [
+        source
+        for name, source in known.items()
+        if catalog.load_probe(source.adapter).default and (simulated or name != "truth")
+    ]
 
 
 def create(

@@ -119,6 +119,7 @@ def run(
     workloads: Workloads = None,
 ) -> int:
     """Run workloads while several probes measure, then compare, explain, correct and report."""
+    from calibrate import bench as benches
     from calibrate import campaign, machine, store, view
 
     started = time.monotonic()
@@ -126,8 +127,11 @@ def run(
     if not resume:
         mine = tuple(workloads or ())
         chosen = _plan(command, quick, plan, workload, mine)
-        sources = campaign.sources(probe or chosen.probes, tuple(adapters or ()))
         model = _bench_model(bench, no_bench)
+        asked, own = probe or chosen.probes, tuple(adapters or ())
+        sources = campaign.sources(asked, own, simulated=model is not None)
+        if model and not machine.on_bench():
+            benches.check()  # before anything is written
         order = secrets.randbelow(2**31) if seed is None else seed
         campaign.create(target, chosen, sources, order, model, mine)
     model = store.read(target / store.CAMPAIGN, store.CampaignRecord).bench
@@ -166,10 +170,7 @@ def _plan(
 
 
 def _bench_model(bench: str | None, no_bench: bool) -> str | None:
-    """Return the model of the simulated machine to run on, or None for this machine.
-
-    Raises before anything is written when there is to be a bench and this host cannot have one.
-    """
+    """Return the model of the simulated machine to run on, or None for this machine."""
     from calibrate import bench as benches
     from calibrate import machine
 
@@ -179,17 +180,15 @@ def _bench_model(bench: str | None, no_bench: bool) -> str | None:
         benches.load(bench)
     elif no_bench or machine.rapl_readable():
         return None
-    else:
-        err.print(machine.why_no_rapl(), markup=False)
-    if not machine.on_bench():
-        benches.check()
     return bench or DEFAULT_MODEL
 
 
 def _inside(model: str, target: Path) -> int:
     """Perform a campaign on the simulated machine, as a command that runs there."""
-    from calibrate import bench
+    from calibrate import bench, machine
 
+    if not machine.rapl_readable():
+        err.print(machine.why_no_rapl(), markup=False)
     err.print(f"Running on a simulated machine (model {model}).", markup=False)
     command = [sys.executable, "-m", "calibrate", "run", "--resume", str(target)]
     return bench.execute(model, command)
