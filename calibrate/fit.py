@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from calibrate.compare import Comparison, Pair
+from calibrate.compare import Comparison, Pair, Row
 from calibrate.diagnose import CONSTANT_POWER, Diagnosis
 from calibrate.stats.agreement import correction
 from calibrate.stats.estimate import log_ratio
 from calibrate.store import Document, Saved
 
 #: Largest error that may be left in a workload held out, for a factor to count as a correction.
-HELD_OUT_LIMIT = 0.10
+HELD_OUT_LIMIT = 0.05
+IDLE = "idle"
 
 Verdict = Literal["factor", "not needed", "not calibratable"]
 
@@ -93,6 +94,23 @@ def _correct(comparison: Comparison, pair: Pair, diagnosis: Diagnosis) -> Correc
     if not rows:
         reason = "no run has a positive energy on both sides"
         return Correction(**about, verdict="not calibratable", reason=reason)
+    fitted, why_not = _fit(about, rows)
+    unusable = len(pair.rows) - len(rows)
+    if _too_coarse(fitted):
+        # A meter may see itself: at idle its own work is a good part of the load. A factor can
+        # still hold for everything but idleness, and then says from how many watts.
+        loaded, _ = _fit(about, [row for row in rows if row.workload != IDLE])
+        if loaded.worst_held_out is not None and not _too_coarse(loaded):
+            error = (fitted.held_out or {}).get(IDLE, 0.0)
+            verdict, reason = _verdict(loaded, diagnosis, unusable, None)
+            reason += f"; not at idle, where {abs(error):.0%} is left"
+            return loaded.model_copy(update={"verdict": verdict, "reason": reason})
+    verdict, reason = _verdict(fitted, diagnosis, unusable, why_not)
+    return fitted.model_copy(update={"verdict": verdict, "reason": reason})
+
+
+def _fit(about: dict[str, str], rows: list[Row]) -> tuple[Correction, str | None]:
+    """Return one factor for some runs, and why no workload could be held out, if none could."""
     d = log_ratio([row.probe_j for row in rows], [row.reference_j for row in rows])
     found = correction(d, [row.workload for row in rows])
     powers = [row.reference_j / row.seconds for row in rows]
@@ -109,8 +127,11 @@ def _correct(comparison: Comparison, pair: Pair, diagnosis: Diagnosis) -> Correc
             workloads=tuple(sorted({row.workload for row in rows})),
         ),
     )
-    verdict, reason = _verdict(fitted, diagnosis, len(pair.rows) - len(rows), found.why_not)
-    return fitted.model_copy(update={"verdict": verdict, "reason": reason})
+    return fitted, found.why_not
+
+
+def _too_coarse(fitted: Correction) -> bool:
+    return fitted.worst_held_out is not None and fitted.worst_held_out > HELD_OUT_LIMIT
 
 
 def _verdict(

@@ -48,7 +48,10 @@ class Verdict:
         if found.verdict != "factor" or not found.factor:
             return f"{found.verdict}: {found.reason}"
         u = "" if found.relative_u is None else f" ± {100 * found.relative_u:.2g} %"
-        return f"multiply by {number(found.factor['value'])}{u}"
+        between = (
+            f", {found.valid.watts[0]:.3g} to {found.valid.watts[1]:.3g} W" if found.valid else ""
+        )
+        return f"multiply by {number(found.factor['value'])}{u}{between}"
 
 
 def verdicts(analysis: Analysis, headlines: bool = False) -> list[Verdict]:

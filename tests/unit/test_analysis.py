@@ -86,6 +86,18 @@ def test_corrections_undo_what_was_put_in(found: Analysis) -> None:
     assert valid.workloads == tuple(sorted(LOADS))
 
 
+def test_a_factor_that_fails_at_idle_only_says_from_where_it_holds(tmp_path: Path) -> None:
+    own = Fake(lambda w, s: (0.95 * w + 3.0 * (w < 25)) * s, domain())
+    found = analysis.analyze(build(tmp_path / "c", {"truth": truth(), "own": own}))
+    [fitted] = found.calibration.corrections
+    assert fitted.verdict == "factor"
+    assert fitted.reason.endswith("; not at idle, where 16% is left")
+    assert fitted.valid
+    assert fitted.valid.watts == pytest.approx((40, 60))
+    assert fitted.factor
+    assert fitted.factor["value"] == pytest.approx(1 / 0.95)
+
+
 def test_documents_are_plain_json_and_remade_alike(found: Analysis) -> None:
     analysis.write(found)
     folder = found.campaign.folder
