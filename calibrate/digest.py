@@ -17,7 +17,7 @@ from calibrate.compare import Pair, ProbeSummary
 from calibrate.diagnose import NO_FAULT, UNEXPLAINED, Diagnosis
 from calibrate.fit import Correction
 from calibrate.store import Run
-from calibrate.verdict import Verdict, number, probability, verdicts
+from calibrate.verdict import Verdict, interval, number, probability, rounded, verdicts
 
 Tone = Literal["good", "fault", "open", "none"]
 
@@ -164,12 +164,11 @@ def percent(value: float | None, sign: bool = False) -> str:
     return f"{body.replace('-', chr(0x2212))} %"
 
 
-def interval(estimate: Mapping[str, Any] | None) -> str:
+def estimated(estimate: Mapping[str, Any] | None) -> str:
     """Return an estimate with its interval, as far as there is one."""
     if not estimate:
         return MISSING
-    value, low, high = (estimate[key] for key in ("value", "low", "high"))
-    return figure(value) if low is None else f"{figure(value)} ({figure(low)} to {figure(high)})"
+    return interval(*(estimate[key] for key in ("value", "low", "high")))
 
 
 def span(low: float, high: float, unit: str) -> str:
@@ -292,8 +291,7 @@ def _do(verdict: Verdict) -> str:
     said = text(verdict.correct)
     found = verdict.correction
     if found.verdict == "factor" and found.valid:
-        watts, seconds = found.valid.watts, found.valid.seconds
-        said += f"; tried from {span(*watts, 'W')} and {span(*seconds, 's')}"
+        said += f", in runs of {span(*found.valid.seconds, 's')}"
     return f"{said[:1].upper()}{said[1:].rstrip('.')}."
 
 
@@ -324,7 +322,7 @@ def _explanation(found: Diagnosis) -> list[str]:
     if found.factor is not None and found.factor != 1 and gain is not None:
         lines.append(
             f"Beside the exact factor {figure(found.factor)} there is a residual gain of "
-            f"{interval(gain.as_dict())}, {figure(found.residual_min)} to "
+            f"{estimated(gain.as_dict())}, {figure(found.residual_min)} to "
             f"{figure(found.residual_max)} from run to run."
         )
     return lines + [text(reason) for reason in found.reasons]
@@ -364,8 +362,7 @@ def _agreement(analysis: Analysis) -> Table:
 
 def _agreement_cells(pair: Pair) -> tuple[str, ...]:
     ratio, limits = pair.ratio or {}, pair.limits or {}
-    ends = [limits.get(end) for end in ("lower", "upper")]
-    shown = [figure(end["value"]) for end in ends if end]
+    ends = [limits[end]["value"] for end in ("lower", "upper") if limits.get(end)]
     remarks = [CONSISTENCY] if pair.same_family else []
     missing = len(pair.rows) - len(pair.usable)
     remarks += [f"{missing} runs without a ratio"] if missing else []
@@ -375,8 +372,8 @@ def _agreement_cells(pair: Pair) -> tuple[str, ...]:
         pair.scope,
         f"{pair.basis} ({pair.family})",
         str(len(pair.usable)),
-        interval(ratio.get("ratio")),
-        " to ".join(shown) if len(shown) == 2 else MISSING,
+        estimated(ratio.get("ratio")),
+        " to ".join(rounded(*ends, *ends)) if len(ends) == 2 else MISSING,
         percent(ratio.get("within_sd")),
         percent(ratio.get("between_sd")),
         "; ".join(remarks) or MISSING,
@@ -399,7 +396,7 @@ def _corrections(analysis: Analysis) -> Table:
 def _correction_cells(found: Correction) -> tuple[str, ...]:
     held = found.held_out or {}
     release = text(found.release, "")
-    factor = interval(found.factor)
+    factor = estimated(found.factor)
     return (
         found.probe if not release or release in found.probe else f"{found.probe} {release}",
         found.column,

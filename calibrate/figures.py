@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -375,7 +375,9 @@ class _Canvas:
         from matplotlib.figure import Figure
 
         self._context = rc_context({**STYLE, "svg.hashsalt": name or "figure"})
-        self._make = lambda: Figure(figsize=(width, height), layout="constrained")
+        self._make: Callable[[], Any] = lambda: Figure(
+            figsize=(width, height), layout="constrained"
+        )
         self._simulated = stamp is not None and stamp.comparison.simulated
         self.figure: Any  # its savefig has no types
         self.axes: Axes

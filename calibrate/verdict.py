@@ -73,17 +73,19 @@ def number(value: float) -> str:
 
 
 def interval(value: float, low: float | None, high: float | None) -> str:
-    """Return an estimate with its interval, in the digits that the interval leaves.
-
-    Half the interval is given with two digits (JCGM 100, 7.2.6), the estimate to the same place.
-    """
+    """Return an estimate with its interval, in the digits that the interval leaves."""
     if low is None or high is None or high <= low:
         return number(value)
-    places = 1 - math.floor(math.log10((high - low) / 2))
-    if not 0 <= places <= 7:
-        return f"{number(value)} ({number(low)} to {number(high)})"
-    middle, lower, upper = (f"{each:.{places}f}" for each in (value, low, high))
+    middle, lower, upper = rounded(low, high, value, low, high)
     return f"{middle} ({lower} to {upper})"
+
+
+def rounded(low: float, high: float, *values: float) -> list[str]:
+    """Return values to the place of the second digit of half the range (JCGM 100, 7.2.6)."""
+    places = 1 - math.floor(math.log10((high - low) / 2)) if high > low else -1
+    if not 0 <= places <= 7:
+        return [number(value) for value in values]
+    return [f"{value:.{places}f}" for value in values]
 
 
 def probability(value: float) -> str:

@@ -38,14 +38,8 @@ def render(analysis: Analysis) -> str:
 
 
 def _verdict(card: digest.Card) -> tuple[str, ...]:
-    mark, _, words = card.mark.partition(" ")
-    return (
-        mark,
-        f"{card.probe} ({card.column})",
-        card.ratio,
-        f"{words}. {card.sentence}",
-        card.correct,
-    )
+    mark = card.mark.partition(" ")[0]
+    return (mark, f"{card.probe} ({card.column})", card.ratio, card.sentence, card.correct)
 
 
 def _corrections(table: digest.Table) -> str:
