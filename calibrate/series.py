@@ -199,13 +199,25 @@ def watts(
         total = here if total is None else total + here
     if at is None or total is None:
         return np.array([]), np.array([])
+    steps = _steps(at, total, step_s)
+    at, total = at[steps], total[steps]
+    seconds = np.diff(at) / 1e9
+    return (at[1:] + at[:-1]) / 2e9, np.diff(total) / seconds
+
+
+def _steps(at: NDArray[np.int64], total: NDArray[np.float64], step_s: float) -> list[int]:
+    """Return the places of the readings that say something new.
+
+    A tracker's figure is as old as its last measurement, so that the time of a short last step
+    means little: it is joined to the one before.
+    """
     keep = [0]
     for index in range(1, at.size):
         if at[index] - at[keep[-1]] >= step_s * 1e9 and total[index] != total[keep[-1]]:
             keep.append(index)
-    at, total = at[keep], total[keep]
-    seconds = np.diff(at) / 1e9
-    return (at[1:] + at[:-1]) / 2e9, np.diff(total) / seconds
+    if len(keep) > 3 and at[keep[-1]] - at[keep[-2]] < np.median(np.diff(at[keep])) * 0.9:
+        del keep[-2]
+    return keep
 
 
 def by_scope(found: Iterable[Column]) -> Mapping[str, Column]:

@@ -44,7 +44,7 @@ class Verdict:
         """Return the correction as something to do."""
         found = self.correction
         if found.verdict == "not needed":
-            return "none needed"
+            return "not needed"
         if found.verdict != "factor" or not found.factor:
             return f"{found.verdict}: {found.reason}"
         u = "" if found.relative_u is None else f" ± {100 * found.relative_u:.2g} %"
