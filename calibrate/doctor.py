@@ -23,17 +23,23 @@ def conditions() -> list[str]:
 
 
 def table(console: Console, sources: Sequence[Source]) -> None:
-    """Open every probe and print what each can measure, or why it cannot and the fix."""
+    """Open every probe; print what each can measure, then why the others cannot and the fix."""
     shown = Table(box=None, pad_edge=False)
-    for title in ("probe", "state", "mode", "measures", "why not, and the fix"):
+    for title in ("probe", "mode", "measures"):
         shown.add_column(title, overflow="fold")
+    missing = []
     for name, (state, log) in describe(sources).items():
+        if state.status != "ok":
+            fix = f" To mend it: {state.fix}" if state.fix else ""
+            missing.append(f"{name}: {state.status}: {state.reason}.{fix}")
+            continue
         measures = ", ".join(f"{c.name} ({c.basis})" for c in series.native(log.domains.values()))
         mode = " ".join(log.facts.get(key, "") for key in ("release", "mode")).strip()
-        reason = ". ".join(part for part in (state.reason, state.fix) if part)
-        style = None if state.status == "ok" else "yellow"
-        shown.add_row(name, state.status, mode, measures, reason, style=style)
-    console.print(shown)
+        shown.add_row(name, mode, measures)
+    if shown.rows:
+        console.print(shown)
+    for line in missing:
+        console.print(line, style="yellow", markup=False)
 
 
 def catalogue(console: Console) -> None:

@@ -78,11 +78,11 @@ class Recording:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the recorder
         options = [f"{key}={value}" for key, value in source.options.items()]
         self._process = subprocess.Popen(
-            [source.python, "-m", "calibrate.recorder", source.adapter, path, *options],
+            [source.python, "-P", "-m", "calibrate.recorder", source.adapter, path, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, "PYTHONPATH": import_path},
+            env={**os.environ, "PYTHONPATH": _python_path(source, import_path)},
             start_new_session=True,  # Ctrl-C is for the parent, which then stops everybody
             bufsize=0,
         )
@@ -115,7 +115,11 @@ class Recording:
 
     def finish(self) -> None:
         """Collect a recorder whose pipe has closed: take the state from its own stop document."""
-        code = self._process.wait()
+        try:
+            code = self._process.wait(5)
+        except subprocess.TimeoutExpired:  # it closed its pipe and lives on
+            os.killpg(self._process.pid, signal.SIGKILL)
+            code = self._process.wait()
         last_words = self._last_words()
         self._close()
         try:
@@ -191,6 +195,12 @@ class Crew:
         for member in self.members:
             member.kill("killed", "the run was interrupted")
         self._imports.cleanup()
+
+
+def _python_path(source: Source, import_path: str) -> str:
+    """Return where a recorder imports from: a foreign interpreter gets nothing of this one's."""
+    own = source.python == Path(sys.executable) and os.environ.get("PYTHONPATH")
+    return f"{import_path}{os.pathsep}{own}" if own else import_path
 
 
 def _import_folder() -> tempfile.TemporaryDirectory[str]:

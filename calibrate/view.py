@@ -24,7 +24,6 @@ class Plain:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._dropped: set[str] = set()
         self._job: Job | None = None
         self._total = 0
 
@@ -63,7 +62,8 @@ class Plain:
 
     def _drop(self, name: str, state: ProbeState, where: str = "") -> None:
         fix = f" To mend it: {state.fix}" if state.fix else ""
-        self._console.print(f"  {name} dropped out{where}: {state.reason}.{fix}", style="yellow")
+        text = f"  {name} dropped out{where}: {state.reason}.{fix}"
+        self._console.print(text, style="yellow", markup=False)
 
 
 class Screen(Plain):
