@@ -42,7 +42,8 @@ app.add_typer(bench_app, name="bench")
 #: Typer brings its own copy of click and gives this class no public name.
 UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
-out = Console(highlight=False, soft_wrap=True)
+#: Where nobody has a terminal, a table is as wide as it likes: a log is searched, not looked at.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Folder = Annotated[Path, typer.Argument(help="A campaign's folder.")]

@@ -37,7 +37,8 @@ class Verdict:
         """Return the diagnosis with its probability."""
         if self.diagnosis.probability is None:
             return self.diagnosis.name
-        return f"{self.diagnosis.name}, p = {probability(self.diagnosis.probability)}"
+        shown = probability(self.diagnosis.probability)
+        return f"{self.diagnosis.name}, p {shown if shown.startswith('>') else f'= {shown}'}"
 
     @property
     def correct(self) -> str:
