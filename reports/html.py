@@ -1,5 +1,6 @@
 """HTML: one file that needs no network, for people."""
 
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -21,6 +22,7 @@ def render(analysis: Analysis) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["glue"] = _glue
     return environment.get_template("report.html").render(
         said=said,
         legend=[(_safe(drawn), words) for drawn, words in figures.legend(analysis)],
@@ -28,6 +30,12 @@ def render(analysis: Analysis) -> str:
         identity=[(panel, _safe(panel.svg)) for panel in [figures.identity(analysis)]],
         ratios=[(panel, _safe(panel.svg)) for panel in figures.ratios(analysis)],
     )
+
+
+def _glue(words: str) -> str:
+    """Keep a number with its unit, its sign and the other end of its range on one line."""
+    words = re.sub(r"(?<=\d) (?=(%|W|s|to)(\W|$))|(?<= to) (?=\d)", "\u00a0", words)
+    return re.sub(r"(?<=\w) (?=[+\u2212<][ \d])|(?<=<) (?=\d)", "\u00a0", words)
 
 
 def _safe(svg: str) -> Markup:
