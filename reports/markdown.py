@@ -1,5 +1,6 @@
 """Markdown: for a comment on a pull request, or a job's summary."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from calibrate import digest
@@ -44,7 +45,7 @@ def _verdict(card: digest.Card) -> tuple[str, ...]:
 
 def _corrections(table: digest.Table) -> str:
     """Return the corrections of main columns in short; the whole table is folded away."""
-    wanted = [table.head.index(name) for name in ("probe", "column", "verdict")] + list(range(3, 8))
+    wanted = range(len(table.head) - 1)  # all but the reason, which the verdicts have said
     rows = [[row.cells[place] for place in wanted] for row in table.rows if row.main]
     if not rows:
         return ""
@@ -105,6 +106,5 @@ def _folded(name: str, body: str, label: str) -> str:
 def _cell(words: str) -> str:
     """Return text in one line that Markdown and HTML take for text."""
     words = " ".join(words.split()).replace("&", "&amp;").replace("<", "&lt;")
-    for special in "\\|*`[]":
-        words = words.replace(special, f"\\{special}")
-    return words
+    # An underscore inside a word is no markup, and names of columns are full of them.
+    return re.sub(r"[\\|*`\[\]~$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", words)
