@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from calibrate.analysis import Analysis
 from calibrate.compare import Pair, ProbeSummary
@@ -19,7 +19,8 @@ from calibrate.fit import Correction
 from calibrate.store import Run
 from calibrate.verdict import Verdict, interval, number, probability, rounded, verdicts
 
-Tone = Literal["good", "fault", "open", "none"]
+#: In the order of urgency.
+Tone = Literal["fault", "open", "good", "none"]
 
 MISSING, UNKNOWN = "-", "not known"
 LABEL = "simulated machine"
@@ -196,8 +197,12 @@ def rate(value: float, unit: str) -> str:
 
 
 def title(analysis: Analysis) -> str:
-    """Return the machine's name without the label, which is said apart."""
-    return text(analysis.campaign.record.machine.label.removeprefix(f"{LABEL}:"), "no model named")
+    """Return the name of the machine; a simulated one says so in its name."""
+    machine = analysis.campaign.record.machine
+    name = text(machine.label.removeprefix(f"{LABEL}:"), "")
+    if machine.simulated:
+        return f"Simulated {name or 'machine'}"
+    return name or "Machine without a name"
 
 
 def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
@@ -223,7 +228,7 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
             + (f"; {repeats} repeats" if repeats else ""),
         ),
         ("Seed", str(record.seed)),
-        ("Runs", f"{comparison.runs} compared, {len(record.jobs)} planned"),
+        ("Runs", f"{comparison.runs} compared of {len(record.jobs)} planned"),
         ("Reference", f"{comparison.reference}{_family(analysis)}"),
         ("Measure it again", _command(analysis)),
         (
@@ -261,20 +266,26 @@ def _command(analysis: Analysis) -> str:
 # ---- verdicts ----
 
 
-def _cards(analysis: Analysis) -> Iterable[Card]:
-    """Yield a card for every probe but the reference, the compared ones first."""
+def _cards(analysis: Analysis) -> list[Card]:
+    """Return a card for every probe but the reference, what is wrong first."""
+    reference = analysis.comparison.reference
     said = verdicts(analysis, headlines=True)
-    yield from (_card(each, analysis.comparison.reference) for each in said)
-    done = {each.pair.probe for each in said} | {analysis.comparison.reference}
-    for name, summary in analysis.comparison.probes.items():
-        if name not in done:
-            yield _no_card(analysis, name, summary)
+    cards = [_card(each, reference) for each in said]
+    done = {each.pair.probe for each in said} | {reference}
+    cards += [
+        _no_card(analysis, name, summary)
+        for name, summary in analysis.comparison.probes.items()
+        if name not in done
+    ]
+    return sorted(cards, key=lambda card: get_args(Tone).index(card.tone))
 
 
 def _card(verdict: Verdict, reference: str) -> Card:
     tone, mark = _mark(verdict.diagnosis)
     pair = verdict.pair
-    lines = _explanation(verdict.diagnosis) + ([_SAME] if pair.same_family else [])
+    checks = (pair.ratio or {}).get("ratio", {}).get("checks", ())
+    lines = [*_explanation(verdict.diagnosis), *map(text, checks)]
+    lines += [_SAME] if pair.same_family else []
     return Card(
         probe=pair.probe,
         column=f"{pair.column}, beside {reference} {pair.scope}",
@@ -283,7 +294,7 @@ def _card(verdict: Verdict, reference: str) -> Card:
         ratio=verdict.ratio,
         sentence=verdict.diagnosis.sentence,
         correct=_do(verdict),
-        lines=tuple(lines),
+        lines=tuple(dict.fromkeys(lines)),
     )
 
 
@@ -309,7 +320,7 @@ def _explanation(found: Diagnosis) -> list[str]:
     lines = []
     if named:
         lines.append(f"Probability within the catalogue of faults: {chance(found.probability)}.")
-    elif found.candidates:
+    elif found.conclusive and found.candidates:  # otherwise the sentence names the likeliest
         best = found.candidates[0]
         lines.append(
             f"Likeliest description: {best.name} (probability {chance(best.probability)})."
@@ -382,7 +393,7 @@ def _agreement_cells(pair: Pair) -> tuple[str, ...]:
 
 def _corrections(analysis: Analysis) -> Table:
     head = ("probe", "column", "verdict", "multiply by (95 % interval)", "u, new workload",
-            "error left when held out", "power", "length", "reason")  # fmt: skip
+            "error left when held out", "tried with", "reason")  # fmt: skip
     main = {(p.probe, p.column): p.headline for p in analysis.comparison.pairs}
     rows = [
         Row(_correction_cells(each), main[each.probe, each.column])
@@ -390,7 +401,7 @@ def _corrections(analysis: Analysis) -> Table:
             analysis.calibration.corrections, key=lambda c: not main[c.probe, c.column]
         )
     ]
-    return Table(head, tuple(rows), frozenset({3, 4, 6, 7}))
+    return Table(head, tuple(rows), frozenset({3, 4}))
 
 
 def _correction_cells(found: Correction) -> tuple[str, ...]:
@@ -404,10 +415,16 @@ def _correction_cells(found: Correction) -> tuple[str, ...]:
         f"none; best was {factor}" if found.verdict == "not calibratable" else factor,
         percent(found.relative_u),
         ", ".join(f"{name} {percent(error, sign=True)}" for name, error in held.items()) or MISSING,
-        span(*found.valid.watts, "W") if found.valid else MISSING,
-        span(*found.valid.seconds, "s") if found.valid else MISSING,
+        _tried(found),
         text(found.reason, MISSING),
     )
+
+
+def _tried(found: Correction) -> str:
+    """Return the range in which a correction was seen to hold."""
+    if not found.valid:
+        return MISSING
+    return f"{span(*found.valid.watts, 'W')}, {span(*found.valid.seconds, 's')}"
 
 
 def _probes(probes: Mapping[str, ProbeSummary]) -> Table:
@@ -541,13 +558,12 @@ def _raw(analysis: Analysis) -> tuple[str, ...]:
     campaign = analysis.campaign
     record = campaign.record
     name = campaign.folder.name
-    kind = f"{LABEL}, " if record.machine.simulated else ""
     version = re.sub(r"\s+", " ", record.crosswatt)
     return (
         f"Every number here is computed from the folder {name} (schema {record.schema_}): "
         "campaign.json holds plan, machine and seed; each run has run.json and one .jsonl file "
         "a probe, with every reading as it was taken. The derived numbers are in comparison.json, "
         "diagnosis.json and calibration.json.",
-        f"Cite it as: crosswatt {version}, campaign {name} of {record.created[:10]}, {kind}"
+        f"Cite it as: crosswatt {version}, campaign {name} of {record.created[:10]}, "
         f"{title(analysis)}, seed {record.seed}, reference {analysis.comparison.reference}.",
     )
