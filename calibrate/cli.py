@@ -72,6 +72,11 @@ def main(arguments: list[str] | None = None) -> int:
     except CrosswattError as error:
         err.print(str(error), style="red", markup=False)
         return REFUSED
+    except OSError as error:  # a file that cannot be written, a full disk
+        if error.filename is None:
+            raise
+        err.print(f"{error.filename}: {error.strerror}.", style="red", markup=False)
+        return REFUSED
     except (KeyboardInterrupt, typer.Abort):
         err.print("Interrupted.")
         return INTERRUPTED

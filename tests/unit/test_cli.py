@@ -98,6 +98,14 @@ def test_report_as_json_is_one_document(folder: Path, capsys: pytest.CaptureFixt
     assert document["comparison"]["reference"] == "truth"
 
 
+def test_a_file_that_cannot_be_written_is_a_sentence(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "nowhere" / "report.json"
+    assert cli.main(["report", str(folder), "--format", "json", "--out", str(target)]) == 64
+    assert "No such file or directory." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("ratio", "code", "word"), [(1.0, 0, "pass"), (2.0, 1, "fail")])
 def test_gate_exit_codes(
     folder: Path,
