@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,9 +84,16 @@ class Style:
         return MARKERS[self.place % len(MARKERS)]
 
     @property
-    def dashes(self) -> Any:
-        """Return the dashes of a line."""
-        return DASHES[self.place % len(DASHES)]
+    def reference(self) -> bool:
+        """Return whether all others are compared with it."""
+        return self.place == 0
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """Return the look of a line; the reference's is a pale band that others lie upon."""
+        if self.reference:
+            return {"color": self.colour, "alpha": 0.35, "linewidth": 5}
+        return {"color": self.colour, "linestyle": DASHES[self.place % len(DASHES)]}
 
 
 @dataclass(frozen=True)
@@ -112,12 +120,29 @@ def key(style: Style, label: str) -> str:
         axes.set_position((0.0, 0.0, 1.0, 1.0))
         axes.set_axis_off()
         axes.set(xlim=(0, 1), ylim=(-1, 1))
-        axes.plot([0.05, 0.95], [0, 0], color=style.colour, linestyle=style.dashes)
-        axes.plot([0.5], [0], color=style.colour, marker=style.marker, markersize=5)
+        axes.plot([0.05, 0.95], [0, 0], **style.line)
+        if not style.reference:
+            axes.plot([0.5], [0], color=style.colour, marker=style.marker, markersize=5)
     return canvas.svg(f"key{style.place}")
 
 
 # ---- watts over time ----
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Watts of one column; `edges` are the instants between which each value is the mean."""
+
+    style: Style
+    edges: Values
+    watts: Values
+    apart: bool
+
+    @property
+    def middle(self) -> Values:
+        """Return the middle of every step, s."""
+        middle: Values = (self.edges[1:] + self.edges[:-1]) / 2
+        return middle
 
 
 def power(analysis: Analysis) -> list[Panel]:
@@ -125,31 +150,26 @@ def power(analysis: Analysis) -> list[Panel]:
     runs = _representative(analysis)
     looks = styles(analysis)
     lines = [list(_lines(analysis, run, looks)) for run in runs]
-    every = np.concatenate([[1.0], *(line.watts for panel in lines for line in panel)])
-    every = every[every > 0]
-    scale = _scale(float(np.quantile(every, 0.002)), float(every.max()))
+    drawn = [line for panel in lines for line in panel]
+    scales = [_scale([line for line in drawn if line.apart == apart]) for apart in (False, True)]
+    used = [place for place in (0, 1) if any(line.apart == bool(place) for line in drawn)] or [0]
     panels = []
     for place, (run, found) in enumerate(zip(runs, lines, strict=True)):
         name = f"{run.record.workload}, run {run.folder.name}"
-        with _Canvas(WIDTH, HEIGHT, name, stamp=analysis) as canvas:
-            _draw_power(canvas.axes, run, found, scale)
+        with _Canvas(WIDTH, HEIGHT + 0.9 * (len(used) - 1), name, stamp=analysis) as canvas:
+            axes = canvas.stack([2.0, 1.0][: len(used)])
+            for which, here in zip(used, axes, strict=True):
+                part = [line for line in found if line.apart == bool(which)]
+                _draw_power(here, run, part, scales[which])
+            axes[0].set_title(run.record.workload)
+            axes[-1].set_xlabel("time / s", loc="left")
         what = "Watts over time: " + "; ".join(
-            f"{line.style.name} about {number(float(np.median(line.watts)))} W"
+            f"{line.style.name} about {number(float(np.nanmedian(line.watts)))} W"
             for line in found
             if line.watts.size
         )
         panels.append(Panel(name, canvas.svg(f"power{place}"), what))
     return panels
-
-
-@dataclass(frozen=True)
-class _Line:
-    """Watts of one column; `plain` where it is the widest of its probe."""
-
-    style: Style
-    seconds: Values
-    watts: Values
-    plain: bool
 
 
 def _representative(analysis: Analysis) -> list[Run]:
@@ -171,15 +191,24 @@ def _lines(analysis: Analysis, run: Run, looks: dict[str, Style]) -> Iterator[_L
     main = [pair for pair in comparison.pairs if pair.headline]
     reference = run.logs[comparison.reference]
     beside = series.by_scope(series.columns(reference.domains.values()))
-    for place, scope in enumerate(dict.fromkeys(pair.scope for pair in main)):
-        if scope in beside:
-            line = _line(run, reference, beside[scope], looks[comparison.reference])
-            yield _Line(line.style, line.seconds, line.watts, place == 0)
+    drawn = set()
+    for pair in main:
+        # package and package-0 are the same on a machine of one socket: one band, not two
+        column = beside.get(pair.scope)
+        if column and column.parts not in drawn:
+            drawn.add(column.parts)
+            yield _line(run, reference, column, looks[comparison.reference], apart=False)
     for pair in main:
         log = run.logs.get(pair.probe)
-        column = _column(log, pair) if log else None
-        if log and column:
-            yield _line(run, log, column, looks[pair.probe])
+        own = _column(log, pair) if log else None
+        if log and own:
+            yield _line(run, log, own, looks[pair.probe], apart=_is_apart(pair))
+
+
+def _is_apart(pair: Pair) -> bool:
+    """Tell whether a probe is so far off that it needs an axis of its own."""
+    ratio = ((pair.ratio or {}).get("ratio") or {}).get("value")
+    return ratio is not None and abs(float(np.log(ratio))) > np.log(LOG_FROM)
 
 
 def _column(log: ProbeLog, pair: Pair) -> Column | None:
@@ -187,11 +216,21 @@ def _column(log: ProbeLog, pair: Pair) -> Column | None:
     return next((column for column in shown if column.name == pair.column), None)
 
 
-def _line(run: Run, log: ProbeLog, column: Column, style: Style) -> _Line:
-    step = max(0.1, run.record.seconds / 80)
-    at, watts = series.watts(log, column, step)
-    good = np.isfinite(watts) & (watts > 0)
-    return _Line(style, at[good] - run.record.begin_ns / 1e9, watts[good], True)
+def _line(run: Run, log: ProbeLog, column: Column, style: Style, *, apart: bool) -> _Line:
+    """Return a column's watts, a tracker's only up to the end of its window."""
+    middle, watts = series.watts(log, column, max(0.1, run.record.seconds / 80))
+    if not watts.size:
+        return _Line(style, np.zeros(1), watts, apart)
+    start = float(series.curve(log, log.domains[column.parts[0]]).at_ns[0]) / 1e9
+    edges = [start]
+    for each in middle:
+        edges.append(2 * float(each) - edges[-1])
+    good = np.isfinite(watts) & (watts >= 0)
+    if log.window_ns and log.domains[column.parts[0]].kind == "window":
+        good &= middle <= log.window_ns[1] / 1e9
+    last = int(np.flatnonzero(good)[-1]) + 1 if good.any() else 0
+    kept = np.where(good, watts, np.nan)[:last]
+    return _Line(style, np.array(edges[: last + 1]) - run.record.begin_ns / 1e9, kept, apart)
 
 
 def _draw_power(
@@ -202,29 +241,31 @@ def _draw_power(
     after = (run.record.stopped_ns - run.record.end_ns) / 1e9
     axes.axvspan(0, seconds, color=SHADE, linewidth=0)
     for line in lines:
-        few = line.watts.size < 12
-        axes.plot(
-            line.seconds,
-            line.watts,
-            color=line.style.colour,
-            linestyle=line.style.dashes if line.plain else DASHES[4],
-            marker=line.style.marker if few else "",
-            markersize=4.5,
-        )
+        few = line.watts.size < 20 and not line.style.reference
+        if few and line.watts.size:
+            axes.stairs(line.watts, line.edges, baseline=None, linewidth=1.5, **line.style.line)
+            axes.plot(
+                line.middle, line.watts, line.style.marker, color=line.style.colour, markersize=4
+            )
+        else:
+            axes.plot(line.middle, line.watts, **line.style.line)
     kind, low, high = scale
     axes.set_yscale(kind)
     axes.set_ylim(low, high)
     axes.set_xlim(-before, seconds + after)
-    axes.set_xlabel("time since the workload began / s")
-    axes.set_title(run.record.workload)
     _engineering(axes, "y", "W")
 
 
-def _scale(low: float, high: float) -> tuple[str, float, float]:
-    """Return an axis for watts: from zero, unless the values differ by decades."""
-    if high / low > LOG_FROM:
-        return "log", low / 2, high * 2
-    return "linear", 0.0, high * 1.15
+def _scale(lines: Sequence[_Line]) -> tuple[str, float, float]:
+    """Return an axis for watts: from zero, unless probes differ by decades from each other."""
+    middles = [float(np.nanmedian(line.watts)) for line in lines if line.watts.size]
+    middles = [each for each in middles if each > 0]
+    if not middles:
+        return "linear", 0.0, 1.0
+    high = max(float(np.nanmax(line.watts)) for line in lines if line.watts.size)
+    if max(middles) / min(middles) > 4 * LOG_FROM:
+        return "log", min(middles) / 4, high * 2
+    return "linear", 0.0, high * 1.12
 
 
 # ---- probe against reference ----
@@ -235,14 +276,14 @@ def identity(analysis: Analysis) -> Panel:
     looks = styles(analysis)
     main = [pair for pair in analysis.comparison.pairs if pair.headline]
     points = [(row.reference_j, row.probe_j) for pair in main for row in pair.usable]
-    with _Canvas(6.4, 4.2, "", stamp=analysis) as canvas:
+    with _Canvas(5.0, 3.6, "", stamp=analysis) as canvas:
         axes = canvas.axes
         axes.set(xscale="log", yscale="log")
         if points:
             _draw_identity(axes, np.array(points))
         for pair in main:
             _draw_runs(axes, pair, looks[pair.probe], analysis)
-        axes.set_xlabel(f"energy by {analysis.comparison.reference}, same scope")
+        axes.set_xlabel(f"energy by {analysis.comparison.reference}, same scope", loc="left")
         axes.set_ylabel("energy by the probe")
         for which in "xy":
             _engineering(axes, which, "J")
@@ -266,8 +307,10 @@ def _draw_runs(axes: Axes, pair: Pair, style: Style, analysis: Analysis) -> None
     """Draw a probe's runs, and the line of the exact factor where a fault has one."""
     rows = pair.usable
     x, y = ([getattr(row, name) for row in rows] for name in ("reference_j", "probe_j"))
+    # Smaller from probe to probe, so that equal ones lie inside one another.
+    size = max(11.0 - 1.8 * style.place, 4.0)
     axes.plot(
-        x, y, style.marker, color=style.colour, markersize=6,
+        x, y, style.marker, color=style.colour, markersize=size,
         markerfacecolor="none", markeredgewidth=1.4,
     )  # fmt: skip
     factor = analysis.diagnoses[pair.probe, pair.column].factor
@@ -318,7 +361,7 @@ def _draw_ratios(axes: Axes, pair: Pair, labels: list[str], style: Style) -> Non
     axes.grid(visible=False, axis="y")
     _ratio_axis(axes, low, high)
     axes.set_title(f"{pair.probe}: {pair.column}")
-    axes.set_xlabel("probe / reference")
+    axes.set_xlabel("probe / reference", loc="left")
 
 
 def _ratio_range(values: Sequence[float], mean: dict[str, Any]) -> tuple[float, float]:
@@ -328,11 +371,11 @@ def _ratio_range(values: Sequence[float], mean: dict[str, Any]) -> tuple[float, 
     room = max(0.6 * (high - low), 1e-4)
     wanted = [low, high] if mean["low"] is None else list(np.log([mean["low"], mean["high"]]))
     low, high = max(min(wanted[0], low), low - room), min(max(wanted[1], high), high + room)
-    edge = max(0.08 * (high - low), 1e-4)
-    if -0.5 * room < low - edge and low > 0 and low < room:
-        low = 0.0  # the value 1 is near enough to be shown
-    if high < 0 and -high < room:
+    if 0 < low < room:
+        low = 0.0  # the ratio 1 is near enough to be shown
+    if -room < high < 0:
         high = 0.0
+    edge = max(0.08 * (high - low), 1e-4)
     return float(np.exp(low - edge)), float(np.exp(high + edge))
 
 
@@ -366,7 +409,7 @@ def _round_values(low: float, high: float) -> list[float]:
 
 
 class _Canvas:
-    """A figure with one pair of axes, drawn under this module's style."""
+    """A figure drawn under this module's style, as SVG once the block is left."""
 
     def __init__(
         self, width: float, height: float, name: str, stamp: Analysis | None = None
@@ -380,26 +423,42 @@ class _Canvas:
         )
         self._simulated = stamp is not None and stamp.comparison.simulated
         self.figure: Any  # its savefig has no types
-        self.axes: Axes
         self._text = ""
 
     def __enter__(self) -> _Canvas:
         self._context.__enter__()
         self.figure = self._make()
-        self.axes = self.figure.add_subplot()
         return self
 
     def __exit__(self, *error: Any) -> None:
         if error[0] is None:
             if self._simulated:
-                # In the picture itself: it may be copied without its page.
-                self.axes.set_title(
-                    "simulated machine", loc="right", fontsize=8, fontweight="normal"
-                )
+                self._label()
             buffer = io.StringIO()
             self.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
             self._text = buffer.getvalue()
         self._context.__exit__(*error)
+
+    @cached_property
+    def axes(self) -> Axes:
+        """The only axes."""
+        return self.stack([1.0])[0]
+
+    def stack(self, heights: Sequence[float]) -> list[Axes]:
+        """Return axes one below the other, with one axis of x."""
+        grid = self.figure.subplots(
+            len(heights), sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
+        )
+        return list(grid[:, 0])
+
+    def _label(self) -> None:
+        """Write into the picture what it is of: it may be copied without its page."""
+        lowest = self.figure.axes[-1]
+        label = lowest.xaxis.label
+        lowest.annotate(
+            "simulated machine", (1, 0), xycoords=("axes fraction", label), ha="right",
+            va="bottom", fontsize=8, annotation_clip=False,
+        )  # fmt: skip
 
     def svg(self, prefix: str) -> str:
         """Return the drawing for a page, its names made unique there by the prefix."""
