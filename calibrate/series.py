@@ -181,7 +181,7 @@ def _step_u(domain: Domain) -> float:
 def watts(
     log: ProbeLog, column: Column, step_s: float = 0.1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (seconds since the first reading, watts) of a column, for a picture.
+    """Return (CLOCK_MONOTONIC seconds, watts) of a column, for a picture.
 
     Readings closer than `step_s` are joined; a tracker's repeated figures are left out, since
     they say only that it has not measured anew.

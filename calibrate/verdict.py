@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from calibrate.analysis import Analysis
 from calibrate.compare import Pair
-from calibrate.diagnose import NO_FAULT, Diagnosis
+from calibrate.diagnose import NO_FAULT, UNEXPLAINED, Diagnosis
 from calibrate.fit import Correction
 
 
@@ -35,8 +35,8 @@ class Verdict:
     @property
     def named(self) -> str:
         """Return the diagnosis with its probability."""
-        if self.diagnosis.probability is None:
-            return self.diagnosis.name
+        if self.diagnosis.probability is None or self.diagnosis.name == UNEXPLAINED:
+            return self.diagnosis.name  # what was not named has no probability worth printing
         shown = probability(self.diagnosis.probability)
         return f"{self.diagnosis.name}, p {shown if shown.startswith('>') else f'= {shown}'}"
 
