@@ -39,6 +39,12 @@ class Watcher(Protocol):
         """A run has ended."""
 
 
+def known(extra: Iterable[Path] = ()) -> dict[str, Source]:
+    """Return every probe that there is, by name: adapters, then environments."""
+    adapters = catalog.files("adapters", extra)
+    return {name: Source(name, path) for name, path in adapters.items()} | environment.sources()
+
+
 def sources(
     wanted: Sequence[str] = (), extra: Iterable[Path] = (), *, simulated: bool = True
 ) -> list[Source]:
@@ -50,16 +56,15 @@ def sources(
     ------
     UnknownName : a probe that is neither an adapter nor an environment.
     """
-    adapters = catalog.files("adapters", extra)
-    known = {name: Source(name, path) for name, path in adapters.items()} | environment.sources()
+    every = known(extra)
     for name in wanted:
-        if name not in known:
-            raise UnknownName("probe", name, known)
+        if name not in every:
+            raise UnknownName("probe", name, every)
     if wanted:
-        return [known[name] for name in wanted]
+        return [every[name] for name in wanted]
     return [
         source
-        for name, source in known.items()
+        for name, source in every.items()
         if catalog.load_probe(source.adapter).default and (simulated or name != "truth")
     ]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from calibrate import bench, catalog, environment, machine, series
+from calibrate import bench, campaign, catalog, machine, series
 from calibrate.errors import Unsupported
 from calibrate.run import Source, describe
 
@@ -47,9 +49,8 @@ def catalogue(console: Console) -> None:
     shown = Table(box=None, pad_edge=False)
     for title in ("probe", "what it is", "every", "interpreter"):
         shown.add_column(title, overflow="fold")
-    known = {name: Source(name, path) for name, path in catalog.files("adapters").items()}
-    for name, source in (known | environment.sources()).items():
+    for name, source in campaign.known().items():
         probe = catalog.load_probe(source.adapter)
-        own = str(source.python) if name not in known else ""
+        own = "" if source.python == Path(sys.executable) else str(source.python)
         shown.add_row(name, probe.summary, f"{probe.period_s:g} s", own)
     console.print(shown)

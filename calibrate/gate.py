@@ -10,15 +10,14 @@ difference is judged in watts. What cannot be judged is inconclusive, never a pa
 from __future__ import annotations
 
 import math
-import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from calibrate import store
 from calibrate.analysis import Analysis
 from calibrate.compare import Pair, Row
-from calibrate.errors import BadFile
 from calibrate.stats.agreement import mean_ratio
 from calibrate.stats.estimate import log_ratio
 from calibrate.store import Document
@@ -71,16 +70,7 @@ class Ruling(Document):
 def load(path: Path) -> Policy:
     """Read a policy, or raise `BadFile` with the line or the key."""
     fix = "Write one with 'crosswatt gate --init FOLDER --out gate.toml'."
-    try:
-        return Policy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise BadFile(path, f"it cannot be read ({error.strerror})", fix=fix) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadFile(path, f"it is not TOML ({error})", fix=fix) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise BadFile(path, f"{key}: {first['msg']}", fix=fix) from None
+    return store.read_toml(path, Policy, fix)
 
 
 def judge(analysis: Analysis, policy: Policy) -> list[Ruling]:

@@ -7,14 +7,13 @@ make your own.
 from __future__ import annotations
 
 import random
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from calibrate import catalog
-from calibrate.errors import BadFile, UnknownName
+from calibrate import catalog, store
+from calibrate.errors import UnknownName
 from calibrate.run import Pause
 from calibrate.store import Document, Job
 
@@ -67,14 +66,7 @@ def load(name: str, extra: Sequence[Path] = ()) -> Plan:
     path = FOLDER / f"{name}.toml" if name in names() else Path(name)
     if not path.is_file():
         raise UnknownName("plan", name, names())
-    try:
-        plan = Plan.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadFile(path, f"it is not TOML ({error})") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise BadFile(path, f"{key}: {first['msg']}", fix=f"See {FOLDER / 'quick.toml'}.") from None
+    plan = store.read_toml(path, Plan, f"See {FOLDER / 'quick.toml'}.")
     for step in plan.workload:
         catalog.find("workloads", step.name, extra)
     return plan

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -229,12 +230,28 @@ def read(path: Path, model: type[AnyDocument]) -> AnyDocument:
             path, f"it has schema {data['schema']}, this release reads {SCHEMA}",
             fix="Use the release of crosswatt that wrote it.",
         )  # fmt: skip
+    return _validated(path, data, model, FOREIGN)
+
+
+def read_toml(path: Path, model: type[AnyDocument], fix: str) -> AnyDocument:
+    """Read a document that a person wrote; `fix` is the next step where it is refused."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadFile(path, f"it cannot be read ({error.strerror})", fix=fix) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadFile(path, f"it is not TOML ({error})", fix=fix) from None
+    return _validated(path, data, model, fix)
+
+
+def _validated(path: Path, data: object, model: type[AnyDocument], fix: str) -> AnyDocument:
+    """Return the document, or raise `BadFile` with the first key at fault."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "document"
-        raise BadFile(path, f"{key}: {first['msg']}", fix=FOREIGN) from None
+        raise BadFile(path, f"{key}: {first['msg']}", fix=fix) from None
 
 
 def load_campaign(folder: Path) -> Campaign:
