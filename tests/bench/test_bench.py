@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -80,12 +81,11 @@ def small_model(folder: Path, start_uj: int) -> Path:
 
 def processes_with(text: str) -> list[int]:
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if text.encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        # A process may end at any step of this; it then counts as gone.
+        with contextlib.suppress(OSError):
+            if text.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(int(pid))
     return found
 
 
