@@ -81,11 +81,11 @@ def small_model(folder: Path, start_uj: int) -> Path:
 
 def processes_with(text: str) -> list[int]:
     found = []
-    for pid in filter(str.isdecimal, os.listdir("/proc")):
+    for process in Path("/proc").iterdir():
         # A process may end at any step of this; it then counts as gone.
         with contextlib.suppress(OSError):
-            if text.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(int(pid))
+            if process.name.isdecimal() and text.encode() in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
     return found
 
 
