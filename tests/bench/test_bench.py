@@ -304,6 +304,8 @@ def test_ctrl_c_is_for_the_command() -> None:
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Where tests run in the background of a script, Ctrl-C is ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert host.stdout is not None
     assert host.stdout.readline() == "ready\n"
