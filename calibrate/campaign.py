@@ -76,6 +76,7 @@ def create(
     seed: int,
     model: str | None = None,
     workloads: Sequence[Path] = (),
+    faults: Sequence[str] = (),
 ) -> CampaignRecord:
     """Write ``campaign.json`` in a new or empty folder.
 
@@ -85,6 +86,7 @@ def create(
     plan, chosen, seed : what to run, which probes, and the seed of the order.
     model : the simulated machine it will be performed on, a name or a file; None for this host.
     workloads : folders with workloads of the user's own.
+    faults : what is wrong with the simulated machine.
 
     Raises
     ------
@@ -102,7 +104,8 @@ def create(
         plan=plan.model_dump(mode="json"),
         seed=seed,
         bench=str(Path(model).resolve()) if model and model not in bench.names() else model,
-        machine=machine.describe(simulated),
+        faults=tuple(faults),
+        machine=machine.describe(simulated, faults),
         sources=tuple(
             SourceRecord(
                 name=s.name, adapter=str(s.adapter), python=str(s.python), options=dict(s.options)

@@ -22,6 +22,7 @@ from calibrate.errors import CrosswattError, Unsupported
 
 if TYPE_CHECKING:
     from calibrate.analysis import Analysis
+    from calibrate.bench import Setup
     from calibrate.plan import Plan
 
 REFUSED, IMPOSSIBLE, INTERRUPTED = 64, 69, 130
@@ -105,6 +106,10 @@ def run(
         str | None,
         typer.Option("--bench", help="Run on this simulated machine: a model, or a TOML file."),
     ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option("--fault", help="What is wrong with it: stuck,at_s=20,scope=package-0 ..."),
+    ] = None,
     no_bench: Annotated[
         bool, typer.Option("--no-bench", help="Measure this machine even without RAPL.")
     ] = False,
@@ -133,16 +138,16 @@ def run(
     if not resume:
         mine = tuple(workloads or ())
         chosen = _plan(command, quick, plan, workload, mine)
-        model = _bench_model(bench, no_bench)
+        model = _bench_model(bench, fault or [], no_bench)
         asked, own = probe or chosen.probes, tuple(adapters or ())
         sources = campaign.sources(asked, own, simulated=model is not None)
         if model and not machine.on_bench():
             benches.check()  # before anything is written
         order = secrets.randbelow(2**31) if seed is None else seed
-        campaign.create(target, chosen, sources, order, model, mine)
-    model = store.read(target / store.CAMPAIGN, store.CampaignRecord).bench
-    if model and not machine.on_bench():
-        return _inside(model, target)
+        campaign.create(target, chosen, sources, order, model, mine, fault or [])
+    record = store.read(target / store.CAMPAIGN, store.CampaignRecord)
+    if record.bench and not machine.on_bench():
+        return _inside(benches.Setup(record.bench, record.faults), target)
     try:
         with _interruptible(), view.watcher(out) as watching:
             campaign.perform(target, watching)
@@ -175,29 +180,31 @@ def _plan(
     return plans.only(found, only, extra) if only else found
 
 
-def _bench_model(bench: str | None, no_bench: bool) -> str | None:
+def _bench_model(bench: str | None, faults: list[str], no_bench: bool) -> str | None:
     """Return the model of the simulated machine to run on, or None for this machine."""
     from calibrate import bench as benches
     from calibrate import machine
 
     if bench and no_bench:
         raise CrosswattError("Choose one of --bench and --no-bench.")
-    if bench:
-        benches.load(bench)
-    elif no_bench or machine.rapl_readable():
+    if not bench and (no_bench or machine.rapl_readable()):
+        if faults:
+            raise CrosswattError("Only a simulated machine can have faults: add --bench desktop.")
         return None
+    benches.Setup(bench or DEFAULT_MODEL, tuple(faults)).check()
     return bench or DEFAULT_MODEL
 
 
-def _inside(model: str, target: Path) -> int:
+def _inside(wanted: Setup, target: Path) -> int:
     """Perform a campaign on the simulated machine, as a command that runs there."""
     from calibrate import bench, machine
 
     if not machine.rapl_readable():
         err.print(machine.why_no_rapl(), markup=False)
-    err.print(f"Running on a simulated machine (model {model}).", markup=False)
+    told = f"model {wanted.model}" + "".join(f", fault {each}" for each in wanted.faults)
+    err.print(f"Running on a simulated machine ({told}).", markup=False)
     command = [sys.executable, "-m", "calibrate", "run", "--resume", str(target)]
-    return bench.execute(model, command)
+    return bench.execute(wanted, command)
 
 
 @contextmanager
@@ -371,12 +378,26 @@ def remove(name: Annotated[str, typer.Argument(help="For example codecarbon-1.2.
 def bench_exec(
     command: Annotated[list[str], typer.Argument(help="What to run, after --.")],
     model: Annotated[str, typer.Option("--model", help="A model, or a TOML file.")] = DEFAULT_MODEL,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="What is wrong with it; see 'bench faults'.")
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option("--replay", help="Power from this CSV or campaign, not from this host."),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option("--speed", help="Seconds of the replay that pass in a second.")
+    ] = 1.0,
+    load: Annotated[
+        str | None, typer.Option("--load", help="CPU use by the clock: 0.9x1.5,0.2x0.5")
+    ] = None,
 ) -> int:
     """Run any command on a simulated machine."""
-    from calibrate import bench
+    from calibrate import bench, replay as replays
 
-    bench.check()
-    return bench.execute(model, command)
+    with replays.trace(replay) as path:
+        wanted = bench.Setup(model, tuple(fault or ()), path, speed, load)
+        return bench.execute(wanted, command)
 
 
 @bench_app.command("models")
@@ -386,3 +407,17 @@ def bench_models() -> None:
 
     for name in bench.names():
         out.print(f"{name}: {bench.load(name).title}", markup=False)
+
+
+@bench_app.command("faults")
+def bench_faults() -> None:
+    """List the faults that a simulated machine can have."""
+    from calibrate.bench.faults import KINDS
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("fault", "where", "what it does to those it strikes"):
+        table.add_column(title)
+    for name, kind in KINDS.items():
+        shown = name if kind.value is None else f"{name}={kind.value:g}"
+        table.add_row(shown, kind.group, kind.summary)
+    out.print(table)

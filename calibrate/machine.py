@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,23 @@ BENCH_VARIABLE = "CROSSWATT_BENCH"
 BENCH_LABEL = "simulated machine"
 
 
-def describe(model: Mapping[str, Any] | None = None) -> Machine:
+def describe(model: Mapping[str, Any] | None = None, faults: Sequence[str] = ()) -> Machine:
     """Return the facts of this host; ``unknown`` where it does not tell.
 
     Parameters
     ----------
     model : of the simulated machine that stands in for this host; None asks the environment.
+    faults : what is wrong with that machine.
     """
     if model is None and (bench := os.environ.get(BENCH_VARIABLE)):
-        model = json.loads((Path(bench) / "model.json").read_text(encoding="utf-8"))["model"]
+        about = json.loads((Path(bench) / "model.json").read_text(encoding="utf-8"))
+        model, faults = about["model"], about["faults"]
     cpu = _field("/proc/cpuinfo", "model name")
     title = str((model or {}).get("title", "")).removeprefix("simulated ")
     return Machine(
         simulated=model is not None,
         label=cpu if model is None else f"{BENCH_LABEL}: {title}",
-        bench=dict(model or {}),
+        bench={**model, "faults": list(faults)} if model else {},
         cpu=cpu,
         cpus=os.cpu_count() or 0,
         kernel=platform.release(),

@@ -139,6 +139,7 @@ class CampaignRecord(Saved):
     plan: dict[str, Any]
     seed: int
     bench: str | None = None
+    faults: tuple[str, ...] = ()
     machine: Machine
     sources: tuple[SourceRecord, ...]
     jobs: tuple[Job, ...]

@@ -1,17 +1,26 @@
 """The bench: a simulated machine with known true energy, for real, unmodified meters.
 
-model       the machine as a TOML file
-activity    where CPU time comes from: the real activity of this host
-energy      from time and CPU time to joules and counters; pure functions
-snapshot    all counters at one instant
-tree        the files that show them, as in /sys
-server      serves the files, through FUSE
-namespace   runs a command that sees them
-require     whether this host can do all that
+model         the machine as a TOML file
+activity      where CPU time comes from: the real activity of this host
+power         from activity and conditions to watts; pure functions
+machine       the machine as it runs, live or replayed: its true energy at any instant
+faults        what can be wrong with it
+counter       from joules to what a counter shows; pure functions
+layout        which zones are listed under which names; pure functions
+snapshot      all counters at one instant, faults included
+powercap, msr, sensors, gpus   the files that show them, as in /sys and /dev
+tree          all files together
+host          what happens by the clock
+server        serves the files, through FUSE
+setup         what a machine is started with
+surroundings  the environment of the command: the virtual NVML, nvidia-smi, the clock
+keeper, namespace, process     run a command that sees all this
+require       whether this host can do that
 """
 
 from calibrate.bench.model import load, names
 from calibrate.bench.namespace import execute
 from calibrate.bench.require import check
+from calibrate.bench.setup import Setup
 
-__all__ = ["check", "execute", "load", "names"]
+__all__ = ["Setup", "check", "execute", "load", "names"]

@@ -14,10 +14,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m calibrate.bench")
     run = parser.add_subparsers(required=True).add_parser("exec", help="run a command on the bench")
     run.add_argument("--model", default="desktop", help="name or file; default: desktop")
+    run.add_argument("--fault", action="append", default=[], help="unit=4,scope=dram,at_s=2 ...")
+    run.add_argument("--replay", help="a power trace (CSV) that drives the machine")
+    run.add_argument("--speed", type=float, default=1.0, help="seconds of the trace a second")
+    run.add_argument("--load", help="CPU use instead of this host's: 0.9x1.5,0.2x0.5")
     run.add_argument("command", nargs="+", help="after --")
     arguments = parser.parse_args()
     try:
-        return bench.execute(arguments.model, arguments.command)
+        wanted = bench.Setup(
+            arguments.model,
+            tuple(arguments.fault),
+            arguments.replay,
+            arguments.speed,
+            arguments.load,
+        )
+        return bench.execute(wanted, arguments.command)
     except CrosswattError as error:
         print(f"crosswatt: {error}", file=sys.stderr)
         return 64

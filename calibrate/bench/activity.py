@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
 from calibrate.bench.taskclock import TaskClock
-from calibrate.errors import Unsupported
+from calibrate.errors import CrosswattError, Unsupported
 
 _CPUACCT = (
     "/sys/fs/cgroup/cpuacct/cpuacct.usage_percpu",
@@ -128,6 +129,46 @@ class CpuStat:
             self._given = [had + got for had, got in zip(self._given, shares, strict=True)]
             self._used_ns = total_ns
         return self._given
+
+
+class Script:
+    """CPU use that was written down beforehand, for machines whose load must be known.
+
+    Parameters
+    ----------
+    text : pairs of CPU use and seconds, ``0.9x1.5,0.2x0.5``; repeated for ever.
+    n_cpus : how many CPUs share it evenly.
+
+    Raises
+    ------
+    CrosswattError : the text makes no sense.
+    """
+
+    resolution_ns = 1
+
+    def __init__(
+        self, text: str, n_cpus: int, clock: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self.source = f"load {text}"
+        try:
+            pairs = [part.split("x") for part in text.split(",")]
+            self._steps = [(float(use), round(float(seconds) * 1e9)) for use, seconds in pairs]
+        except ValueError:
+            raise CrosswattError(f"{text!r} is not a load; write for example 0.9x1.5,0.2x0.5") from None
+        if not all(0 <= use <= 1 and ns > 0 for use, ns in self._steps):
+            raise CrosswattError(f"{text!r} is not a load: use lies between 0 and 1, seconds above 0")
+        self._n_cpus, self._clock = n_cpus, clock
+        self._start_ns = clock()
+
+    def busy_ns(self) -> Sequence[int]:
+        """See `Activity`."""
+        round_ns = sum(ns for _, ns in self._steps)
+        rounds, rest_ns = divmod(self._clock() - self._start_ns, round_ns)
+        busy = rounds * sum(use * ns for use, ns in self._steps)
+        for use, ns in self._steps:
+            busy += use * min(rest_ns, ns)
+            rest_ns -= min(rest_ns, ns)
+        return [round(busy)] * self._n_cpus
 
 
 def divide(amount: int, given: Sequence[int], wanted: Sequence[int]) -> list[int]:

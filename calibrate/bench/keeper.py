@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from calibrate.bench.namespace import MOUNTPOINT, VARIABLE, bind, cover, enter
+from calibrate.bench import setup, surroundings
+from calibrate.bench.namespace import MOUNTPOINT, bind, cover, enter
 from calibrate.bench.process import (
     adopt,
     die_with_parent,
@@ -21,14 +22,16 @@ from calibrate.bench.process import (
     own,
     patient,
 )
+from calibrate.bench.setup import Setup
+from calibrate.bench.tree import CLASSES
 
 _START_S = 20.0
 
 
-def _start_server(model: str, me: int) -> subprocess.Popen[bytes]:
+def _start_server(wanted: Setup, me: int) -> subprocess.Popen[bytes]:
     """Start the server and wait until it answers."""
     server = subprocess.Popen(
-        own("calibrate.bench.server", model, MOUNTPOINT),
+        own("calibrate.bench.server", wanted.text(), MOUNTPOINT),
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C and hang-ups of the terminal are not for it
         preexec_fn=lambda: die_with_parent(me),  # noqa: PLW1509 - the keeper has one thread
@@ -41,23 +44,36 @@ def _start_server(model: str, me: int) -> subprocess.Popen[bytes]:
     return server
 
 
-def _start_command(command: Sequence[str], me: int) -> subprocess.Popen[bytes]:
+def _show(wanted: Setup, me: int) -> None:
+    """Put the machine's files where the real ones would be."""
+    cover("/sys/class", *CLASSES)
+    cover("/sys/devices/virtual", *CLASSES, "crosswatt")
+    cover("/dev", "cpu")
+    _start_server(wanted, me)
+    for name in CLASSES:
+        for place in (f"class/{name}", f"devices/virtual/{name}"):
+            bind(f"{MOUNTPOINT}/{place}", f"/sys/{place}")
+    bind(f"{MOUNTPOINT}/cpu", "/dev/cpu")
+
+
+def _start_command(
+    command: Sequence[str], environment: Mapping[str, str], me: int
+) -> subprocess.Popen[bytes]:
     def prepare() -> None:
         hear_signals()
         die_with_parent(me)
 
-    environment = {**os.environ, VARIABLE: MOUNTPOINT}
     return subprocess.Popen(command, env=environment, preexec_fn=prepare)  # noqa: PLW1509
 
 
-def keep(parent: int, report: int, model: str, command: Sequence[str]) -> int:
+def keep(parent: int, report: int, wanted: Setup, command: Sequence[str]) -> int:
     """Be the keeper: set the machine up, run the command, take everything down.
 
     Parameters
     ----------
     parent : process number of the host; when it ends, so does all of this.
     report : descriptor to which a refusal is written; closed once the command may start.
-    model, command : see `execute`.
+    wanted, command : see `execute`.
     """
     me = os.getpid()
     with patient() as wait:
@@ -65,18 +81,15 @@ def keep(parent: int, report: int, model: str, command: Sequence[str]) -> int:
         adopt()
         try:
             enter()
-            cover("/sys/class", "powercap")
-            cover("/sys/devices/virtual", "powercap", "crosswatt")
-            _start_server(model, me)
-            for place in ("class/powercap", "devices/virtual/powercap"):
-                bind(f"{MOUNTPOINT}/{place}", f"/sys/{place}")
+            _show(wanted, me)
+            environment = surroundings.of(wanted, os.environ)
         except OSError as error:
             os.write(report, f"The bench could not be set up: {error}.".encode())
             end_children()
             return 1
         os.close(report)
         try:
-            return wait(_start_command(command, me), parent)
+            return wait(_start_command(command, environment, me), parent)
         except OSError as error:
             print(f"crosswatt: {command[0]}: {error.strerror}", file=sys.stderr)
             return 127 if isinstance(error, FileNotFoundError) else 126
@@ -85,4 +98,4 @@ def keep(parent: int, report: int, model: str, command: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(keep(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]))
+    sys.exit(keep(int(sys.argv[1]), int(sys.argv[2]), setup.read(sys.argv[3]), sys.argv[4:]))

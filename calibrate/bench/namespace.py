@@ -5,10 +5,10 @@
     server    serves the files; see `calibrate.bench.server`
     command   what the user asked for
 
-/sys does not allow new folders, so the keeper lays memory over /sys/class and over
-/sys/devices/virtual and binds each of their entries back to its place; only `powercap` is new or
-different. The mount point of the server, /sys/devices/virtual/crosswatt, stands there too: nothing
-is ever on disk, and the kernel removes all of it with the last process of the namespace.
+/sys does not allow new folders, so the keeper lays memory over /sys/class, /sys/devices/virtual and
+/dev and binds each of their entries back to its place; only the sensors are new or different. The
+mount point of the server, /sys/devices/virtual/crosswatt, stands there too: nothing is ever on
+disk, and the kernel removes all of it with the last process of the namespace.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calibrate.bench.process import own, patient
+from calibrate.bench.setup import Setup
 from calibrate.errors import Unsupported
 
 MOUNTPOINT = "/sys/devices/virtual/crosswatt"
@@ -31,12 +32,12 @@ _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x4_0000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def execute(model: str, command: Sequence[str]) -> int:
-    """Run a command on the simulated machine.
+def execute(wanted: Setup, command: Sequence[str]) -> int:
+    """Run a command on a simulated machine.
 
     Parameters
     ----------
-    model : name of a shipped model, or path of a model file.
+    wanted : the machine.
     command : program and arguments.
 
     Returns
@@ -47,20 +48,19 @@ def execute(model: str, command: Sequence[str]) -> int:
     Raises
     ------
     Unsupported : this host cannot have a bench, or the process is on one already.
-    UnknownName, BadFile : see `calibrate.bench.model.load`.
+    CrosswattError : see `calibrate.bench.setup.Setup.check`.
     """
-    from calibrate.bench.model import load
     from calibrate.bench.require import check
 
     if not command:
         raise Unsupported("There is no command to run on the bench.")
     if os.environ.get(VARIABLE):
         raise Unsupported("This already is a simulated machine; a bench within a bench is refused.")
-    load(model)
+    wanted.check()
     check()
     read_end, write_end = os.pipe()
     with patient() as wait:
-        arguments = [str(os.getpid()), str(write_end), str(model), *command]
+        arguments = [str(os.getpid()), str(write_end), wanted.text(), *command]
         keeper = subprocess.Popen(own("calibrate.bench.keeper", *arguments), pass_fds=[write_end])
         os.close(write_end)
         with open(read_end, encoding="utf-8") as report:  # noqa: PTH123 - a descriptor

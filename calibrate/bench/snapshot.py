@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Sequence
 
-from calibrate.bench.activity import Activity, blocks
-from calibrate.bench.energy import counter_uj, counters, energy_j
+from calibrate.bench import layout
+from calibrate.bench.counter import count, counter_uj
+from calibrate.bench.faults import Distortion, Fault
+from calibrate.bench.machine import Instant, Machine
 from calibrate.bench.model import Model
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The state of every counter at one instant.
-
-    Parameters
-    ----------
-    t_ns : CLOCK_MONOTONIC.
-    joules : exact energy since the start by scope; never wraps.
-    shown_uj : what `energy_uj` shows, by scope.
-    """
-
-    t_ns: int
-    joules: Mapping[str, float]
-    shown_uj: Mapping[str, int]
 
 
 class Snapshots:
@@ -32,40 +17,77 @@ class Snapshots:
 
     Parameters
     ----------
-    model : the machine.
-    activity : where CPU time comes from.
-    clock : monotonic nanoseconds.
+    model : the machine as it was designed.
+    machine : the machine as it runs.
+    faults : what is wrong with it.
     """
 
-    def __init__(
-        self, model: Model, activity: Activity, clock: Callable[[], int] = time.monotonic_ns
-    ) -> None:
-        self.counters = counters(model)
-        self._activity = activity
-        self._clock = clock
-        self._update_ns = max(1, round(model.update_s * 1e9))
-        self._first_busy_ns = list(activity.busy_ns())
-        self._blocks = blocks(len(self._first_busy_ns), len(model.packages))
-        self._start_ns = clock()
-        self._interval = -1
-        self._last = Snapshot(self._start_ns, {}, {})
-
-    def now(self) -> Snapshot:
-        """Return the snapshot of the current update interval."""
-        t_ns = self._clock()
-        interval = (t_ns - self._start_ns) // self._update_ns
-        if interval != self._interval:
-            self._interval = interval
-            self._last = self._take(t_ns)
-        return self._last
-
-    def _take(self, t_ns: int) -> Snapshot:
-        now_ns = self._activity.busy_ns()
-        busy_ns = [now - was for now, was in zip(now_ns, self._first_busy_ns, strict=True)]
-        shares = [busy_ns[block.start : block.stop] for block in self._blocks]
-        joules = {
-            each.scope: energy_j(each, t_ns - self._start_ns, shares[each.package])
-            for each in self.counters
+    def __init__(self, model: Model, machine: Machine, faults: Sequence[Fault] = ()) -> None:
+        self.machine = machine
+        self.faults = tuple(faults)
+        self.counters = {
+            scope: counter
+            for scope, counter in layout.altered(model, faults).items()
+            if scope in machine.scopes
         }
-        shown_uj = {each.scope: counter_uj(each, joules[each.scope]) for each in self.counters}
-        return Snapshot(t_ns, joules, shown_uj)
+        self._update_ns = max(1, round(model.update_s * 1e9))
+        self._distortions = {scope: self._distortion(scope) for scope in machine.scopes}
+        self._lock = threading.RLock()
+        self._interval = -1
+        self._now = machine.look()
+        self._shown: dict[str, float] = {}
+        self._marks: list[tuple[float, dict[str, int]]] = []
+
+    def _distortion(self, scope: str) -> Distortion:
+        counter = self.counters.get(scope)
+        mine = [f for f in self.faults if f.group == "counter" and f.strikes(scope)]
+        zero_j = -counter.start * counter.unit_j if counter else 0.0
+
+        def past_j(back_s: float) -> float:
+            return self.machine.past_j(scope, self._now.t_ns - round(back_s * 1e9))
+
+        return Distortion(mine, zero_j, past_j)
+
+    def seconds(self) -> float:
+        """Return how long the machine has run."""
+        return (self.machine.clock() - self.machine.start_ns) / 1e9
+
+    def now(self) -> Instant:
+        """Return the instant of the current update interval."""
+        with self._lock:
+            interval = (self.machine.clock() - self.machine.start_ns) // self._update_ns
+            if interval != self._interval:
+                self._interval, self._now = interval, self.machine.look()
+                self._shown.clear()
+            return self._now
+
+    def shown_j(self, scope: str) -> float:
+        """Return the joules since the start that a zone's counter shows, faults included."""
+        with self._lock:
+            now = self.now()
+            if scope not in self._shown:
+                seconds = (now.t_ns - self.machine.start_ns) / 1e9
+                self._shown[scope] = self._distortions[scope](seconds, now.joules(scope))
+            return self._shown[scope]
+
+    def shown_uj(self, scope: str) -> int:
+        """Return what a zone's `energy_uj` shows."""
+        return counter_uj(self.counters[scope], self.shown_j(scope))
+
+    def register(self, scope: str) -> int:
+        """Return what a zone's 32-bit register holds."""
+        return count(self.counters[scope], self.shown_j(scope))
+
+    def mark(self) -> None:
+        """Have every fault see this instant; to be called when one begins or ends."""
+        with self._lock:
+            self._interval = -1
+            for scope in self.machine.scopes:
+                self.shown_j(scope)
+            shown_uj = {scope: self.shown_uj(scope) for scope in self.counters}
+            self._marks.append((self.seconds(), shown_uj))
+
+    def marked_uj(self, scope: str, at_s: float) -> int:
+        """Return what `energy_uj` showed when a fault began."""
+        marks = (shown_uj for seconds, shown_uj in self._marks if seconds >= at_s)
+        return next(marks, {scope: self.shown_uj(scope)})[scope]

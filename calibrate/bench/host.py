@@ -1,0 +1,103 @@
+"""What happens to the simulated machine while it runs, by the clock: a thread of the server.
+
+It renews the conditions, has every fault noticed when it begins and ends, forgets the demands of
+processes that have ended, and puts the machine to sleep. A sleeping machine uses nothing, and the
+command's processes stand still. Clocks go on, for those of a kernel cannot be stopped: a program
+sees the sleep as a time in which it was not scheduled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from calibrate.bench.demand import Demand
+from calibrate.bench.power import TICK_S
+from calibrate.bench.snapshot import Snapshots
+
+_LAZY_S = 0.25
+
+
+class Host:
+    """The clockwork of a machine.
+
+    Parameters
+    ----------
+    snapshots, demand : the machine.
+    pid : the keeper; its descendants, but not this process, stand still in a sleep.
+    """
+
+    def __init__(self, snapshots: Snapshots, demand: Demand, pid: int) -> None:
+        self._snapshots = snapshots
+        self._machine = snapshots.machine
+        self._demand = demand
+        self._pid = pid
+        distorted = any(fault.group == "counter" for fault in snapshots.faults)
+        self._step_s = TICK_S if self._machine.restless or distorted else _LAZY_S
+        self._events = sorted(self._list(), key=lambda event: event[0])
+
+    def _list(self) -> list[tuple[float, Callable[[], None]]]:
+        """Return when something happens, and what."""
+        events: list[tuple[float, Callable[[], None]]] = []
+        for fault in self._snapshots.faults:
+            events += [
+                (at_s, self._snapshots.mark)
+                for at_s in (fault.at_s, fault.until_s)
+                if math.isfinite(at_s)
+            ]
+            if fault.name == "suspend":
+                events.append((fault.at_s, self._suspend))
+                events.append((fault.at_s + fault.size, self._resume))
+        return events
+
+    def start(self) -> None:
+        """Start the thread."""
+        threading.Thread(target=self._run, daemon=True, name="clockwork").start()
+
+    def _run(self) -> None:
+        while True:
+            now_s = self._snapshots.seconds()
+            while self._events and self._events[0][0] <= now_s:
+                self._events.pop(0)[1]()
+            self._machine.renew()
+            self._demand.refresh()
+            next_s = self._events[0][0] if self._events else math.inf
+            time.sleep(max(0.0005, min(self._step_s, next_s - self._snapshots.seconds())))
+
+    def _suspend(self) -> None:
+        self._machine.sleep(True)
+        stopped: set[int] = set()
+        while fresh := set(descendants(self._pid)) - stopped - {os.getpid()}:
+            for pid in fresh:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+            stopped |= fresh
+
+    def _resume(self) -> None:
+        self._machine.sleep(False)
+        for pid in set(descendants(self._pid)) - {os.getpid()}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the numbers of all processes that a process has started, directly or not."""
+    found: list[int] = []
+    for task in _tasks(pid):
+        with contextlib.suppress(OSError):
+            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                found += [int(child), *descendants(int(child))]
+    return found
+
+
+def _tasks(pid: int) -> list[str]:
+    try:
+        return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - names only
+    except OSError:
+        return []
