@@ -42,7 +42,8 @@ def trace(source: Path | None) -> Iterator[str | None]:
 
 def _rows(source: Path, run: store.Run) -> list[tuple[float, dict[str, float]]]:
     """Return seconds and watts by scope, from the best probe of the run."""
-    for name in sorted(run.logs, key=compare.reference_rank):
+    known = [name for name in compare.REFERENCES if name in run.logs]
+    for name in [*known, *sorted(set(run.logs) - set(known))]:
         log = run.logs[name]
         curves = {
             domain.scope: series.curve(log, domain)

@@ -84,12 +84,6 @@ def with_range(counter: Counter, range_j: float) -> Counter:
     )
 
 
-def with_first_wrap(counter: Counter, after_j: float) -> Counter:
-    """Return the counter with a start from which it wraps once it has counted so many joules."""
-    start = (counter.turn - round(after_j / counter.unit_j)) % counter.turn
-    return replace(counter, start=start)
-
-
 def count(counter: Counter, joules: float) -> int:
     """Return what the register holds when the zone has used so many joules since the start."""
     return (counter.start + int(joules // counter.unit_j)) % counter.turn

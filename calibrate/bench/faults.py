@@ -56,7 +56,7 @@ KINDS: dict[str, Kind] = {
     "stale": Kind("counter", "is renewed only every so many seconds", 1.0),
     "lag": Kind("counter", "shows the energy of so many seconds ago", 0.5),
     "jitter": Kind("counter", "trembles by so many joules (standard deviation)", 0.5),
-    "wrap": Kind("layout", "wraps after so many joules for the first time", 30.0, lasts=False),
+    "wrap": Kind("counter", "is put so many joules before its end, and wraps", 30.0),
     "range": Kind("layout", "wraps every so many joules", 50.0, lasts=False),
     "absent": Kind("layout", "the zone is not listed; its energy is used all the same", lasts=False),
     "mirrored": Kind("layout", "each package is shown so many times, as dies", 2.0, lasts=False),
@@ -206,14 +206,19 @@ class Distortion:
     ----------
     faults : those of group ``counter`` that strike this zone.
     zero_j : at how many joules since the start the register stands at zero.
+    turn_j : how many joules later it stands there again.
     past_j : gives the true energy of a moment ago, for ``lag``: seconds back to joules.
     """
 
     def __init__(
-        self, faults: Sequence[Fault], zero_j: float, past_j: Callable[[float], float]
+        self,
+        faults: Sequence[Fault],
+        zero_j: float,
+        turn_j: float,
+        past_j: Callable[[float], float],
     ) -> None:
         self._faults = faults
-        self._zero_j = zero_j
+        self._zero_j, self._turn_j = zero_j, turn_j
         self._past_j = past_j
         self._begun: set[Fault] = set()
         self._chance = random.Random(20_240_501)
@@ -257,6 +262,8 @@ class Distortion:
                 self._sum_j += fault.size
             case "reset":
                 self._sum_j = self._zero_j
+            case "wrap":
+                self._sum_j = self._zero_j + self._turn_j - fault.size
 
     def _shown(self, seconds: float) -> float:
         shown_j = self._sum_j

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from calibrate.bench.counter import Counter, counters, with_first_wrap, with_range
+from calibrate.bench.counter import Counter, counters, with_range
 from calibrate.bench.faults import Fault
 from calibrate.bench.model import Model
 
@@ -72,16 +72,12 @@ def zones(model: Model, faults: Sequence[Fault] = ()) -> list[Zone]:
 
 
 def altered(model: Model, faults: Sequence[Fault] = ()) -> dict[str, Counter]:
-    """Return the counters by scope, with the ranges and first wraps that were asked for."""
+    """Return the counters by scope, with the ranges that were asked for."""
     found = counters(model)
     for fault in faults:
         for scope, counter in found.items():
             if fault.strikes(scope) and fault.name == "range":
                 found[scope] = with_range(counter, fault.size)
-    for fault in faults:
-        for scope, counter in found.items():
-            if fault.strikes(scope) and fault.name == "wrap":
-                found[scope] = with_first_wrap(counter, fault.size)
     return found
 
 

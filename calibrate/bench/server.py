@@ -183,7 +183,7 @@ def serve(wanted: setup.Setup, mountpoint: str) -> None:
     keeper = os.getppid()
     model, faults = wanted.check()
     machine, origin = wanted.machine(model, keeper)
-    snapshots = Snapshots(model, machine, faults)
+    snapshots = Snapshots(model, machine, faults, armed=wanted.armed)
     demand = Demand(machine, len(model.gpus))
     nodes = tree.build(model, snapshots, demand, online_cpus(), origin, wanted.faults)
     names = {fault.name for fault in faults}

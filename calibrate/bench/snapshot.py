@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 
@@ -20,9 +21,12 @@ class Snapshots:
     model : the machine as it was designed.
     machine : the machine as it runs.
     faults : what is wrong with it.
+    armed : count the time of the faults from `trigger` on instead of from the start.
     """
 
-    def __init__(self, model: Model, machine: Machine, faults: Sequence[Fault] = ()) -> None:
+    def __init__(
+        self, model: Model, machine: Machine, faults: Sequence[Fault] = (), *, armed: bool = False
+    ) -> None:
         self.machine = machine
         self.faults = tuple(faults)
         self.counters = {
@@ -30,6 +34,7 @@ class Snapshots:
             for scope, counter in layout.altered(model, faults).items()
             if scope in machine.scopes
         }
+        self._zero_ns = None if armed else machine.start_ns
         self._update_ns = max(1, round(model.update_s * 1e9))
         self._distortions = {scope: self._distortion(scope) for scope in machine.scopes}
         self._lock = threading.RLock()
@@ -46,11 +51,21 @@ class Snapshots:
         def past_j(back_s: float) -> float:
             return self.machine.past_j(scope, self._now.t_ns - round(back_s * 1e9))
 
-        return Distortion(mine, zero_j, past_j)
+        turn_j = counter.turn * counter.unit_j if counter else math.inf
+        return Distortion(mine, zero_j, turn_j, past_j)
 
     def seconds(self) -> float:
-        """Return how long the machine has run."""
-        return (self.machine.clock() - self.machine.start_ns) / 1e9
+        """Return the time of the faults; below zero before they are triggered."""
+        return self._seconds(self.machine.clock())
+
+    def _seconds(self, t_ns: int) -> float:
+        return -1.0 if self._zero_ns is None else (t_ns - self._zero_ns) / 1e9
+
+    def trigger(self) -> None:
+        """Have the time of the faults begin, unless it has."""
+        if self._zero_ns is None:
+            self.mark()
+            self._zero_ns = self.machine.clock()
 
     def now(self) -> Instant:
         """Return the instant of the current update interval."""
@@ -66,7 +81,7 @@ class Snapshots:
         with self._lock:
             now = self.now()
             if scope not in self._shown:
-                seconds = (now.t_ns - self.machine.start_ns) / 1e9
+                seconds = self._seconds(now.t_ns)
                 self._shown[scope] = self._distortions[scope](seconds, now.joules(scope))
             return self._shown[scope]
 

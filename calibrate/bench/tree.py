@@ -6,6 +6,7 @@ at /dev/cpu. The files at the root are crosswatt's own:
     truth         one JSON line: instant of the snapshot, exact joules since the start by scope
     model.json    the model, its faults, where power comes from, and that all of this is simulated
     demand        what workloads declare; see `calibrate.bench.demand`
+    trigger       writing into it starts the time of the faults, where that was asked for
     nvml          for `nvml.c`
     cost          CPU seconds that serving these files has taken
 """
@@ -48,6 +49,7 @@ def build(
         "/truth": File(lambda: _truth(snapshots)),
         "/model.json": text(_describe(model, snapshots, origin, faults)),
         "/demand": File(demand.text, 0o666, write=demand.write),
+        "/trigger": File(lambda: b"", 0o222, write=lambda _data, _pid: snapshots.trigger()),
         "/cost": File(lambda: b"%.6f\n" % time.process_time()),
         **powercap.leaves(model, snapshots),
         **sensors.leaves(model, snapshots),
