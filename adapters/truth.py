@@ -54,10 +54,14 @@ class Truth(Probe):
         os.close(self._fd)
 
     def facts(self) -> Mapping[str, str]:
-        """Say which machine is simulated and where its CPU time comes from."""
+        """Say which machine is simulated, what drives it, and where its counters wrap."""
         activity = self._about["activity"]
         return {
             "simulated": "yes",
             "model": self._about["model"]["title"],
             "activity": f"{activity['source']}, steps of {activity['resolution_ns'] / 1e6:g} ms",
+            **{
+                f"range {scope}": f"{counter['max_energy_range_uj'] / 1e6:g} J"
+                for scope, counter in self._about["counters"].items()
+            },
         }

@@ -120,15 +120,18 @@ class Recording:
         except subprocess.TimeoutExpired:  # it closed its pipe and lives on
             os.killpg(self._process.pid, signal.SIGKILL)
             code = self._process.wait()
-        last_words = self._last_words()
+        said = self._said()
         self._close()
         try:
             stop = store.load_log(self.path).stop
         except CrosswattError as error:
             stop = {"status": "killed", "reason": str(error)}
         if "at_ns" in stop:
-            self.state = ProbeState(status=stop["status"], reason=stop["reason"], fix=stop["fix"])
+            self.state = ProbeState(
+                status=stop["status"], reason=stop["reason"], fix=stop["fix"], said=said
+            )
             return
+        last_words = f": {said}" if said else ""
         self._conclude("killed", f"its process ended with code {code}{last_words}")
 
     def kill(self, status: store.ProbeStatus, reason: str) -> None:
@@ -145,10 +148,11 @@ class Recording:
         self.state = ProbeState(status=status, reason=reason)
         store.close_log(self.path, self.state, time.monotonic_ns())
 
-    def _last_words(self) -> str:
+    def _said(self) -> str:
+        """Return the last line on its standard error."""
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return f": {lines[-1][:200]}" if lines else ""
+        return lines[-1][:200] if lines else ""
 
     def _close(self) -> None:
         for stream in (self._orders, self.pipe, self._errors):

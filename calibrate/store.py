@@ -46,11 +46,15 @@ class Saved(Document):
 
 
 class ProbeState(Document):
-    """How a probe ended: in one run, or over a campaign."""
+    """How a probe ended: in one run, or over a campaign.
+
+    ``said`` is the last line that its library wrote to standard error, in one run.
+    """
 
     status: ProbeStatus
     reason: str = ""
     fix: str = ""
+    said: str = ""
 
 
 class PhaseRecord(Document):

@@ -290,6 +290,7 @@ class Obstacle:
     ----------
     faults : those of group ``reading`` that strike this zone.
     seconds : tells the time since the machine started.
+    interrupted : tells whether the reader has been interrupted meanwhile.
 
     Attributes
     ----------
@@ -297,9 +298,15 @@ class Obstacle:
     goes : whether it is not always there.
     """
 
-    def __init__(self, faults: Sequence[Fault], seconds: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        faults: Sequence[Fault],
+        seconds: Callable[[], float],
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._faults = faults
         self._now_s = seconds
+        self._interrupted = interrupted
         self.replaces = any(fault.name == "replaced" for fault in faults)
         self.goes = any(fault.name in ("vanish", "late") for fault in faults)
 
@@ -328,7 +335,7 @@ class Obstacle:
         """
         slow = self._active("slow", "hang")
         if slow:
-            time.sleep(slow.size if slow.name == "slow" else _HANG_S)
+            self._wait(slow.size if slow.name == "slow" else _HANG_S)
         if self._active("no-permission"):
             raise OSError(errno.EACCES, "fault no-permission")
         if self._active("io-error"):
@@ -339,6 +346,14 @@ class Obstacle:
             return 0
         sentinel = self._active("sentinel")
         return int(min(sentinel.size, INT64_MAX)) if sentinel else None
+
+    def _wait(self, seconds: float) -> None:
+        """Keep a reader waiting; one that is killed must get an answer, or it cannot end."""
+        until_s = time.monotonic() + seconds
+        while (left_s := until_s - time.monotonic()) > 0:
+            if self._interrupted():
+                raise OSError(errno.EINTR, "interrupted")
+            time.sleep(min(left_s, 0.02))
 
     def spoiled(self) -> bytes | None:
         """Return the text to show instead of a number, if any."""

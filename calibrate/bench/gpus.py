@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from calibrate.bench.faults import Fault, Obstacle
+from calibrate.bench.faults import Fault
 from calibrate.bench.files import File, Leaf, text
 from calibrate.bench.model import Gpu, Model
 from calibrate.bench.sensors import mean_w
@@ -72,7 +72,7 @@ def _with_window(gpu: Gpu, window_s: float) -> Gpu:
 
 def _now(gpu: Gpu, scope: str, snapshots: Snapshots) -> Callable[[], bytes]:
     mine = [fault for fault in snapshots.faults if fault.strikes(scope)]
-    obstacle = Obstacle([f for f in mine if f.group == "reading"], snapshots.seconds)
+    obstacle = snapshots.obstacle(scope)
     update = _Held(gpu.energy_update_s, lambda: snapshots.shown_j(scope))
 
     def active(name: str) -> bool:

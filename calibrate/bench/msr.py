@@ -12,7 +12,6 @@ import struct
 from collections.abc import Callable, Sequence
 
 from calibrate.bench.activity import blocks
-from calibrate.bench.faults import Obstacle
 from calibrate.bench.files import Device, Leaf
 from calibrate.bench.model import Model
 from calibrate.bench.snapshot import Snapshots
@@ -40,13 +39,7 @@ def _registers(
 ) -> Callable[[int, int], bytes]:
     table = _INTEL if model.vendor == "intel" else _AMD
     scopes = {at: "psys" if part == "psys" else f"{part}-{package}" for at, part in table.items()}
-    obstacles = {
-        scope: Obstacle(
-            [f for f in snapshots.faults if f.group == "reading" and f.strikes(scope)],
-            snapshots.seconds,
-        )
-        for scope in scopes.values()
-    }
+    obstacles = {scope: snapshots.obstacle(scope) for scope in scopes.values()}
 
     def register(address: int, size: int) -> bytes:
         if size < 8:  # noqa: PLR2004 - as the kernel: whole registers only

@@ -30,7 +30,7 @@ def leaves(model: Model, snapshots: Snapshots) -> dict[str, Leaf]:
             f"{CLASS}/{kind}": Link(f"../..{top}"),
         }
     for zone in listed:
-        obstacle = _obstacle(snapshots, zone.scope)
+        obstacle = snapshots.obstacle(zone.scope)
         parent = "/".join([f"{DEVICES}/{zone.type}", *_names(zone)[:-1]])
         name = _names(zone)[-1]
         found[f"{CLASS}/{name}"] = Link(f"../..{parent}/{name}")
@@ -45,11 +45,6 @@ def _names(zone: Zone) -> list[str]:
     """Return the names of the folders from the control type down: intel-rapl:0, intel-rapl:0:1."""
     levels = range(1, len(zone.number) + 1)
     return [":".join([zone.type, *map(str, zone.number[:level])]) for level in levels]
-
-
-def _obstacle(snapshots: Snapshots, scope: str) -> Obstacle:
-    mine = [f for f in snapshots.faults if f.group == "reading" and f.strikes(scope)]
-    return Obstacle(mine, snapshots.seconds)
 
 
 def _zone(

@@ -166,6 +166,13 @@ def _reader() -> int:
     return int(thread)
 
 
+def _interrupted() -> bool:
+    """Tell whether the one who asks right now has been interrupted, for example killed."""
+    import mfusepy
+
+    return bool(mfusepy._libfuse.fuse_interrupted())
+
+
 def _attributes(node: Node) -> dict[str, int]:
     if isinstance(node, Folder):
         return {"st_mode": stat.S_IFDIR | 0o755, "st_nlink": 2}
@@ -184,6 +191,7 @@ def serve(wanted: setup.Setup, mountpoint: str) -> None:
     model, faults = wanted.check()
     machine, origin = wanted.machine(model, keeper)
     snapshots = Snapshots(model, machine, faults, armed=wanted.armed)
+    snapshots.interrupted = _interrupted
     demand = Demand(machine, len(model.gpus))
     nodes = tree.build(model, snapshots, demand, online_cpus(), origin, wanted.faults)
     names = {fault.name for fault in faults}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from calibrate.bench import layout
 from calibrate.bench.counter import count, counter_uj
-from calibrate.bench.faults import Distortion, Fault
+from calibrate.bench.faults import Distortion, Fault, Obstacle
 from calibrate.bench.machine import Instant, Machine
 from calibrate.bench.model import Model
 
@@ -22,6 +22,11 @@ class Snapshots:
     machine : the machine as it runs.
     faults : what is wrong with it.
     armed : count the time of the faults from `trigger` on instead of from the start.
+
+    Attributes
+    ----------
+    interrupted : tells whether somebody who reads just now has been interrupted; set by whoever
+        serves the files.
     """
 
     def __init__(
@@ -34,6 +39,7 @@ class Snapshots:
             for scope, counter in layout.altered(model, faults).items()
             if scope in machine.scopes
         }
+        self.interrupted: Callable[[], bool] = lambda: False
         self._zero_ns = None if armed else machine.start_ns
         self._update_ns = max(1, round(model.update_s * 1e9))
         self._distortions = {scope: self._distortion(scope) for scope in machine.scopes}
@@ -92,6 +98,11 @@ class Snapshots:
     def register(self, scope: str) -> int:
         """Return what a zone's 32-bit register holds."""
         return count(self.counters[scope], self.shown_j(scope))
+
+    def obstacle(self, scope: str) -> Obstacle:
+        """Return what happens to somebody who reads a zone's files."""
+        mine = [f for f in self.faults if f.group == "reading" and f.strikes(scope)]
+        return Obstacle(mine, self.seconds, self.interrupted)
 
     def mark(self) -> None:
         """Have every fault see this instant; to be called when one begins or ends."""
