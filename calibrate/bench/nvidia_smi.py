@@ -57,7 +57,7 @@ class Gpu:
     @property
     def lost(self) -> bool:
         """Whether it has left the bus, so that not even its name can be asked."""
-        return all(value == -LOST for value in self.now.values())
+        return set(self.now.values()) == {-LOST}
 
     @property
     def name(self) -> str:
@@ -99,6 +99,23 @@ def read(name: str) -> str:
         ) from None
 
 
+LIMITS = (
+    "power.limit", "enforced.power.limit", "power.default_limit",
+    "power.min_limit", "power.max_limit",
+)  # fmt: skip
+#: What a virtual GPU does not have, by unit.
+ABSENT = {
+    "": (
+        "serial", "pstate", "vbios_version", "compute_cap", "temperature.memory",
+        "ecc.mode.current", "pcie.link.gen.current", "pcie.link.width.current",
+    ),
+    "%": ("fan.speed", "utilization.encoder", "utilization.decoder"),
+    "MHz": (
+        "clocks.current.graphics", "clocks.current.sm", "clocks.current.memory",
+        "clocks.current.video", "clocks.max.graphics", "clocks.max.sm", "clocks.max.memory",
+    ),
+}  # fmt: skip
+
 Shown = tuple[str, Callable[[Gpu], str]]
 
 
@@ -130,18 +147,10 @@ def _fields() -> dict[str, Shown]:
         "memory.reserved": ("MiB", lambda gpu: "0"),
         "temperature.gpu": ("", lambda gpu: gpu.figure("celsius")),
     }
-    for name in ("power.limit", "enforced.power.limit", "power.default_limit",
-                 "power.min_limit", "power.max_limit"):  # fmt: skip
+    for name in LIMITS:
         found[name] = ("W", lambda gpu: gpu.limit)
-    for name in ("serial", "pstate", "vbios_version", "compute_cap", "temperature.memory",
-                 "ecc.mode.current", "pcie.link.gen.current", "pcie.link.width.current"):  # fmt: skip
-        found[name] = ("", lambda gpu: "[N/A]")
-    for name in ("fan.speed", "utilization.encoder", "utilization.decoder"):
-        found[name] = ("%", lambda gpu: "[N/A]")
-    for clock in ("graphics", "sm", "memory", "video"):
-        found[f"clocks.current.{clock}"] = ("MHz", lambda gpu: "[N/A]")
-    for clock in ("graphics", "sm", "memory"):
-        found[f"clocks.max.{clock}"] = ("MHz", lambda gpu: "[N/A]")
+    for unit, names in ABSENT.items():
+        found |= {name: (unit, lambda gpu: "[N/A]") for name in names}
     return found
 
 
@@ -294,7 +303,8 @@ def answer(arguments: Sequence[str]) -> list[str]:
 def main(arguments: Sequence[str]) -> int:
     """Print the answer and return the exit code; as with the driver, refusals go to stdout too."""
     try:
-        print("\n".join(answer(arguments)))
+        for line in answer(arguments):
+            print(line)
     except Refusal as refusal:
         print(refusal)
         return refusal.code
