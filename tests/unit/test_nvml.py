@@ -337,7 +337,7 @@ def test_the_library_is_built_once_and_whole(
 
 
 def test_it_compiles_without_a_warning(built: Path, tmp_path: Path) -> None:
-    source = Path(library.__file__).with_name("nvml.c")
+    source = str(Path(library.__file__).with_name("nvml.c"))
     command = ["cc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-c", source]
     subprocess.run(command, cwd=tmp_path, check=True)
 
