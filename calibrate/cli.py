@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shlex
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from calibrate import __version__, catalog, environment
 from calibrate.errors import CrosswattError, Unsupported
@@ -23,6 +26,7 @@ from calibrate.errors import CrosswattError, Unsupported
 if TYPE_CHECKING:
     from calibrate.analysis import Analysis
     from calibrate.bench import Setup
+    from calibrate.conformance import Conformance
     from calibrate.plan import Plan
 
 REFUSED, IMPOSSIBLE, INTERRUPTED = 64, 69, 130
@@ -334,6 +338,87 @@ def gate(
 
 
 @app.command()
+def conformance(
+    meter: Annotated[
+        list[str], typer.Argument(help="Probes; or, with --energy-from, a command, after --.")
+    ],
+    energy_from: Annotated[
+        str | None,
+        typer.Option(
+            "--energy-from",
+            help="Where the command prints energy: a regular expression with one group, or a "
+            "path into its JSON such as .cpu.joules",
+        ),
+    ] = None,
+    unit: Annotated[str, typer.Option("--unit", help="Its unit: J, kJ, Wh, kWh, mJ, uJ.")] = "J",
+    scope: Annotated[
+        str, typer.Option("--scope", help="What it covers: machine (with DRAM), package, gpu.")
+    ] = "machine",
+    only: Annotated[
+        list[str] | None, typer.Option("--scenario", help="Only this scenario; may be repeated.")
+    ] = None,
+    scenarios: Annotated[
+        Path | None, typer.Option("--scenarios", help="Scenarios of your own, TOML.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", help="Relative deviation that still is right.")
+    ] = 0.01,
+    at_once: Annotated[int, typer.Option("--jobs", help="Trials side by side.")] = 3,
+    as_json: Annotated[Path | None, typer.Option("--json", help="Write JSON here.")] = None,
+    as_junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here.")] = None,
+    as_html: Annotated[Path | None, typer.Option("--html", help="Write a page here.")] = None,
+    adapters: Adapters = None,
+) -> int:
+    """Put a meter through simulated machines and faults: 0 passed, 1 silently wrong somewhere."""
+    from calibrate import bench, campaign, certificate, store
+    from calibrate import conformance as trials
+
+    bench.check()
+    chosen = trials.load(scenarios or trials.SCENARIOS, only or ())
+    meters: list[trials.Meter] = []
+    if energy_from is not None:
+        meters.append(trials.Command(tuple(meter), energy_from, unit, scope))
+    else:
+        meters += campaign.sources(meter, tuple(adapters or ()))
+    found = []
+    for each in meters:
+        err.print(f"{each.name}: {len(chosen.scenario)} trials.", markup=False)
+        found.append(trials.run(each, chosen, tolerance, at_once))
+        _say_conformance(found[-1])
+    if as_json:
+        store.write(as_json, json.dumps(certificate.document(found), indent=1) + "\n")
+    if as_junit:
+        store.write(as_junit, certificate.junit(found))
+    if as_html:
+        store.write(as_html, certificate.html(found))
+    return int(any(each.failed for each in found))
+
+
+def _say_conformance(found: Conformance) -> None:
+    """Print one meter's table, and what is wrong with it."""
+    from calibrate import certificate, verdict
+
+    table = Table(box=None, pad_edge=False, title=f"{found.meter} (simulated machines)")
+    table.title_justify = "left"
+    for heading in ("scenario", "verdict", "reported/true", "why"):
+        table.add_column(heading, justify="right" if "/" in heading else "left")
+    styles = {"right": "green", "silent": "bold red", "stopped": "bold red", "misled": "yellow"}
+    for outcome in found.outcomes:
+        cells = [Text(cell) for cell in certificate.row(outcome)]
+        cells[1].stylize(styles.get(outcome.verdict, ""))
+        table.add_row(*cells)
+    out.print(table)
+    counts = Counter(outcome.verdict for outcome in found.outcomes)
+    out.print(", ".join(f"{counts[name]} {name}" for name in certificate.MEANING if counts[name]))
+    for text, names in found.faults.items():
+        out.print(f"- {text} ({', '.join(names)})", markup=False)
+    repair = certificate.factor(found)
+    if repair:
+        low, high = (verdict.number(each) for each in repair)
+        out.print(f"On a healthy machine its figures are to be multiplied by {low} to {high}.")
+
+
+@app.command()
 def doctor(adapters: Adapters = None) -> None:
     """Say what can be measured here, by which probe, in which mode, and why not the rest."""
     from calibrate import campaign, machine
@@ -393,7 +478,8 @@ def bench_exec(
     ] = None,
 ) -> int:
     """Run any command on a simulated machine."""
-    from calibrate import bench, replay as replays
+    from calibrate import bench
+    from calibrate import replay as replays
 
     with replays.trace(replay) as path:
         wanted = bench.Setup(model, tuple(fault or ()), path, speed, load)

@@ -21,7 +21,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,12 +91,19 @@ class Command:
             try:
                 groups = re.compile(self.pattern).groups
             except re.error as error:
-                raise CrosswattError(f"{self.pattern!r} is not a regular expression: {error}") from None
+                raise CrosswattError(
+                    f"{self.pattern!r} is not a regular expression: {error}"
+                ) from None
             if groups != 1:
                 raise CrosswattError(
                     f"{self.pattern!r} must have one group around the number, "
                     "as in 'energy: ([0-9.]+)', or be a path into JSON, as .cpu.joules."
                 )
+
+    @property
+    def name(self) -> str:
+        """The command as it was typed."""
+        return " ".join(self.words)
 
     def joules(self, text: str) -> float | None:
         """Return what the command's output says; the last match counts."""
@@ -125,6 +132,9 @@ def _within(text: str, path: str) -> object:
                 return None
         return value
     return None
+
+
+Meter = Source | Command
 
 
 @dataclass(frozen=True)
@@ -183,11 +193,11 @@ def load(path: Path = SCENARIOS, only: Sequence[str] = ()) -> Scenarios:
 
 
 def run(
-    meter: Source | Command,
+    meter: Meter,
     scenarios: Scenarios,
     tolerance: float = 0.01,
     at_once: int = 3,
-    watch: Callable[[Outcome], None] = lambda outcome: None,
+    watch: Callable[[Scenario], None] = lambda scenario: None,
 ) -> Conformance:
     """Put a meter through all scenarios.
 
@@ -197,28 +207,71 @@ def run(
     scenarios : see `load`.
     tolerance : relative deviation that still is right.
     at_once : trials side by side.
-    watch : called with each outcome, in the order of the scenarios.
+    watch : called with each scenario that is done, in their order.
     """
-    outcomes: list[Outcome] = []
     facts: dict[str, str] = {}
+    trials: list[_Done | str] = []
     with tempfile.TemporaryDirectory(prefix="crosswatt-") as place:
-        folders = [Path(place) / str(number) for number, _ in enumerate(scenarios.scenario)]
 
-        def one(number: int) -> tuple[Outcome, Mapping[str, str]]:
-            scenario, folder = scenarios.scenario[number], folders[number]
+        def one(number: int) -> _Done | str:
+            folder = Path(place) / str(number)
             folder.mkdir()
-            trouble = _try(meter, scenario, scenarios, folder)
-            if trouble:
-                return Outcome(scenario, "stopped", trouble), {}
-            return _judge(meter, scenario, store.load_run(folder), tolerance)
+            trouble = _try(meter, scenarios.scenario[number], scenarios, folder)
+            return trouble or _measure(meter, store.load_run(folder), tolerance)
 
         with ThreadPoolExecutor(at_once) as pool:
-            for outcome, said in pool.map(one, range(len(folders))):
-                facts = facts or dict(said)
-                outcomes.append(outcome)
-                watch(outcome)
-    name = meter.name if isinstance(meter, Source) else " ".join(meter.words)
-    return Conformance(name, facts, tolerance, tuple(outcomes), _collect(outcomes))
+            for done in pool.map(one, range(len(scenarios.scenario))):
+                watch(scenarios.scenario[len(trials)])
+                trials.append(done)
+    healthy = {
+        scenario.model: done
+        for scenario, done in zip(scenarios.scenario, trials, strict=True)
+        if not scenario.faults and isinstance(done, _Done)
+    }
+    outcomes = []
+    for scenario, done in zip(scenarios.scenario, trials, strict=True):
+        if isinstance(done, str):
+            outcomes.append(Outcome(scenario, "stopped", done))
+            continue
+        facts = facts or dict(done.facts)
+        usual = healthy.get(scenario.model) if scenario.faults else None
+        outcomes.append(_judge(scenario, done, usual))
+    return Conformance(meter.name, facts, tolerance, tuple(outcomes), _collect(outcomes))
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A figure of a meter, and all that is known about the trial it is from."""
+
+    column: Column
+    joules: float
+    known: Known
+    right: bool
+
+    def finding(self, usual: judgement.Usual | None = None) -> Finding:
+        """Return it beside the truth, and with a name if it is wrong."""
+        scope = self.column.scope
+        name = None if self.right else judgement.explain(self.joules, scope, self.known, usual)
+        true_j = self.known.true_j[scope]
+        return Finding(self.column.name, scope, self.column.basis, self.joules, true_j, name)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A trial that was carried out.
+
+    Parameters
+    ----------
+    status : how the meter ended; see `calibrate.store.ProbeState`.
+    reason : why it did not end well.
+    said : what it wrote to standard error.
+    """
+
+    figures: tuple[_Figure, ...]
+    status: str = "ok"
+    reason: str = ""
+    said: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 def _collect(outcomes: Sequence[Outcome]) -> dict[str, tuple[str, ...]]:
@@ -230,9 +283,7 @@ def _collect(outcomes: Sequence[Outcome]) -> dict[str, tuple[str, ...]]:
     return {text: tuple(names) for text, names in found.items()}
 
 
-def _try(
-    meter: Source | Command, scenario: Scenario, scenarios: Scenarios, folder: Path
-) -> str | None:
+def _try(meter: Meter, scenario: Scenario, scenarios: Scenarios, folder: Path) -> str | None:
     """Do one trial; return what went wrong with the trial itself, if anything."""
     truth = Source("truth", catalog.find("adapters", "truth"))
     chosen = [truth, meter] if isinstance(meter, Source) else [truth]
@@ -243,7 +294,9 @@ def _try(
         words = _with_load(meter.words, (sys.executable, idle, "--marks", *last))
         job = Job(folder=folder.name, number=1, workload=_COMMAND, arguments=words)
     records = tuple(
-        SourceRecord(name=s.name, adapter=str(s.adapter), python=str(s.python), options=dict(s.options))
+        SourceRecord(
+            name=s.name, adapter=str(s.adapter), python=str(s.python), options=dict(s.options)
+        )
         for s in chosen
     )
     store.save(folder / TRIAL, Trial(job=job, sources=records))
@@ -274,39 +327,22 @@ def _with_load(words: Sequence[str], load_words: Sequence[str]) -> tuple[str, ..
     return tuple(found)
 
 
-def _judge(
-    meter: Source | Command, scenario: Scenario, done: store.Run, tolerance: float
-) -> tuple[Outcome, Mapping[str, str]]:
+def _measure(meter: Meter, done: store.Run, tolerance: float) -> _Done:
     if isinstance(meter, Command):
-        return _judge_command(meter, scenario, done, tolerance), {}
+        return _measure_command(meter, done, tolerance)
     log, state = done.logs[meter.name], done.record.probes[meter.name]
-    if state.status in ("hung", "killed"):
-        return Outcome(scenario, "stopped", f"{state.status}: {state.reason}"), log.facts
-    window = (done.record.begin_ns, done.record.end_ns)
-    findings = tuple(_findings(done, log, window, tolerance))
-    if state.status != "ok":
-        return Outcome(scenario, "refused", state.reason, findings), log.facts
-    return _verdict(scenario, findings, complained=bool(state.said)), log.facts
-
-
-def _findings(
-    done: store.Run, log: store.ProbeLog, window: tuple[int, int], tolerance: float
-) -> Iterator[Finding]:
-    """Yield every figure that the machine has a truth for."""
+    figures = []
     for column in series.native(log.domains.values()):
-        energy = series.energy(log, column, window)
-        if energy is None:
-            continue
-        known = _known(done, (energy.begin_ns, energy.end_ns))
-        if column.scope in known.true_j:
-            yield _finding(column, energy.joules, energy.u_j, known, tolerance)
+        energy = series.energy(log, column, (done.record.begin_ns, done.record.end_ns))
+        known = _known(done, (energy.begin_ns, energy.end_ns)) if energy else None
+        if energy and known and column.scope in known.true_j:
+            figures.append(_figure(column, energy.joules, energy.u_j, known, tolerance))
+    return _Done(tuple(figures), state.status, state.reason, state.said, log.facts)
 
 
-def _finding(column: Column, joules: float, u_j: float, known: Known, tolerance: float) -> Finding:
+def _figure(column: Column, joules: float, u_j: float, known: Known, tolerance: float) -> _Figure:
     true_j = known.true_j[column.scope]
-    right = abs(joules - true_j) <= tolerance * true_j + 2 * u_j
-    name = None if right else judgement.explain(joules, column.scope, known)
-    return Finding(column.name, column.scope, column.basis, joules, true_j, name)
+    return _Figure(column, joules, known, abs(joules - true_j) <= tolerance * true_j + 2 * u_j)
 
 
 def _known(done: store.Run, window: tuple[int, int]) -> Known:
@@ -329,37 +365,58 @@ def _known(done: store.Run, window: tuple[int, int]) -> Known:
     return Known(true_j, ranges)
 
 
-def _judge_command(
-    meter: Command, scenario: Scenario, done: store.Run, tolerance: float
-) -> Outcome:
-    said = (done.folder / "output.log").read_text(encoding="utf-8")
-    joules = meter.joules(said)
-    last = (said.strip().splitlines() or ["it said nothing"])[-1][:200]
+def _measure_command(meter: Command, done: store.Run, tolerance: float) -> _Done:
+    printed = (done.folder / "output.log").read_text(encoding="utf-8")
+    last = (printed.strip().splitlines() or ["it said nothing"])[-1][:200]
+    joules, code = meter.joules(printed), done.record.exit_code
     if joules is None:
-        code = done.record.exit_code
-        verdict: Verdict = "refused" if code > 0 or not code else "stopped"
-        return Outcome(scenario, verdict, f"no energy in its output (exit code {code}): {last}")
+        status = "killed" if code < 0 else "failed"
+        return _Done((), status, f"no energy in its output (exit code {code}): {last}")
     phases = done.record.phases
     window = (done.record.begin_ns, done.record.end_ns)
     if phases:
         window = (phases[0].begin_ns, phases[-1].end_ns)
     known = _known(done, window)
     if meter.scope not in known.true_j:
-        return Outcome(scenario, "right", f"this machine has no {meter.scope}")
+        return _Done((), "failed", f"this machine has no {meter.scope}")
     column = Column("energy", meter.scope, "measured", "unknown", ())
-    finding = _finding(column, joules, 0.0, known, tolerance)
-    return _verdict(scenario, (finding,), complained=bool(done.record.exit_code))
+    figure = _figure(column, joules, 0.0, known, tolerance)
+    return _Done((figure,), said=f"exit code {code}" if code else "")
 
 
-def _verdict(scenario: Scenario, findings: tuple[Finding, ...], *, complained: bool) -> Outcome:
-    """Return the outcome of a meter that gave figures."""
+def _judge(scenario: Scenario, done: _Done, healthy: _Done | None) -> Outcome:
+    """Return the outcome of a trial, in view of the same machine in good health."""
+    usual = {
+        figure.column.name: judgement.Usual(found.ratio, found.name)
+        for figure in (healthy.figures if healthy else ())
+        if (found := figure.finding()).name and found.ratio
+    }
+    findings = tuple(each.finding(usual.get(each.column.name)) for each in done.figures)
+    if done.status in ("hung", "killed"):
+        return Outcome(scenario, "stopped", f"{done.status}: {done.reason}", findings)
+    if done.status != "ok":
+        return Outcome(scenario, "refused", done.reason, findings)
     if not findings:
         return Outcome(scenario, "refused", "it reports nothing that this machine has")
     wrong = [each for each in findings if each.name]
-    if not wrong:
-        return Outcome(scenario, "right", "", findings)
+    if wrong:
+        # What it says on a healthy machine as well is no complaint.
+        complained = bool(done.said) and healthy is not None and done.said != healthy.said
+        return _wrong(scenario, findings, wrong, complained=complained)
+    here = {each.column for each in findings}
+    parts = [each.column for each in healthy.figures] if healthy else []
+    missing = [each.name for each in parts if each.parts == (each.name,) and each.name not in here]
+    if missing:
+        return Outcome(scenario, "refused", f"it leaves out {', '.join(missing)}", findings)
+    return Outcome(scenario, "right", "", findings)
+
+
+def _wrong(
+    scenario: Scenario, findings: tuple[Finding, ...], wrong: Sequence[Finding], *, complained: bool
+) -> Outcome:
+    """Return the outcome of a meter that gave a wrong figure."""
     worst = max(wrong, key=lambda each: (each.basis != "modelled", _size(each)))
-    words = f"{worst.column}: {worst.name.text if worst.name else ''}"
+    words = f"{worst.column}: {worst.name}"
     if worst.basis == "modelled":
         return Outcome(scenario, "modelled", words, findings)
     if complained:

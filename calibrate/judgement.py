@@ -25,9 +25,11 @@ FACTORS: tuple[tuple[str, float, str], ...] = (
     ("pue-1.57", 1.57, "times 1.57: a data centre's overhead (PUE)"),
     ("pue-1.55", 1.55, "times 1.55: a data centre's overhead (PUE)"),
 )
-#: How closely a name must fit what was reported; the tolerance for "right" is the user's.
-FIT = 0.01
+#: How closely a name must fit what was reported; the tolerance for "right" is the user's. Powers
+#: of ten are far from everything else, so that a meter which errs a little besides is named too.
+FIT, FAR_FIT, FAR = 0.01, 0.15, 50.0
 _WRAPS = 12
+_SAME = 0.08
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,32 @@ class Name:
     ----------
     key : for looking things up: ``dram-missing``.
     text : for people.
+    besides : what is wrong with the same figure on a healthy machine.
     """
 
     key: str
     text: str
+    besides: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text}; besides, {self.besides}" if self.besides else self.text
 
 
-def explain(joules: float, scope: str, known: Known) -> Name:
+@dataclass(frozen=True)
+class Usual:
+    """How a figure errs on a healthy machine.
+
+    Parameters
+    ----------
+    ratio : reported over true.
+    name : what that was explained by.
+    """
+
+    ratio: float
+    name: Name
+
+
+def explain(joules: float, scope: str, known: Known, usual: Usual | None = None) -> Name:
     """Return what fits a wrong figure best.
 
     Parameters
@@ -66,7 +87,14 @@ def explain(joules: float, scope: str, known: Known) -> Name:
     joules : what the meter reported.
     scope : what it says that this covers.
     known : the trial.
+    usual : how the same figure errs on the same machine in good health.
     """
+    if usual and usual.ratio > 0:
+        joules /= usual.ratio
+        if abs(joules - known.true_j[scope]) <= _SAME * abs(known.true_j[scope]):
+            return usual.name
+        besides = explain(joules, scope, known)
+        return Name(besides.key, besides.text, besides=usual.name.text)
     true_j = known.true_j[scope]
     if joules == 0:
         return Name("zero", "zero: nothing was counted, and nothing was said")
@@ -81,7 +109,10 @@ def explain(joules: float, scope: str, known: Known) -> Name:
     if wrapped:
         return wrapped
     ratio = joules / true_j
-    if abs(ratio) > 100:  # noqa: PLR2004 - no fraction of the truth
+    for key, factor, text in FACTORS:
+        if max(factor, 1 / factor) >= FAR and abs(ratio / factor - 1) <= FAR_FIT:
+            return Name(key, f"about {text}")
+    if abs(ratio) > 100:  # no fraction of the truth
         return Name("absurd", f"{joules:.4g} J instead of {true_j:.4g} J")
     return Name("other", f"{ratio:.3f} times the truth")
 
@@ -115,8 +146,9 @@ def _sums(scope: str, true_j: Mapping[str, float]) -> Iterator[tuple[Name, float
                 yield Name("one-socket", f"one socket only: {single}"), true_j[single] + with_dram
         for single in sorted(key for key in true_j if key.startswith("dram-")):
             if scope == "machine" and true_j[single] < dram:
-                yield Name("one-dram", f"DRAM of one socket missing: {single}"), own - true_j[single]
-        yield Name("packages-twice", "packages counted twice: dies, or MMIO as well"), own + packages
+                yield Name("one-dram", f"{single} is missing"), own - true_j[single]
+        twice = Name("packages-twice", "packages counted twice: dies, or MMIO as well")
+        yield twice, own + packages
         if psys:
             yield Name("psys-added", "psys added to the packages within it"), own + psys
             both = Name("psys-and-twice", "psys added, and packages counted twice")

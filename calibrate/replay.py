@@ -32,8 +32,10 @@ def trace(source: Path | None) -> Iterator[str | None]:
     if source is None or not source.is_dir():
         yield None if source is None else str(source)
         return
-    runs = [store.load_run(source)] if (source / store.RUN).exists() else []
-    runs = runs or store.load_campaign(source).runs
+    if (source / store.RUN).exists():
+        runs: tuple[store.Run, ...] = (store.load_run(source),)
+    else:
+        runs = store.load_campaign(source).runs
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "trace.csv"
         _write(path, [row for run in runs for row in _rows(source, run)])
@@ -47,7 +49,7 @@ def _rows(source: Path, run: store.Run) -> list[tuple[float, dict[str, float]]]:
         log = run.logs[name]
         curves = {
             domain.scope: series.curve(log, domain)
-            for domain in log.domains
+            for domain in log.domains.values()
             if domain.kind == "counter"
         }
         if curves:

@@ -154,9 +154,13 @@ class Script:
             pairs = [part.split("x") for part in text.split(",")]
             self._steps = [(float(use), round(float(seconds) * 1e9)) for use, seconds in pairs]
         except ValueError:
-            raise CrosswattError(f"{text!r} is not a load; write for example 0.9x1.5,0.2x0.5") from None
+            raise CrosswattError(
+                f"{text!r} is not a load; write for example 0.9x1.5,0.2x0.5"
+            ) from None
         if not all(0 <= use <= 1 and ns > 0 for use, ns in self._steps):
-            raise CrosswattError(f"{text!r} is not a load: use lies between 0 and 1, seconds above 0")
+            raise CrosswattError(
+                f"{text!r} is not a load: use lies between 0 and 1, seconds above 0"
+            )
         self._n_cpus, self._clock = n_cpus, clock
         self._start_ns = clock()
 

@@ -79,9 +79,7 @@ def with_range(counter: Counter, range_j: float) -> Counter:
     """Return the counter with another highest value; it starts where it did, or below it."""
     limit_uj = max(1, round(range_j * 1e6))
     turn = _turn(limit_uj, counter.unit_nj)
-    return replace(
-        counter, turn=turn, start=counter.start % turn, max_energy_range_uj=limit_uj
-    )
+    return replace(counter, turn=turn, start=counter.start % turn, max_energy_range_uj=limit_uj)
 
 
 def count(counter: Counter, joules: float) -> int:

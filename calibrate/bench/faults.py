@@ -58,7 +58,7 @@ KINDS: dict[str, Kind] = {
     "jitter": Kind("counter", "trembles by so many joules (standard deviation)", 0.5),
     "wrap": Kind("counter", "is put so many joules before its end, and wraps", 30.0),
     "range": Kind("layout", "wraps every so many joules", 50.0, lasts=False),
-    "absent": Kind("layout", "the zone is not listed; its energy is used all the same", lasts=False),
+    "absent": Kind("layout", "is not listed; its energy is used all the same", lasts=False),
     "mirrored": Kind("layout", "each package is shown so many times, as dies", 2.0, lasts=False),
     "mmio": Kind("layout", "packages are shown again below intel-rapl-mmio", lasts=False),
     "renamed": Kind("layout", "packages are called package-N-die-0", lasts=False),
@@ -221,7 +221,7 @@ class Distortion:
         self._zero_j, self._turn_j = zero_j, turn_j
         self._past_j = past_j
         self._begun: set[Fault] = set()
-        self._chance = random.Random(20_240_501)
+        self._chance = random.Random(20_240_501)  # noqa: S311 - noise
         self._seconds, self._true_j, self._sum_j = 0.0, 0.0, 0.0
         self._held: dict[Fault, tuple[int, float]] = {}
 

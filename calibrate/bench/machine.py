@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -119,18 +120,16 @@ class Live:
     clock : monotonic nanoseconds.
     """
 
-    def __init__(
-        self, model: Model, activity: Activity, clock: Clock = time.monotonic_ns
-    ) -> None:
+    def __init__(self, model: Model, activity: Activity, clock: Clock = time.monotonic_ns) -> None:
         self._model = model
         self._activity = activity
         self.clock = clock
         self._first_ns = list(activity.busy_ns())
         self._blocks = blocks(len(self._first_ns), len(model.packages))
-        self._chance = random.Random(model.noise.seed if model.noise else 0)
+        self._chance = random.Random(model.noise.seed if model.noise else 0)  # noqa: S311
         self._conditions: Conditions = power.at_rest(model)
         self._lock = threading.RLock()
-        self.scopes = model.scopes()
+        self.scopes: Sequence[str] = model.scopes()
         self.start_ns = clock()
         self._stretch = _Stretch(
             self.start_ns,
@@ -236,7 +235,7 @@ def read_trace(path: Path) -> Trace:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadFile(path, f"cannot be read ({error})") from None
-    if len(rows) < 2 or "time_s" not in rows[0] or len(rows[0]) < 2:  # noqa: PLR2004
+    if len(rows) < 2 or "time_s" not in rows[0] or len(rows[0]) < 2:
         raise BadFile(path, "needs a column time_s, a column of watts a zone, and two rows")
     try:
         times = [float(row["time_s"]) for row in rows]
@@ -246,7 +245,7 @@ def read_trace(path: Path) -> Trace:
     numbers = [*times, *(each for column in watts.values() for each in column)]
     if not all(map(math.isfinite, numbers)) or min(map(min, watts.values())) < 0:
         raise BadFile(path, "holds a power that is negative, infinite or missing")
-    if any(b <= a for a, b in zip(times, times[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(times)):
         raise BadFile(path, "has times that do not rise")
     return _trace(times, watts)
 
@@ -299,7 +298,7 @@ class Replay:
             )
         self._trace, self._speed, self.clock = trace, speed, clock
         self._slept_ns, self._since_ns = 0, 0
-        self.scopes = list(trace.joules)
+        self.scopes: Sequence[str] = list(trace.joules)
         self.start_ns = clock()
 
     def _at(self, t_ns: int) -> _Frame:

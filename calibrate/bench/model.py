@@ -143,8 +143,9 @@ class Node(_Strict):
 
     board_w: Watts
     supply_w: Annotated[float, Field(gt=0, le=1e6)]
-    efficiency: Annotated[tuple[tuple[Share, Annotated[float, Field(gt=0, le=1)]], ...],
-                          Field(min_length=1)]
+    efficiency: Annotated[
+        tuple[tuple[Share, Annotated[float, Field(gt=0, le=1)]], ...], Field(min_length=1)
+    ]
 
     @model_validator(mode="after")
     def _loads_rise(self) -> Self:

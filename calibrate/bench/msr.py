@@ -30,19 +30,19 @@ def leaves(model: Model, snapshots: Snapshots, cpus: Sequence[int]) -> dict[str,
     found: dict[str, Leaf] = {}
     for package, block in enumerate(blocks(len(cpus), len(model.packages))):
         for place in block:
-            found.setdefault(f"/cpu/{cpus[place]}/msr", Device(_registers(model, snapshots, package)))
+            found.setdefault(
+                f"/cpu/{cpus[place]}/msr", Device(_registers(model, snapshots, package))
+            )
     return found
 
 
-def _registers(
-    model: Model, snapshots: Snapshots, package: int
-) -> Callable[[int, int], bytes]:
+def _registers(model: Model, snapshots: Snapshots, package: int) -> Callable[[int, int], bytes]:
     table = _INTEL if model.vendor == "intel" else _AMD
     scopes = {at: "psys" if part == "psys" else f"{part}-{package}" for at, part in table.items()}
     obstacles = {scope: snapshots.obstacle(scope) for scope in scopes.values()}
 
     def register(address: int, size: int) -> bytes:
-        if size < 8:  # noqa: PLR2004 - as the kernel: whole registers only
+        if size < 8:
             raise OSError(errno.EINVAL, "a register has eight bytes")
         if not model.readable:
             raise OSError(errno.EPERM, "not permitted here")

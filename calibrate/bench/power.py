@@ -78,8 +78,10 @@ def at_rest(model: Model) -> Conditions:
         thermal.ambient_c + thermal.c_per_w * package.idle_w if thermal else 0.0
         for package in model.packages
     )
-    start = Conditions((0.0,) * len(model.packages), temperature_c, gpu_use=(None,) * len(model.gpus))
-    return renew(model, start, 0.0, start.use, random.Random(0), {})
+    start = Conditions(
+        (0.0,) * len(model.packages), temperature_c, gpu_use=(None,) * len(model.gpus)
+    )
+    return renew(model, start, 0.0, start.use, random.Random(0), {})  # noqa: S311
 
 
 def rates(model: Model, now: Conditions) -> dict[str, Rate]:
@@ -118,7 +120,7 @@ def rates(model: Model, now: Conditions) -> dict[str, Rate]:
     if model.node:
         total = inside + gpus + _constant(nothing, model.node.board_w)
         found["node"] = total * (1.0 / now.efficiency)
-    return {scope: nothing for scope in found} if now.asleep else found
+    return dict.fromkeys(found, nothing) if now.asleep else found
 
 
 def renew(
@@ -203,7 +205,7 @@ def _efficiency(model: Model, wall_w: float | None, efficiency: float) -> float:
 
 
 def supply_efficiency(node: Node, output_w: float) -> float:
-    """Return the efficiency of a power supply at an output; flat beyond the first and last point."""
+    """Return a power supply's efficiency at an output; flat beyond its first and last point."""
     share = output_w / node.supply_w
     points = node.efficiency
     if share <= points[0][0]:

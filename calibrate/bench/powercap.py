@@ -85,4 +85,3 @@ def _zone(
 
 def _above(zone: Zone) -> str:
     return zone.type if len(zone.number) == 1 else _names(zone)[-2]
-

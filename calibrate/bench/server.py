@@ -82,7 +82,9 @@ class Files:
         if not isinstance(node, Folder):
             raise OSError(errno.ENOTDIR, path)
         below = path.rstrip("/")
-        names = [n for n in node.names if self._present(f"{below}/{n}", self._nodes[f"{below}/{n}"])]
+        names = [
+            n for n in node.names if self._present(f"{below}/{n}", self._nodes[f"{below}/{n}"])
+        ]
         return [".", "..", *names]
 
     def readlink(self, path: str) -> str:

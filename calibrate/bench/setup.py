@@ -53,7 +53,7 @@ class Setup:
         faults.check(wanted, model.scopes())
         if self.replay is not None and self.load is not None:
             raise CrosswattError("A machine follows a trace or a load, not both.")
-        if not 0 < self.speed <= 1e6:  # noqa: PLR2004
+        if not 0 < self.speed <= 1e6:
             raise CrosswattError("The speed must be a positive number, such as 10.")
         if self.replay is not None:
             Replay(model, read_trace(Path(self.replay)), self.speed)
@@ -88,4 +88,3 @@ def read(text: str) -> Setup:
     """Return what `Setup.text` wrote."""
     fields = json.loads(text)
     return Setup(**{**fields, "faults": tuple(fields["faults"])})
-

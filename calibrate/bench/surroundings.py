@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from calibrate.bench import library
 from calibrate.bench.namespace import MOUNTPOINT, VARIABLE
 from calibrate.bench.setup import Setup
 from calibrate.errors import Unsupported
@@ -30,8 +31,6 @@ def of(wanted: Setup, environment: Mapping[str, str]) -> dict[str, str]:
     found = {**environment, VARIABLE: MOUNTPOINT}
     # A real driver must not be seen either, so that ours, with no GPU, goes before it.
     if model.gpus or _REAL_DRIVER.exists():
-        from calibrate.bench import library
-
         try:
             nvml = library.build("nvml", "libnvidia-ml.so.1")
             _prepend(found, "LD_LIBRARY_PATH", str(nvml.parent))
@@ -40,8 +39,6 @@ def of(wanted: Setup, environment: Mapping[str, str]) -> dict[str, str]:
             print(f"crosswatt: the virtual GPUs cannot be seen: {reason}", file=sys.stderr)
     for fault in faults:
         if fault.name == "clock-step":
-            from calibrate.bench import library
-
             clock = library.build("clock", "libcrosswatt-clock.so")
             _prepend(found, "LD_PRELOAD", str(clock))
             at_ns = time.monotonic_ns() + round(fault.at_s * 1e9)
