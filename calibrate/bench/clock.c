@@ -44,7 +44,7 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone) {
     struct timespec wall;
     (void)zone;
     int failed = clock_gettime(CLOCK_REALTIME, &wall);
-    if (!failed && now) *now = (struct timeval){wall.tv_sec, wall.tv_nsec / 1000};
+    if (!failed) *now = (struct timeval){wall.tv_sec, wall.tv_nsec / 1000};
     return failed;
 }
 
