@@ -403,9 +403,9 @@ def _judge(scenario: Scenario, done: _Done, healthy: _Done | None) -> Outcome:
         # What it says on a healthy machine as well is no complaint.
         complained = bool(done.said) and healthy is not None and done.said != healthy.said
         return _wrong(scenario, findings, wrong, complained=complained)
-    here = {each.column for each in findings}
+    here = {each.scope for each in findings}
     parts = [each.column for each in healthy.figures] if healthy else []
-    missing = [each.name for each in parts if each.parts == (each.name,) and each.name not in here]
+    missing = [each.name for each in parts if len(each.parts) == 1 and each.scope not in here]
     if missing:
         return Outcome(scenario, "refused", f"it leaves out {', '.join(missing)}", findings)
     return Outcome(scenario, "right", "", findings)

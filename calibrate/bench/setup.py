@@ -26,8 +26,8 @@ class Setup:
     speed : seconds of the trace that pass in a second.
     load : instead of this host's activity, CPU use as in ``0.9x1.5,0.2x0.5``: 90 % for 1.5 s, then
         20 % for half a second, and again from the beginning.
-    armed : count the time of the faults from the moment at which somebody writes into the file
-        `trigger` of the simulated machine, instead of from its start.
+    armed : let the machine stand still, without using anything, until somebody writes into its
+        file `trigger`; the time of the faults counts from then on.
     """
 
     model: str = "desktop"

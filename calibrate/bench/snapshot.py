@@ -21,7 +21,8 @@ class Snapshots:
     model : the machine as it was designed.
     machine : the machine as it runs.
     faults : what is wrong with it.
-    armed : count the time of the faults from `trigger` on instead of from the start.
+    armed : let the machine stand still until `trigger`: it uses nothing, and no time passes for
+        its faults.
 
     Attributes
     ----------
@@ -48,6 +49,8 @@ class Snapshots:
         self._now = machine.look()
         self._shown: dict[str, float] = {}
         self._marks: list[tuple[float, dict[str, int]]] = []
+        if armed:
+            machine.sleep(True)
 
     def _distortion(self, scope: str) -> Distortion:
         counter = self.counters.get(scope)
@@ -61,17 +64,17 @@ class Snapshots:
         return Distortion(mine, zero_j, turn_j, past_j)
 
     def seconds(self) -> float:
-        """Return the time of the faults; below zero before they are triggered."""
+        """Return the time of the faults."""
         return self._seconds(self.machine.clock())
 
     def _seconds(self, t_ns: int) -> float:
-        return -1.0 if self._zero_ns is None else (t_ns - self._zero_ns) / 1e9
+        return 0.0 if self._zero_ns is None else (t_ns - self._zero_ns) / 1e9
 
     def trigger(self) -> None:
-        """Have the time of the faults begin, unless it has."""
+        """Let the machine go on, if it was to stand still."""
         if self._zero_ns is None:
-            self.mark()
             self._zero_ns = self.machine.clock()
+            self.machine.sleep(False)
 
     def now(self) -> Instant:
         """Return the instant of the current update interval."""

@@ -6,7 +6,7 @@ at /dev/cpu. The files at the root are crosswatt's own:
     truth         one JSON line: instant of the snapshot, exact joules since the start by scope
     model.json    the model, its faults, where power comes from, and that all of this is simulated
     demand        what workloads declare; see `calibrate.bench.demand`
-    trigger       writing into it starts the time of the faults, where that was asked for
+    trigger       writing into it starts a machine that was to stand still at first
     nvml          for `nvml.c`
     cost          CPU seconds that serving these files has taken
 """
