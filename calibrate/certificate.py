@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree
 
@@ -81,7 +82,7 @@ def document(found: Sequence[Conformance]) -> dict[str, Any]:
                 "tolerance": each.tolerance,
                 "failed": each.failed,
                 "repair_factor": factor(each),
-                "faults": {text: list(names) for text, names in each.faults.items()},
+                "faults": [asdict(suspect) for suspect in each.faults],
                 "outcomes": [_outcome(outcome) for outcome in each.outcomes],
             }
             for each in found

@@ -410,8 +410,9 @@ def _say_conformance(found: Conformance) -> None:
     out.print(table)
     counts = Counter(outcome.verdict for outcome in found.outcomes)
     out.print(", ".join(f"{counts[name]} {name}" for name in certificate.MEANING if counts[name]))
-    for text, names in found.faults.items():
-        out.print(f"- {text} ({', '.join(names)})", markup=False)
+    for each in found.faults:
+        reported = f" [{each.reference}]" if each.reference else ""
+        out.print(f"- {each.text} ({', '.join(each.scenarios)}){reported}", markup=False)
     repair = certificate.factor(found)
     if repair:
         low, high = (verdict.number(each) for each in repair)

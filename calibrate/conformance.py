@@ -40,6 +40,7 @@ Verdict = Literal["right", "modelled", "refused", "noticed", "misled", "silent",
 #: Verdicts that a meter should not get.
 BAD: tuple[Verdict, ...] = ("silent", "stopped")
 SCENARIOS = Path(__file__).resolve().parent / "scenarios.toml"
+KNOWN = Path(__file__).resolve().parent / "known.toml"
 LOAD_WORD = "{load}"
 J_PER = {
     "J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "kJ": 1e3, "MJ": 1e6,
@@ -165,6 +166,15 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Suspect:
+    """A fault of a meter: its name, where it showed, and who reported it before, if anybody."""
+
+    text: str
+    scenarios: tuple[str, ...]
+    reference: str = ""
+
+
+@dataclass(frozen=True)
 class Conformance:
     """A meter in all scenarios."""
 
@@ -172,7 +182,7 @@ class Conformance:
     facts: Mapping[str, str]
     tolerance: float
     outcomes: tuple[Outcome, ...]
-    faults: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    faults: tuple[Suspect, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -236,7 +246,9 @@ def run(
         facts = facts or dict(done.facts)
         usual = healthy.get(scenario.model) if scenario.faults else None
         outcomes.append(_judge(scenario, done, usual))
-    return Conformance(meter.name, facts, tolerance, tuple(outcomes), _collect(outcomes))
+    library = meter.name.partition("-")[0]
+    faults = _collect(outcomes, library, facts.get("release", ""))
+    return Conformance(meter.name, facts, tolerance, tuple(outcomes), faults)
 
 
 @dataclass(frozen=True)
@@ -274,13 +286,57 @@ class _Done:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-def _collect(outcomes: Sequence[Outcome]) -> dict[str, tuple[str, ...]]:
-    """Return the scenarios in which each named fault showed."""
-    found: dict[str, list[str]] = {}
+class _Known(Document):
+    """A fault that was reported; see known.toml."""
+
+    library: str
+    key: str
+    since: str = ""
+    fixed: str = ""
+    reference: str
+
+    def covers(self, library: str, release: str) -> bool:
+        """Tell whether a release of a library is concerned; an unknown one is."""
+        ours = _version(release)
+        return library == self.library and not (
+            ours
+            and (
+                (self.since and ours < _version(self.since))
+                or (self.fixed and ours >= _version(self.fixed))
+            )
+        )
+
+
+class _AllKnown(Document):
+    fault: tuple[_Known, ...]
+
+
+def _version(release: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", release)[:3])
+
+
+def _collect(outcomes: Sequence[Outcome], library: str, release: str) -> tuple[Suspect, ...]:
+    """Return every named fault of measured figures, with what is known of it."""
+    names: dict[str, Name] = {}
+    where: dict[str, list[str]] = {}
     for outcome in outcomes:
-        for text in dict.fromkeys(f.name.text for f in outcome.findings if f.name):
-            found.setdefault(text, []).append(outcome.scenario.name)
-    return {text: tuple(names) for text, names in found.items()}
+        wrong = [each for each in outcome.findings if each.name and each.basis != "modelled"]
+        for name in dict.fromkeys(each.name for each in wrong if each.name):
+            names.setdefault(name.text, name)
+            where.setdefault(name.text, [])
+            if outcome.scenario.name not in where[name.text]:
+                where[name.text].append(outcome.scenario.name)
+    known = store.read_toml(KNOWN, _AllKnown, "This file is part of crosswatt.").fault
+    return tuple(
+        Suspect(text, tuple(where[text]), _reference(name, known, library, release))
+        for text, name in names.items()
+    )
+
+
+def _reference(name: Name, known: Sequence[_Known], library: str, release: str) -> str:
+    keys = name.key.split(" or ")
+    found = [each for each in known if each.key in keys and each.covers(library, release)]
+    return found[0].reference if found else ""
 
 
 def _try(meter: Meter, scenario: Scenario, scenarios: Scenarios, folder: Path) -> str | None:

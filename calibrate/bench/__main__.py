@@ -18,7 +18,7 @@ def main() -> int:
     run.add_argument("--replay", help="a power trace (CSV) that drives the machine")
     run.add_argument("--speed", type=float, default=1.0, help="seconds of the trace a second")
     run.add_argument("--load", help="CPU use instead of this host's: 0.9x1.5,0.2x0.5")
-    run.add_argument("--armed", action="store_true", help="stand still until the file 'trigger' is written")
+    run.add_argument("--armed", action="store_true", help="stand still until told to go")
     run.add_argument("command", nargs="+", help="after --")
     arguments = parser.parse_args()
     try:
