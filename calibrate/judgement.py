@@ -21,8 +21,6 @@ FACTORS: tuple[tuple[str, float, str], ...] = (
     ("scale-1/3600", 1 / 3600, "1/3600: seconds taken for hours"),
     ("scale-3.6e6", 3.6e6, "3.6 million times: kWh taken for J"),
     ("pue-1.58", 1.58, "times 1.58: a data centre's overhead (PUE)"),
-    ("pue-1.59", 1.59, "times 1.59: a data centre's overhead (PUE)"),
-    ("pue-1.57", 1.57, "times 1.57: a data centre's overhead (PUE)"),
     ("pue-1.55", 1.55, "times 1.55: a data centre's overhead (PUE)"),
 )
 #: How closely a name must fit what was reported; the tolerance for "right" is the user's. Powers
@@ -66,6 +64,18 @@ class Name:
 
 
 @dataclass(frozen=True)
+class _Guess:
+    """What a meter might have reported, and how closely its figure must agree with it."""
+
+    name: Name
+    joules: float
+    fit: float = FIT
+
+    def fits(self, joules: float) -> bool:
+        return abs(joules - self.joules) <= self.fit * abs(self.joules)
+
+
+@dataclass(frozen=True)
 class Usual:
     """How a figure errs on a healthy machine.
 
@@ -100,36 +110,44 @@ def explain(joules: float, scope: str, known: Known, usual: Usual | None = None)
         return Name("zero", "zero: nothing was counted, and nothing was said")
     if true_j == 0:
         return Name("something", f"{joules:.4g} J where nothing was used")
-    for candidates in _candidates(scope, known):
-        fitting = [name for name, value in candidates if abs(joules - value) <= FIT * abs(value)]
+    for guess in (_single, _wraps, _far, _double):
+        fitting = [each.name for each in guess(scope, known) if each.fits(joules)]
         if fitting:
             keys, texts = zip(*((name.key, name.text) for name in fitting), strict=True)
             return Name(" or ".join(dict.fromkeys(keys)), " - or: ".join(dict.fromkeys(texts)))
-    wrapped = _wrapped(joules, scope, known)
-    if wrapped:
-        return wrapped
     ratio = joules / true_j
-    for key, factor, text in FACTORS:
-        if max(factor, 1 / factor) >= FAR and abs(ratio / factor - 1) <= FAR_FIT:
-            return Name(key, f"about {text}")
     if abs(ratio) > 100:  # no fraction of the truth
         return Name("absurd", f"{joules:.4g} J instead of {true_j:.4g} J")
     return Name("other", f"{ratio:.3f} times the truth")
 
 
-def _candidates(scope: str, known: Known) -> Iterator[list[tuple[Name, float]]]:
-    """Yield what a meter might have reported: one cause alone, then a sum times a factor."""
+def _single(scope: str, known: Known) -> list[_Guess]:
+    """Return what a meter might have reported for one cause alone."""
     own = known.true_j[scope]
-    sums = list(_sums(scope, known.true_j))
-    yield [*((Name(key, text), own * factor) for key, factor, text in FACTORS), *sums]
-    yield [
-        (Name(f"{name.key}, {key}", f"{name.text}; {text}"), value * factor)
-        for name, value in sums
+    factors = [_Guess(Name(key, text), own * factor) for key, factor, text in FACTORS]
+    return [*factors, *_sums(scope, known.true_j)]
+
+
+def _far(scope: str, known: Known) -> list[_Guess]:
+    """Return the powers of ten again, for a meter that errs a little besides."""
+    own = known.true_j[scope]
+    return [
+        _Guess(Name(key, f"about {text}"), own * factor, FAR_FIT)
+        for key, factor, text in FACTORS
+        if max(factor, 1 / factor) >= FAR
+    ]
+
+
+def _double(scope: str, known: Known) -> list[_Guess]:
+    """Return every sum times every factor."""
+    return [
+        _Guess(Name(f"{sum_.name.key}, {key}", f"{sum_.name.text}; {text}"), sum_.joules * factor)
+        for sum_ in _sums(scope, known.true_j)
         for key, factor, text in FACTORS
     ]
 
 
-def _sums(scope: str, true_j: Mapping[str, float]) -> Iterator[tuple[Name, float]]:
+def _sums(scope: str, true_j: Mapping[str, float]) -> Iterator[_Guess]:
     """Yield what might have been added up instead."""
     if scope == "gpu" or scope.startswith("gpu-"):
         return
@@ -138,46 +156,50 @@ def _sums(scope: str, true_j: Mapping[str, float]) -> Iterator[tuple[Name, float
     uncore = true_j.get("uncore", 0.0)
     own = true_j[scope]
     if scope == "machine" and dram:
-        yield Name("dram-missing", "DRAM is missing: packages only"), packages
+        yield _Guess(Name("dram-missing", "DRAM is missing: packages only"), packages)
     if scope in ("package", "machine"):
         for single in sorted(key for key in true_j if key.startswith("package-")):
             with_dram = true_j.get(f"dram-{single[8:]}", 0.0) if scope == "machine" else 0.0
             if true_j[single] < packages:
-                yield Name("one-socket", f"one socket only: {single}"), true_j[single] + with_dram
+                yield _Guess(
+                    Name("one-socket", f"one socket only: {single}"), true_j[single] + with_dram
+                )
         for single in sorted(key for key in true_j if key.startswith("dram-")):
             if scope == "machine" and true_j[single] < dram:
-                yield Name("one-dram", f"{single} is missing"), own - true_j[single]
+                yield _Guess(Name("one-dram", f"{single} is missing"), own - true_j[single])
         twice = Name("packages-twice", "packages counted twice: dies, or MMIO as well")
-        yield twice, own + packages
+        yield _Guess(twice, own + packages)
         if psys:
-            yield Name("psys-added", "psys added to the packages within it"), own + psys
+            yield _Guess(Name("psys-added", "psys added to the packages within it"), own + psys)
             both = Name("psys-and-twice", "psys added, and packages counted twice")
-            yield both, own + packages + psys
-            yield Name("psys-instead", "psys instead of the packages"), psys
+            yield _Guess(both, own + packages + psys)
+            yield _Guess(Name("psys-instead", "psys instead of the packages"), psys)
         if core:
-            yield Name("core-added", "cores added to the packages they are in"), own + core
+            yield _Guess(Name("core-added", "cores added to the packages they are in"), own + core)
             inside = Name("parts-added", "core and uncore added to the packages they are in")
-            yield inside, own + core + uncore
+            yield _Guess(inside, own + core + uncore)
         if dram and scope == "package":
-            yield Name("dram-added", "DRAM added to the packages"), packages + dram
+            yield _Guess(Name("dram-added", "DRAM added to the packages"), packages + dram)
     if "node" in true_j and scope != "node":
-        yield Name("node-instead", "the whole node instead"), true_j["node"]
+        yield _Guess(Name("node-instead", "the whole node instead"), true_j["node"])
 
 
-def _wrapped(joules: float, scope: str, known: Known) -> Name | None:
-    """Tell whether whole turns of a counter are missing or too many."""
-    lack_j = known.true_j[scope] - joules
-    mine = {s: r for s, r in known.range_j.items() if s == scope or s.partition("-")[0] == scope}
+def _wraps(scope: str, known: Known) -> Iterator[_Guess]:
+    """Yield what is left when whole turns of a counter are missing, or too many."""
+    own = known.true_j[scope]
     if scope == "machine":
-        mine = {s: r for s, r in known.range_j.items() if s.startswith(("package-", "dram-"))}
-    for turn_j in sorted(set(mine.values()), reverse=True):
-        turns = round(lack_j / turn_j)
-        fits = abs(lack_j - turns * turn_j) <= FIT * known.true_j[scope]
-        if turns and abs(turns) <= _WRAPS and fits:
-            lost = "missing" if turns > 0 else "too much"
+        mine = [turn for each, turn in known.range_j.items() if each[:3] in ("pac", "dra")]
+    else:
+        mine = [
+            turn for each, turn in known.range_j.items() if scope in (each, each.partition("-")[0])
+        ]
+    for turn_j in sorted(set(mine), reverse=True):
+        for turns in (each for each in range(-_WRAPS, _WRAPS + 1) if each):
+            lost = "missing" if turns < 0 else "too much"
             times = "" if abs(turns) == 1 else f"{abs(turns)} times "
-            return Name(
-                "wrap" if turns > 0 else "wrap-added",
+            name = Name(
+                "wrap" if turns < 0 else "wrap-added",
                 f"the wrap is not corrected: {times}{turn_j:.0f} J {lost}",
             )
-    return None
+            left_j = own + turns * turn_j
+            yield _Guess(name, left_j, FIT * abs(own) / max(abs(left_j), 1e-9))
