@@ -3,6 +3,9 @@
 Nothing is written and nothing is sent. The mode that CodeCarbon chose for itself (RAPL, cpu_load,
 a constant) is kept with the data, since it decides what the figures mean. Releases before 2.0
 know one total only; later ones give CPU, GPU and RAM. Energies are kWh inside CodeCarbon.
+
+Options are the tracker's own arguments: measure_power_secs, tracking_mode, rapl_include_dram,
+force_mode_cpu_load and so on; those that a release does not know are left out.
 """
 
 import inspect
@@ -45,8 +48,7 @@ class CodeCarbon(Probe):
         settings = dict(SETTINGS)
         if int(version("codecarbon").partition(".")[0]) < 2:
             settings["measure_power_secs"] = LOOK_EVERY_S
-        if "measure_power_secs" in target.options:
-            settings["measure_power_secs"] = float(target.options["measure_power_secs"])
+        settings |= {key: _value(text) for key, text in target.options.items()}
         known = _parameters(OfflineEmissionsTracker)
         self._settings = {k: v for k, v in settings.items() if k in known}
         # An old release given a setting of a new one, or the reverse, would fail without a word.
@@ -62,10 +64,13 @@ class CodeCarbon(Probe):
         tracked = {type(each).__name__: each for each in self._tracker._hardware}
         cpu = _cpu_mode(tracked.get("CPU")) in RAPL_MODES
         basis, family = ("measured", "rapl") if cpu else ("modelled", "model")
+        # Asked to count DRAM with the CPU, its figure claims to cover both.
+        counts_dram = cpu and self._settings.get("rapl_include_dram") is True
         if not self._splits():
-            scope = "machine" if "GPU" in tracked else "package"
+            scope = "system" if "GPU" in tracked else "package"
             return [Domain("energy", scope, "window", basis, family)]  # type: ignore[arg-type]
-        domains = [Domain("cpu", "package", "window", basis, family)]  # type: ignore[arg-type]
+        scope = "machine" if counts_dram else "package"
+        domains = [Domain("cpu", scope, "window", basis, family)]  # type: ignore[arg-type]
         if "RAM" in tracked:
             domains.append(Domain("ram", "dram", "window", "modelled", "model"))
         if "GPU" in tracked:
@@ -107,6 +112,16 @@ class CodeCarbon(Probe):
             "settings": ", ".join(f"{k}={v}" for k, v in sorted(self._settings.items())),
             "interpreter": sys.version.split()[0],
         }
+
+
+def _value(text: str) -> bool | float | str:
+    """Return a setting as the tracker takes it: true and false, numbers, or text."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _parameters(tracker: type) -> set[str]:

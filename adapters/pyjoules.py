@@ -2,7 +2,8 @@
 
 Between start and stop the same devices are read directly, for the curve; the energy of the window
 is the trace that the meter itself gives. pyJoules returns microjoules by domain and never adds
-them up, nor corrects a wrapped counter; what it returns is passed on as it is.
+them up, nor corrects a wrapped counter; what it returns is passed on as it is. Its GPU figures
+stand beside the others and are taken for microjoules like them, as its documentation says.
 """
 
 from collections.abc import Mapping
@@ -14,30 +15,39 @@ MICRO = 1e-6
 
 
 class PyJoules(Probe):
-    """RAPL domains as pyJoules sees them."""
+    """RAPL domains and NVIDIA GPUs as pyJoules sees them."""
 
     name = "pyjoules"
     period_s = 0.1
-    summary = "pyJoules EnergyMeter (RAPL)"
+    summary = "pyJoules EnergyMeter (RAPL, NVIDIA GPUs)"
 
     def open(self, target: Target) -> None:
-        """Create the devices of every RAPL domain that pyJoules finds."""
+        """Create the devices of every domain that pyJoules finds."""
         try:
             from pyJoules.device.device_factory import DeviceFactory
             from pyJoules.device.rapl_device import RaplDevice
             from pyJoules.energy_meter import EnergyMeter
-            from pyJoules.exception import NoSuchDeviceError
+            from pyJoules.exception import NoSuchDeviceError, PyJoulesException
         except ImportError as error:
             raise Unavailable(str(error), "pip install 'crosswatt[probes]'") from None
         try:
             domains = RaplDevice.available_domains()
-            if not domains:
-                raise Unavailable("pyJoules finds no RAPL domain named package-N here")
-            self._devices = DeviceFactory.create_devices(domains)
         except NoSuchDeviceError:
+            domains = []
+        try:
+            # GPUs are missing far more often than they are there.
+            from pyJoules.device.nvidia_device import NvidiaGPUDevice
+
+            domains += NvidiaGPUDevice.available_domains()
+        except (ImportError, PyJoulesException):
+            pass
+        if not domains:
             raise Unavailable(
-                "pyJoules finds no RAPL here", "sudo modprobe intel_rapl_msr"
-            ) from None
+                "pyJoules finds no RAPL domain named package-N here, and no GPU",
+                "sudo modprobe intel_rapl_msr",
+            )
+        try:
+            self._devices = DeviceFactory.create_devices(domains)
         except PermissionError as error:
             raise Unavailable(
                 f"{error.filename} may not be read by this user",
@@ -49,11 +59,8 @@ class PyJoules(Probe):
         self._final: dict[str, float] | None = None
 
     def domains(self) -> list[Domain]:
-        """One window per RAPL domain; the scope is in pyJoules' own name (``dram_1``)."""
-        return [
-            Domain(key, key.replace("_", "-"), "window", "measured", "rapl", MICRO)
-            for key in self._keys
-        ]
+        """One window per domain; the scope is in pyJoules' own name (``dram_1``)."""
+        return [_domain(key) for key in self._keys]
 
     def begin(self) -> None:
         """Start the meter."""
@@ -82,4 +89,10 @@ class PyJoules(Probe):
         """Release and domains in use."""
         from importlib.metadata import version
 
-        return {"release": version("pyJoules"), "mode": "rapl", "domains": " ".join(self._keys)}
+        return {"release": version("pyJoules"), "mode": "counters", "domains": " ".join(self._keys)}
+
+
+def _domain(key: str) -> Domain:
+    gpu = key.startswith("nvidia_gpu_")
+    scope = key.removeprefix("nvidia_").replace("_", "-")
+    return Domain(key, scope, "window", "measured", "nvml" if gpu else "rapl", MICRO)

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -354,6 +355,9 @@ def conformance(
     scope: Annotated[
         str, typer.Option("--scope", help="What it covers: machine (with DRAM), package, gpu.")
     ] = "machine",
+    options: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting for the probes: key=value.")
+    ] = None,
     only: Annotated[
         list[str] | None, typer.Option("--scenario", help="Only this scenario; may be repeated.")
     ] = None,
@@ -379,7 +383,9 @@ def conformance(
     if energy_from is not None:
         meters.append(trials.Command(tuple(meter), energy_from, unit, scope))
     else:
-        meters += campaign.sources(meter, tuple(adapters or ()))
+        settings = _settings(options or [])
+        probes = campaign.sources(meter, tuple(adapters or ()))
+        meters += [replace(each, options={**each.options, **settings}) for each in probes]
     found = []
     for each in meters:
         err.print(f"{each.name}: {len(chosen.scenario)} trials.", markup=False)
@@ -392,6 +398,14 @@ def conformance(
     if as_html:
         store.write(as_html, certificate.html(found))
     return int(any(each.failed for each in found))
+
+
+def _settings(texts: list[str]) -> dict[str, str]:
+    """Return settings written as key=value."""
+    for text in texts:
+        if "=" not in text:
+            raise CrosswattError(f"{text!r} is not a setting; write it as key=value.")
+    return dict(text.split("=", 1) for text in texts)
 
 
 def _say_conformance(found: Conformance) -> None:

@@ -248,7 +248,14 @@ def run(
         outcomes.append(_judge(scenario, done, usual))
     library = meter.name.partition("-")[0]
     faults = _collect(outcomes, library, facts.get("release", ""))
-    return Conformance(meter.name, facts, tolerance, tuple(outcomes), faults)
+    return Conformance(_label(meter), facts, tolerance, tuple(outcomes), faults)
+
+
+def _label(meter: Meter) -> str:
+    """Return a meter's name, with the settings it was given."""
+    options = meter.options if isinstance(meter, Source) else {}
+    given = ", ".join(f"{key}={value}" for key, value in options.items())
+    return f"{meter.name} ({given})" if given else meter.name
 
 
 @dataclass(frozen=True)

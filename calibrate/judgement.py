@@ -155,6 +155,9 @@ def _sums(scope: str, true_j: Mapping[str, float]) -> Iterator[_Guess]:
     psys, core = true_j.get("psys", 0.0), true_j.get("core", 0.0)
     uncore = true_j.get("uncore", 0.0)
     own = true_j[scope]
+    if scope == "system":
+        text = "the CPU's part a thousandth, GPUs right: kW taken for W"
+        yield _Guess(Name("scale-1e-3", text), true_j["gpu"] + packages / 1e3)
     if scope == "machine" and dram:
         yield _Guess(Name("dram-missing", "DRAM is missing: packages only"), packages)
     if scope in ("package", "machine"):

@@ -32,9 +32,10 @@ Kind = Literal["counter", "power", "window"]
 Basis = Literal["measured", "modelled", "truth", "synthetic"]
 
 #: Parts of a machine that a domain may cover. `package` without a number means all packages,
-#: `machine` all packages and all DRAM; `psys` is the platform as RAPL sees it, `node` the wall.
+#: `machine` all packages and all DRAM, `system` these and all GPUs; `psys` is the platform as RAPL
+#: sees it, `node` the wall.
 SCOPES = (
-    "machine", "package", "core", "uncore", "dram", "psys", "gpu", "node", "process", "synthetic",
+    "system", "machine", "package", "core", "uncore", "dram", "psys", "gpu", "node", "process", "synthetic",
 )  # fmt: skip
 _NUMBERED = ("package", "core", "uncore", "dram", "gpu")
 

@@ -18,7 +18,18 @@ from calibrate.probe import Basis, Domain
 from calibrate.store import ProbeLog
 
 #: From the widest to the narrowest: which column speaks for a probe that has several.
-WIDEST_FIRST = ("node", "psys", "machine", "package", "gpu", "dram", "core", "uncore", "process")
+WIDEST_FIRST = (
+    "node",
+    "psys",
+    "system",
+    "machine",
+    "package",
+    "gpu",
+    "dram",
+    "core",
+    "uncore",
+    "process",
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,9 @@ def columns(domains: Iterable[Domain]) -> list[Column]:
             for scope in ("package", "dram", "gpu")
         }
         parts["machine"] = parts["package"] + parts["dram"] if parts["package"] else ()
+        parts["system"] = (
+            parts["machine"] + parts["gpu"] if parts["machine"] and parts["gpu"] else ()
+        )
         found += [
             Column(scope, scope, basis, family, names) for scope, names in parts.items() if names
         ]
