@@ -250,7 +250,7 @@ def _summary(campaign: Campaign, name: str) -> ProbeSummary:
     if not logs:
         if tried is None:
             return ProbeSummary(status="killed", reason="it was never tried")
-        return ProbeSummary(**tried.model_dump())
+        return ProbeSummary(**tried.model_dump(exclude={"said"}))
     described = next((log for _, log in logs if log.domains), logs[0][1])
     bad = {
         run.folder.name: f"{run.record.probes[name].status}: {run.record.probes[name].reason}"

@@ -35,7 +35,8 @@ Basis = Literal["measured", "modelled", "truth", "synthetic"]
 #: `machine` all packages and all DRAM, `system` these and all GPUs; `psys` is the platform as RAPL
 #: sees it, `node` the wall.
 SCOPES = (
-    "system", "machine", "package", "core", "uncore", "dram", "psys", "gpu", "node", "process", "synthetic",
+    "system", "machine", "package", "core", "uncore", "dram", "psys", "gpu", "node", "process",
+    "synthetic",
 )  # fmt: skip
 _NUMBERED = ("package", "core", "uncore", "dram", "gpu")
 

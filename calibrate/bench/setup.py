@@ -28,6 +28,8 @@ class Setup:
         20 % for half a second, and again from the beginning.
     armed : let the machine stand still, without using anything, until somebody writes into its
         file `trigger`; the time of the faults counts from then on.
+    follow : number of the process that is the machine's load, with all that it starts from then on;
+        None for what the keeper runs.
     """
 
     model: str = "desktop"
@@ -36,6 +38,7 @@ class Setup:
     speed: float = 1.0
     load: str | None = None
     armed: bool = False
+    follow: int | None = None
 
     def text(self) -> str:
         """Return this as one line, for `read`."""
@@ -67,7 +70,7 @@ class Setup:
         Parameters
         ----------
         model : as `check` returned it.
-        pid : the process whose descendants are the machine's load.
+        pid : the process whose descendants are the machine's load, unless it is to follow another.
 
         Returns
         -------
@@ -77,7 +80,7 @@ class Setup:
             trace = read_trace(Path(self.replay))
             origin = {"source": f"trace {self.replay}", "speed": self.speed, "resolution_ns": 0}
             return Replay(model, trace, self.speed), origin
-        activity: Activity = best(pid)
+        activity: Activity = best(pid if self.follow is None else self.follow)
         if self.load is not None:
             activity = Script(self.load, len(online_cpus()))
         origin = {"source": activity.source, "resolution_ns": activity.resolution_ns}

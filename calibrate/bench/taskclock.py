@@ -14,6 +14,7 @@ import ctypes
 import errno
 import os
 import platform
+import resource
 import struct
 from collections.abc import Sequence
 
@@ -22,6 +23,8 @@ _SOFTWARE, _TASK_CLOCK = 1, 1
 _SIZE = 128
 _INHERIT, _EXCLUDE_KERNEL = 1 << 1, 1 << 5
 _CLOSE_ON_EXEC = 8
+_ATTEMPTS = 50
+_OTHER_FILES = 1024
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -30,7 +33,7 @@ class TaskClock:
 
     Parameters
     ----------
-    pid : the process; children that it starts from now on are counted with it.
+    pid : the process; threads and children that it starts from now on are counted with it.
     cpus : the CPUs, one count each.
 
     Raises
@@ -42,14 +45,63 @@ class TaskClock:
     resolution_ns = 1
 
     def __init__(self, pid: int, cpus: Sequence[int]) -> None:
-        self._files = [_open(pid, cpu) for cpu in cpus]
+        self._files = _follow(pid, cpus)
         self._last = [0] * len(cpus)
 
     def busy_ns(self) -> Sequence[int]:
         """Return the CPU time of each CPU; no entry ever decreases."""
-        now = [int.from_bytes(os.read(file, 8), "little") for file in self._files]
+        now = [
+            sum(int.from_bytes(os.read(file, 8), "little") for file in files)
+            for files in self._files
+        ]
         self._last = [max(was, value) for was, value in zip(self._last, now, strict=True)]
         return self._last
+
+
+def _follow(pid: int, cpus: Sequence[int]) -> list[list[int]]:
+    """Return for each CPU the descriptors that count all threads of a process.
+
+    A thread started in between might be counted twice, with its parent and by itself. If one was,
+    it starts again.
+    """
+    for _ in range(_ATTEMPTS):
+        threads = _threads(pid)
+        _allow_files(len(threads) * len(cpus))
+        files: list[list[int]] = []
+        try:
+            for cpu in cpus:
+                files.append([])
+                for thread in threads:
+                    files[-1].append(_open(thread, cpu))
+            if _threads(pid) <= threads:
+                return files
+        except ProcessLookupError:
+            pass  # a thread ended meanwhile
+        except BaseException:
+            _close(files)
+            raise
+        _close(files)
+    raise OSError(errno.EAGAIN, "the process starts threads all the time")
+
+
+def _threads(pid: int) -> set[int]:
+    return {int(name) for name in os.listdir(f"/proc/{pid}/task")}  # noqa: PTH208 - names only
+
+
+def _close(files: Sequence[Sequence[int]]) -> None:
+    for each in files:
+        for file in each:
+            os.close(file)
+
+
+def _allow_files(more: int) -> None:
+    """Let this process have as many more files open, as far as it may decide that."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = more + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if resource.RLIM_INFINITY != soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _open(pid: int, cpu: int) -> int:
