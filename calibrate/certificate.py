@@ -32,10 +32,15 @@ def ratio(finding: Finding) -> str:
 
 def worst(outcome: Outcome) -> Finding | None:
     """Return the figure that is furthest off, measured before modelled."""
-    named = [each for each in outcome.findings if each.name]
-    pool = named or list(outcome.findings)
-    key = lambda each: (each.basis != "modelled", abs(each.joules - each.true_j))  # noqa: E731
-    return max(pool, key=key, default=None)
+    return max(
+        outcome.findings,
+        key=lambda each: (
+            each.basis != "modelled",
+            each.name is not None,
+            abs(each.joules - each.true_j),
+        ),
+        default=None,
+    )
 
 
 def row(outcome: Outcome) -> tuple[str, str, str, str]:

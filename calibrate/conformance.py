@@ -23,7 +23,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +48,7 @@ J_PER = {
 }  # fmt: skip
 _OUTSIDE_S = 180.0
 _COMMAND = "command"
+_UNNAMED = ("other", "absurd", "zero", "something")
 
 
 class Scenario(Document):
@@ -454,24 +455,42 @@ def _judge(scenario: Scenario, done: _Done, healthy: _Done | None) -> Outcome:
         for figure in (healthy.figures if healthy else ())
         if (found := figure.finding()).name and found.ratio
     }
-    findings = tuple(each.finding(usual.get(each.column.name)) for each in done.figures)
+    findings = tuple(
+        _named(scenario, each.finding(usual.get(each.column.name))) for each in done.figures
+    )
     if done.status in ("hung", "killed"):
         return Outcome(scenario, "stopped", f"{done.status}: {done.reason}", findings)
     if done.status != "ok":
         return Outcome(scenario, "refused", done.reason, findings)
     if not findings:
         return Outcome(scenario, "refused", "it reports nothing that this machine has")
-    wrong = [each for each in findings if each.name]
+    measured = [each for each in findings if each.basis != "modelled"] or list(findings)
+    wrong = [each for each in measured if each.name]
     if wrong:
         # What it says on a healthy machine as well is no complaint.
-        complained = bool(done.said) and healthy is not None and done.said != healthy.said
+        complained = healthy is not None and _gist(done.said) not in ("", _gist(healthy.said))
         return _wrong(scenario, findings, wrong, complained=complained)
     here = {each.scope for each in findings}
     parts = [each.column for each in healthy.figures] if healthy else []
     missing = [each.name for each in parts if len(each.parts) == 1 and each.scope not in here]
     if missing:
         return Outcome(scenario, "refused", f"it leaves out {', '.join(missing)}", findings)
-    return Outcome(scenario, "right", "", findings)
+    guessed = [each for each in findings if each.name]
+    words = "; ".join(f"{each.column}, an estimate: {each.name}" for each in guessed)
+    return Outcome(scenario, "right", words, findings)
+
+
+def _named(scenario: Scenario, finding: Finding) -> Finding:
+    """Where nothing else explains a figure, the scenario's fault does."""
+    if not scenario.faults or finding.name is None or finding.name.key not in _UNNAMED:
+        return finding
+    name = Name("unprotected", f"led astray: {scenario.about}", finding.name.besides)
+    return replace(finding, name=name)
+
+
+def _gist(words: str) -> str:
+    """Return words without their numbers: clock times, paths, process numbers."""
+    return re.sub(r"[\d.:/-]+", "", words)
 
 
 def _wrong(

@@ -113,7 +113,12 @@ def _repair(place: Path, library: str) -> tuple[str, ...]:
         [units] = place.glob("lib/python*/site-packages/codecarbon/core/units.py")
         text = units.read_text(encoding="utf-8")
         units.write_text(
-            re.sub(r"^@dataclass$", "@dataclass(unsafe_hash=True)", text, flags=re.MULTILINE),
+            re.sub(
+                r"^@dataclass(?:\((order=True)\))?$",
+                lambda found: f"@dataclass({found[1] or ''}{', ' if found[1] else ''}unsafe_hash=True)",
+                text,
+                flags=re.MULTILINE,
+            ),
             encoding="utf-8",
         )
         trouble = _import_error(place, library)

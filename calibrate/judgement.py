@@ -20,6 +20,8 @@ FACTORS: tuple[tuple[str, float, str], ...] = (
     ("scale-3600", 3600.0, "3600 times: hours taken for seconds"),
     ("scale-1/3600", 1 / 3600, "1/3600: seconds taken for hours"),
     ("scale-3.6e6", 3.6e6, "3.6 million times: kWh taken for J"),
+    ("unit-4", 4.0, "four times: the package's energy unit (61 uJ) taken for DRAM's (15.3 uJ)"),
+    ("unit-1/4", 0.25, "a quarter: DRAM's energy unit (15.3 uJ) taken for the package's (61 uJ)"),
     ("pue-1.58", 1.58, "times 1.58: a data centre's overhead (PUE)"),
     ("pue-1.55", 1.55, "times 1.55: a data centre's overhead (PUE)"),
 )
@@ -27,6 +29,7 @@ FACTORS: tuple[tuple[str, float, str], ...] = (
 #: of ten are far from everything else, so that a meter which errs a little besides is named too.
 FIT, FAR_FIT, FAR = 0.01, 0.15, 50.0
 _WRAPS = 12
+_COMMON = ("dram-missing", "one-socket", "packages-twice", "psys-added", "psys-and-twice")
 _SAME = 0.08
 
 
@@ -139,11 +142,12 @@ def _far(scope: str, known: Known) -> list[_Guess]:
 
 
 def _double(scope: str, known: Known) -> list[_Guess]:
-    """Return every sum times every factor."""
+    """Return what is often summed up wrongly, times a factor of units or overheads."""
     return [
         _Guess(Name(f"{sum_.name.key}, {key}", f"{sum_.name.text}; {text}"), sum_.joules * factor)
         for sum_ in _sums(scope, known.true_j)
         for key, factor, text in FACTORS
+        if sum_.name.key in _COMMON and not key.startswith("unit")
     ]
 
 
