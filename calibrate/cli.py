@@ -379,6 +379,11 @@ def conformance(
 
     bench.check()
     chosen = trials.load(scenarios or trials.SCENARIOS, only or ())
+    written = (
+        (as_json, lambda all_: json.dumps(certificate.document(all_), indent=1) + "\n"),
+        (as_junit, certificate.junit),
+        (as_html, certificate.html),
+    )
     meters: list[trials.Meter] = []
     if energy_from is not None:
         meters.append(trials.Command(tuple(meter), energy_from, unit, scope))
@@ -391,12 +396,9 @@ def conformance(
         err.print(f"{each.name}: {len(chosen.scenario)} trials.", markup=False)
         found.append(trials.run(each, chosen, tolerance, at_once))
         _say_conformance(found[-1])
-    if as_json:
-        store.write(as_json, json.dumps(certificate.document(found), indent=1) + "\n")
-    if as_junit:
-        store.write(as_junit, certificate.junit(found))
-    if as_html:
-        store.write(as_html, certificate.html(found))
+        for path, make in written:  # after every meter: an interruption costs one, not all
+            if path:
+                store.write(path, make(found))
     return int(any(each.failed for each in found))
 
 
