@@ -17,6 +17,7 @@ import contextlib
 import ctypes
 import errno
 import functools
+import getpass
 import json
 import os
 import subprocess
@@ -77,8 +78,10 @@ def prepare() -> None:
 
 
 def _become_root() -> None:
+    name = _user()
     try:
         enter()
+        os.environ.setdefault("LOGNAME", name)  # of whom pytest names its temporary folders
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise Unsupported(f"This process may not have mounts of its own: {error}.") from None
@@ -86,6 +89,13 @@ def _become_root() -> None:
             "Without root, a process with several threads cannot get mounts of its own any more: "
             "pytest --crosswatt-bench gets them while it has one."
         ) from None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.geteuid()}"
 
 
 class Visit:
