@@ -223,7 +223,6 @@ class Distortion:
         self._begun: set[Fault] = set()
         self._chance = random.Random(20_240_501)  # noqa: S311 - noise
         self._seconds, self._true_j, self._sum_j = 0.0, 0.0, 0.0
-        self._held: dict[Fault, tuple[int, float]] = {}
 
     def __call__(self, seconds: float, true_j: float) -> float:
         """Return the joules shown at this moment, from the true ones."""
@@ -276,10 +275,8 @@ class Distortion:
                 case "jitter":
                     shown_j += self._chance.gauss(0.0, fault.size)
                 case "stale":
-                    step = int((seconds - fault.at_s) / fault.size)
-                    if self._held.get(fault, (-1, 0.0))[0] != step:
-                        self._held[fault] = step, shown_j
-                    shown_j = self._held[fault][1]
+                    old_s = (seconds - fault.at_s) % fault.size
+                    shown_j -= self._true_j - self._past_j(old_s)
         return shown_j
 
 

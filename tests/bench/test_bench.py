@@ -242,21 +242,21 @@ def test_a_command_that_does_not_exist_is_said_so() -> None:
 
 
 def test_execute_works_from_this_very_process() -> None:
-    assert bench.execute("desktop", ["sh", "-c", f"test -r {ENERGY} && exit 3"]) == 3
+    assert bench.execute(bench.Setup(), ["sh", "-c", f"test -r {ENERGY} && exit 3"]) == 3
     assert not mounted()
 
 
 def test_a_bench_within_a_bench_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSWATT_BENCH", "/somewhere")
     with pytest.raises(Unsupported, match="within"):
-        bench.execute("desktop", ["true"])
+        bench.execute(bench.Setup(), ["true"])
 
 
 def test_bad_models_are_refused_before_anything_is_mounted(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="server"):
-        bench.execute("servr", ["true"])
+        bench.execute(bench.Setup("servr"), ["true"])
     with pytest.raises(BadFile):
-        bench.execute(str(tmp_path / "none.toml"), ["true"])
+        bench.execute(bench.Setup(str(tmp_path / "none.toml")), ["true"])
 
 
 def started(command: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -305,7 +305,7 @@ def test_ctrl_c_is_for_the_command() -> None:
         text=True,
         start_new_session=True,
         # Where tests run in the background of a script, Ctrl-C is ignored, and that is inherited.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert host.stdout is not None
     assert host.stdout.readline() == "ready\n"

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibrate.bench.activity import blocks, divide
-from calibrate.bench.energy import Counter, counter_uj, counters, energy_j
+from calibrate.bench.counter import Counter, counter_uj, counters
 from calibrate.bench.model import Model, load, names
-from calibrate.bench.snapshot import Snapshots
+from tests.benches import Machine
 
-SHIPPED = [counter for name in names() for counter in counters(load(name))]
-DAYS_NS = 10 * 86_400 * 10**9
-instants = st.integers(0, DAYS_NS)
+SHIPPED = [counter for name in names() for counter in counters(load(name)).values()]
 
 
 def small(limit_uj: int, start_uj: int, unit_j: float = 2**-14) -> Counter:
@@ -27,7 +24,7 @@ def small(limit_uj: int, start_uj: int, unit_j: float = 2**-14) -> Counter:
     model = Model.model_validate(
         {"title": "t", "vendor": "intel", "energy_unit_j": unit_j, "packages": [package]}
     )
-    return counters(model)[0]
+    return counters(model)["package-0"]
 
 
 @given(
@@ -65,42 +62,54 @@ def test_a_small_counter_stays_in_its_range(limit_uj: int, joules: float) -> Non
     assert 0 <= counter_uj(counter, joules) <= counter.max_energy_range_uj
 
 
-@given(counter=st.sampled_from(SHIPPED), times=st.tuples(instants, instants), cpus=st.data())
-def test_truth_never_decreases(
-    counter: Counter, times: tuple[int, int], cpus: st.DataObject
-) -> None:
-    early, late = sorted(times)
-    busy = cpus.draw(st.lists(st.integers(0, DAYS_NS), min_size=1, max_size=4))
-    more = [each + cpus.draw(st.integers(0, 10**9)) for each in busy]
-    assert energy_j(counter, early, busy) <= energy_j(counter, late, more)
+looks = st.lists(st.tuples(st.floats(0.0005, 0.5), st.floats(0, 1)), min_size=1, max_size=25)
 
 
-@pytest.mark.parametrize("name", names())
-@given(elapsed_ns=instants, busy=st.lists(instants, min_size=1, max_size=8))
-def test_core_and_uncore_never_exceed_their_package(
-    name: str, elapsed_ns: int, busy: list[int]
+@settings(deadline=None)
+@given(name=st.sampled_from(names()), looks=looks)
+def test_truth_never_decreases_and_parts_stay_within_their_package(
+    name: str, looks: list[tuple[float, float]]
 ) -> None:
-    joules = {each.scope: energy_j(each, elapsed_ns, busy) for each in counters(load(name))}
-    inside = joules.get("core-0", 0.0) + joules.get("uncore-0", 0.0)
-    assert inside <= joules["package-0"] * (1 + 1e-15)
+    machine = Machine(name)
+    last = dict.fromkeys(machine.live.scopes, 0.0)
+    for seconds, use in looks:
+        machine.run(seconds, use)
+        now = {scope: machine.joules(scope) for scope in last}
+        assert all(now[scope] >= was for scope, was in last.items())
+        last = now
+    for scope, joules in last.items():
+        if scope.startswith("package-"):
+            number = scope[8:]
+            inside = last.get(f"core-{number}", 0.0) + last.get(f"uncore-{number}", 0.0)
+            assert inside <= joules * (1 + 1e-12)
+    for whole in ("psys", "node"):
+        within = [j for s, j in last.items() if s.startswith(("package-", "dram-"))]
+        assert last.get(whole, sum(within)) >= sum(within) * (1 - 1e-12)
+
+
+@settings(deadline=None)
+@given(name=st.sampled_from(names()), looks=looks, more=st.integers(0, 5))
+def test_looking_changes_nothing(name: str, looks: list[tuple[float, float]], more: int) -> None:
+    quiet, watched = Machine(name), Machine(name)
+    for seconds, use in looks:
+        quiet.run(seconds, use)
+        watched.run(seconds, use)
+        for _ in range(more):
+            watched.read("/truth")
+            watched.live.look()
+    for scope in quiet.live.scopes:
+        assert watched.joules(scope) == quiet.joules(scope)
 
 
 @given(steps_ns=st.lists(st.integers(0, 3_000_000), min_size=1, max_size=40))
 def test_a_snapshot_holds_for_its_update_interval(steps_ns: list[int]) -> None:
-    class Busy:
-        source, resolution_ns = "test", 1
-
-        def busy_ns(self) -> list[int]:
-            return [clock[0] // 2, clock[0] // 3]
-
-    clock = [1_000_000_007]
-    snapshots = Snapshots(load("server"), Busy(), lambda: clock[0])
-    last, last_interval = snapshots.now(), 0
+    machine = Machine("server")
+    start_ns = machine.t_ns
+    last, last_interval = machine.snapshots.now(), 0
     for step_ns in steps_ns:
-        clock[0] += step_ns
-        now, interval = snapshots.now(), (clock[0] - 1_000_000_007) // 976_000
+        machine.t_ns += step_ns
+        now, interval = machine.snapshots.now(), (machine.t_ns - start_ns) // 976_000
         assert (now is last) == (interval == last_interval)
-        assert all(now.joules[scope] >= was for scope, was in last.joules.items())
         last, last_interval = now, interval
 
 

@@ -17,13 +17,15 @@ ROOT = Path(__file__).parents[2]
 #: A module may import what stands to the right of it, never to the left.
 ORDER = (
     ("__main__",),
-    ("cli",),
-    ("doctor", "view"),
+    ("cli", "pytest_plugin"),
+    ("doctor", "view", "certificate"),
+    ("conformance",),
+    ("trial", "replay"),
     ("digest", "figures"),
     ("campaign", "gate", "verdict"),
     ("plan", "environment"),
     ("analysis",),
-    ("fit",),
+    ("fit", "judgement"),
     ("compare", "diagnose"),
     ("series",),
     ("run",),
