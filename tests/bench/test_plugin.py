@@ -225,7 +225,7 @@ def test_virtual_gpus_in_the_process(tmp_path: Path) -> None:
 
 def test_faults(tmp_path: Path) -> None:
     code = """
-        def used(truth, seconds=0.5):
+        def used(truth, seconds=1.5):
             with truth:
                 before = joules()
                 time.sleep(seconds)
