@@ -76,9 +76,9 @@ def _turn(limit_uj: int, unit_nj: int) -> int:
 
 
 def with_range(counter: Counter, range_j: float) -> Counter:
-    """Return the counter with another highest value; it starts where it did, or below it."""
-    limit_uj = max(1, round(range_j * 1e6))
-    turn = _turn(limit_uj, counter.unit_nj)
+    """Return the counter with a shorter register; it starts where it did, or below its end."""
+    turn = max(2, round(range_j / counter.unit_j))
+    limit_uj = (turn - 1) * counter.unit_nj // 1_000
     return replace(counter, turn=turn, start=counter.start % turn, max_energy_range_uj=limit_uj)
 
 

@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from calibrate.bench.model import Dram, Frequency, Model, Node, Thermal, Zone
 
-TICK_S = 0.02
+TICK_S = 0.05
 
 
 @dataclass(frozen=True)
