@@ -21,9 +21,9 @@ from calibrate.store import Document
 
 DESCRIPTION = "probe.json"
 #: Modules whose name is not the library's in lower case.
-MODULES = {"pyjoules": "pyJoules"}
+MODULES = {"pyjoules": "pyJoules", "pyrapl": "pyRAPL"}
 #: Old releases leave these open, and a release of today breaks them.
-EXTRA = {"codecarbon": ["setuptools<81"]}
+EXTRA = {"codecarbon": ["setuptools<81"], "eco2ai": ["pandas<3", "setuptools<81"]}
 
 
 class Environment(Document):
