@@ -6,6 +6,8 @@ a data centre's overhead (PUE); that factor is part of what it reports, and so i
 
 import contextlib
 import io
+import os
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,16 +31,29 @@ class CarbonTracker(Probe):
             from carbontracker.tracker import CarbonTracker as Tracker
         except ImportError as error:
             raise Unavailable(str(error), "crosswatt probes add carbontracker==2.4.7") from None
+        # It asks a server on the internet where it is; a proxy that is not there prevents that.
+        os.environ |= dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
         with contextlib.redirect_stdout(io.StringIO()):
             self._tracker: Any = Tracker(
                 epochs=2, epochs_before_pred=0, monitor_epochs=2, log_dir=None, verbose=0
             )
         self._thread: Any = self._tracker.tracker
         self._pue = constants.PUE_2023
-        self._parts = [each for each in self._thread.components if each.devices()]
+        self._parts = self._found()
         if not self._parts:
             raise Unavailable("carbontracker finds nothing to measure here")
         self._final: Mapping[str, float] = {}
+
+    def _found(self) -> list[Any]:
+        """Return the components that have devices; a thread finds them, shortly after the start."""
+        last: list[int] = []
+        for _ in range(30):
+            time.sleep(0.1)
+            counts = [_count(each) for each in self._thread.components]
+            if counts == last and counts and -1 not in counts:
+                return [each for each in self._thread.components if _count(each)]
+            last = counts
+        return []
 
     def domains(self) -> list[Domain]:
         """One total; a TDP in the place of RAPL makes it a model."""
@@ -89,3 +104,11 @@ class CarbonTracker(Probe):
 def _zones(component: Any) -> bool:
     """Tell whether a component reads RAPL."""
     return type(component._handler).__name__ == "IntelCPU"
+
+
+def _count(component: Any) -> int:
+    """Return how many devices a component has; -1 before it knows."""
+    try:
+        return len(component.devices())
+    except (AttributeError, TypeError):
+        return -1

@@ -364,6 +364,9 @@ def conformance(
     scenarios: Annotated[
         Path | None, typer.Option("--scenarios", help="Scenarios of your own, TOML.")
     ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", help="How long a measurement takes; default 3.3.")
+    ] = None,
     tolerance: Annotated[
         float, typer.Option("--tolerance", help="Relative deviation that still is right.")
     ] = 0.01,
@@ -379,6 +382,8 @@ def conformance(
 
     bench.check()
     chosen = trials.load(scenarios or trials.SCENARIOS, only or ())
+    if seconds is not None:
+        chosen = chosen.model_copy(update={"seconds": seconds})
     written = (
         (as_json, lambda all_: json.dumps(certificate.document(all_), indent=1) + "\n"),
         (as_junit, certificate.junit),

@@ -115,7 +115,9 @@ def _repair(place: Path, library: str) -> tuple[str, ...]:
         units.write_text(
             re.sub(
                 r"^@dataclass(?:\((order=True)\))?$",
-                lambda found: f"@dataclass({found[1] or ''}{', ' if found[1] else ''}unsafe_hash=True)",
+                lambda found: (
+                    f"@dataclass({found[1] or ''}{', ' if found[1] else ''}unsafe_hash=True)"
+                ),
                 text,
                 flags=re.MULTILINE,
             ),

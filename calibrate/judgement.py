@@ -29,7 +29,14 @@ FACTORS: tuple[tuple[str, float, str], ...] = (
 #: of ten are far from everything else, so that a meter which errs a little besides is named too.
 FIT, FAR_FIT, FAR = 0.01, 0.15, 50.0
 _WRAPS = 12
-_COMMON = ("dram-missing", "one-socket", "packages-twice", "psys-added", "psys-and-twice")
+_COMMON = (
+    "dram-missing",
+    "one-socket",
+    "mean-of-zones",
+    "packages-twice",
+    "psys-added",
+    "psys-and-twice",
+)
 _SAME = 0.08
 
 
@@ -174,6 +181,10 @@ def _sums(scope: str, true_j: Mapping[str, float]) -> Iterator[_Guess]:
         for single in sorted(key for key in true_j if key.startswith("dram-")):
             if scope == "machine" and true_j[single] < dram:
                 yield _Guess(Name("one-dram", f"{single} is missing"), own - true_j[single])
+        zones = [s for s in true_j if s.startswith(("package-", "dram-"))]
+        if scope == "machine" and len(zones) > 1:
+            mean = Name("mean-of-zones", "the mean of the zones instead of their sum")
+            yield _Guess(mean, own / len(zones))
         twice = Name("packages-twice", "packages counted twice: dies, or MMIO as well")
         yield _Guess(twice, own + packages)
         if psys:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from calibrate.bench import setup, surroundings
+from calibrate.bench.activity import online_cpus
 from calibrate.bench.namespace import MOUNTPOINT, bind, cover, enter
 from calibrate.bench.process import (
     adopt,
@@ -54,6 +55,10 @@ def _show(wanted: Setup, me: int) -> None:
         for place in (f"class/{name}", f"devices/virtual/{name}"):
             bind(f"{MOUNTPOINT}/{place}", f"/sys/{place}")
     bind(f"{MOUNTPOINT}/cpu", "/dev/cpu")
+    for cpu in online_cpus():
+        package = f"/sys/devices/system/cpu/cpu{cpu}/topology/physical_package_id"
+        if os.path.exists(package):  # noqa: PTH110 - a kernel may have none
+            bind(f"{MOUNTPOINT}/topology/{cpu}", package)
 
 
 def _start_command(

@@ -8,6 +8,7 @@ at /dev/cpu. The files at the root are crosswatt's own:
     demand        what workloads declare; see `calibrate.bench.demand`
     trigger       writing into it starts a machine that was to stand still at first
     nvml          for `nvml.c`
+    topology/N    the package of CPU N, shown in the place of its physical_package_id
     cost          CPU seconds that serving these files has taken
 """
 
@@ -18,6 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from calibrate.bench import gpus, msr, powercap, sensors
+from calibrate.bench.activity import blocks
 from calibrate.bench.demand import Demand
 from calibrate.bench.files import File, Leaf, Node, folders, text
 from calibrate.bench.model import Model
@@ -55,9 +57,19 @@ def build(
         **sensors.leaves(model, snapshots),
         **msr.leaves(model, snapshots, cpus),
         **gpus.leaves(model, snapshots),
+        **_topology(model, cpus),
     }
     empty = [f"/{root}/{name}" for root in ("class", "devices/virtual") for name in CLASSES]
     return {**folders(leaves, [*empty, "/cpu"]), **leaves}
+
+
+def _topology(model: Model, cpus: Sequence[int]) -> dict[str, Leaf]:
+    """Return which package each CPU of this host belongs to; meters count sockets by it."""
+    return {
+        f"/topology/{cpus[place]}": text(f"{package}\n")
+        for package, block in reversed(list(enumerate(blocks(len(cpus), len(model.packages)))))
+        for place in block
+    }
 
 
 def _truth(snapshots: Snapshots) -> bytes:
