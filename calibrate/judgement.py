@@ -160,46 +160,55 @@ def _double(scope: str, known: Known) -> list[_Guess]:
 
 def _sums(scope: str, true_j: Mapping[str, float]) -> Iterator[_Guess]:
     """Yield what might have been added up instead."""
-    if scope == "gpu" or scope.startswith("gpu-"):
-        return
-    packages, dram = true_j.get("package", 0.0), true_j.get("dram", 0.0)
-    psys, core = true_j.get("psys", 0.0), true_j.get("core", 0.0)
-    uncore = true_j.get("uncore", 0.0)
-    own = true_j[scope]
     if scope == "system":
         text = "the CPU's part a thousandth, GPUs right: kW taken for W"
-        yield _Guess(Name("scale-1e-3", text), true_j["gpu"] + packages / 1e3)
-    if scope == "machine" and dram:
-        yield _Guess(Name("dram-missing", "DRAM is missing: packages only"), packages)
+        yield _Guess(Name("scale-1e-3", text), true_j["gpu"] + true_j["package"] / 1e3)
+    if scope == "machine":
+        yield from _machine(true_j)
     if scope in ("package", "machine"):
-        for single in sorted(key for key in true_j if key.startswith("package-")):
-            with_dram = true_j.get(f"dram-{single[8:]}", 0.0) if scope == "machine" else 0.0
-            if true_j[single] < packages:
-                yield _Guess(
-                    Name("one-socket", f"one socket only: {single}"), true_j[single] + with_dram
-                )
-        for single in sorted(key for key in true_j if key.startswith("dram-")):
-            if scope == "machine" and true_j[single] < dram:
-                yield _Guess(Name("one-dram", f"{single} is missing"), own - true_j[single])
-        zones = [s for s in true_j if s.startswith(("package-", "dram-"))]
-        if scope == "machine" and len(zones) > 1:
-            mean = Name("mean-of-zones", "the mean of the zones instead of their sum")
-            yield _Guess(mean, own / len(zones))
-        twice = Name("packages-twice", "packages counted twice: dies, or MMIO as well")
-        yield _Guess(twice, own + packages)
-        if psys:
-            yield _Guess(Name("psys-added", "psys added to the packages within it"), own + psys)
-            both = Name("psys-and-twice", "psys added, and packages counted twice")
-            yield _Guess(both, own + packages + psys)
-            yield _Guess(Name("psys-instead", "psys instead of the packages"), psys)
-        if core:
-            yield _Guess(Name("core-added", "cores added to the packages they are in"), own + core)
-            inside = Name("parts-added", "core and uncore added to the packages they are in")
-            yield _Guess(inside, own + core + uncore)
-        if dram and scope == "package":
-            yield _Guess(Name("dram-added", "DRAM added to the packages"), packages + dram)
-    if "node" in true_j and scope != "node":
+        yield from _packages(true_j[scope], true_j)
+    if "node" in true_j and not scope.startswith(("node", "gpu")):
         yield _Guess(Name("node-instead", "the whole node instead"), true_j["node"])
+
+
+def _machine(true_j: Mapping[str, float]) -> Iterator[_Guess]:
+    """Yield what happens to packages and DRAM."""
+    own, packages, dram = true_j["machine"], true_j["package"], true_j.get("dram", 0.0)
+    zones = [scope for scope in true_j if scope.startswith(("package-", "dram-"))]
+    if dram:
+        yield _Guess(Name("dram-missing", "DRAM is missing: packages only"), packages)
+    if len(zones) > 1:
+        mean = Name("mean-of-zones", "the mean of the zones instead of their sum")
+        yield _Guess(mean, own / len(zones))
+    for zone in zones:
+        part, _, number = zone.partition("-")
+        if part == "package" and true_j[zone] < packages:
+            name = Name("one-socket", f"one socket only: {zone}")
+            yield _Guess(name, true_j[zone] + true_j.get(f"dram-{number}", 0.0))
+        if part == "dram" and true_j[zone] < dram:
+            yield _Guess(Name("one-dram", f"{zone} is missing"), own - true_j[zone])
+
+
+def _packages(own: float, true_j: Mapping[str, float]) -> Iterator[_Guess]:
+    """Yield what happens to packages, alone or with DRAM."""
+    packages, psys = true_j["package"], true_j.get("psys", 0.0)
+    core, uncore, dram = (true_j.get(each, 0.0) for each in ("core", "uncore", "dram"))
+    for zone in (each for each in true_j if each.startswith("package-")):
+        if own == packages and true_j[zone] < packages:
+            yield _Guess(Name("one-socket", f"one socket only: {zone}"), true_j[zone])
+    twice = Name("packages-twice", "packages counted twice: dies, or MMIO as well")
+    yield _Guess(twice, own + packages)
+    if psys:
+        yield _Guess(Name("psys-added", "psys added to the packages within it"), own + psys)
+        both = Name("psys-and-twice", "psys added, and packages counted twice")
+        yield _Guess(both, own + packages + psys)
+        yield _Guess(Name("psys-instead", "psys instead of the packages"), psys)
+    if core:
+        yield _Guess(Name("core-added", "cores added to the packages they are in"), own + core)
+        inside = Name("parts-added", "core and uncore added to the packages they are in")
+        yield _Guess(inside, own + core + uncore)
+    if dram and own == packages:
+        yield _Guess(Name("dram-added", "DRAM added to the packages"), packages + dram)
 
 
 def _wraps(scope: str, known: Known) -> Iterator[_Guess]:

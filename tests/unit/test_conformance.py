@@ -1,0 +1,149 @@
+"""Conformance without a bench: commands that print joules, verdicts, and what is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from calibrate import certificate, conformance, judgement
+from calibrate.bench import Setup
+from calibrate.conformance import Command, Conformance, Finding, Outcome, Scenario, Suspect
+from calibrate.errors import BadFile, CrosswattError, UnknownName
+from calibrate.judgement import Known
+from calibrate.series import Column
+
+
+@pytest.mark.parametrize(
+    ("pattern", "unit", "printed", "joules"),
+    [
+        (r"energy: ([0-9.]+)", "J", "energy: 3.5 J", 3.5),
+        (r"energy: ([0-9.]+)", "kWh", "energy: 1\nenergy: 2e-0", 7.2e6),
+        (".cpu.joules", "mJ", '{"cpu": {"joules": 2500}}', 2.5),
+        (".0.j", "uJ", 'noise\n[{"j": "4e6"}]\n', 4.0),
+        (".cpu", "J", '{"cpu": null}', None),
+        (".gpu", "J", '{"cpu": 1}', None),
+        (r"x=(\w+)", "J", "x=none", None),
+        (r"x=(\w+)", "J", "", None),
+    ],
+)
+def test_a_commands_energy(pattern: str, unit: str, printed: str, joules: float | None) -> None:
+    assert Command(("meter",), pattern, unit).joules(printed) == joules
+
+
+def test_a_pattern_or_unit_that_makes_no_sense_is_refused() -> None:
+    with pytest.raises(CrosswattError, match="one group"):
+        Command(("meter",), "energy")
+    with pytest.raises(CrosswattError, match="not a regular expression"):
+        Command(("meter",), "(")
+    with pytest.raises(UnknownName, match="kWh"):
+        Command(("meter",), "(x)", "kwh")
+
+
+def test_every_shipped_scenario_is_a_machine_that_can_be_had() -> None:
+    scenarios = conformance.load()
+    assert len({each.name for each in scenarios.scenario}) == len(scenarios.scenario) >= 35
+    for each in scenarios.scenario:
+        Setup(each.model, each.faults, load=scenarios.load).check()
+    healthy = {each.model for each in scenarios.scenario if not each.faults}
+    assert {each.model for each in scenarios.scenario} == healthy
+    assert len(healthy) >= 8
+
+
+def test_scenarios_of_the_users_own(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="wrap"):
+        conformance.load(only=["wrp"])
+    assert [e.name for e in conformance.load(only=["vm", "wrap"]).scenario] == ["vm", "wrap"]
+    path = tmp_path / "own.toml"
+    path.write_text('seconds = "x"\n')
+    with pytest.raises(BadFile, match=r"own\.toml"):
+        conformance.load(path)
+
+
+HEALTHY = Scenario(name="desktop", about="a machine", model="desktop")
+BROKEN = Scenario(name="stuck", about="a counter stops", model="desktop", faults=("stuck",))
+HIDDEN = BROKEN.model_copy(update={"noticeable": False})
+
+
+def done(joules: float, basis: str = "measured", **other: str) -> conformance._Done:
+    column = Column("package-0", "package-0", basis, "rapl", ("package-0",))  # type: ignore[arg-type]
+    known = Known({"package-0": 100.0}, {})
+    right = abs(joules - 100) <= 1
+    return conformance._Done((conformance._Figure(column, joules, known, right),), **other)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "trial", "healthy", "verdict"),
+    [
+        (HEALTHY, done(100.2), None, "right"),
+        (HEALTHY, done(90), None, "silent"),
+        (HEALTHY, done(90, said="warning"), None, "silent"),
+        (HEALTHY, done(90, basis="modelled"), None, "modelled"),
+        (BROKEN, done(40), done(100), "silent"),
+        (BROKEN, done(40, said="12:01 stuck!"), done(100, said="12:00 ready"), "noticed"),
+        (BROKEN, done(40, said="12:01 ready"), done(100, said="12:00 ready"), "silent"),
+        (HIDDEN, done(40), done(100), "misled"),
+        (BROKEN, done(40, status="failed", reason="it stands still"), done(100), "refused"),
+        (BROKEN, done(40, status="hung"), done(100), "stopped"),
+        (BROKEN, conformance._Done(()), done(100), "refused"),
+    ],
+)
+def test_verdicts(
+    scenario: Scenario,
+    trial: conformance._Done,
+    healthy: conformance._Done | None,
+    verdict: str,
+) -> None:
+    assert conformance._judge(scenario, trial, healthy).verdict == verdict
+
+
+def test_what_the_scenario_explains_is_not_guessed_at() -> None:
+    outcome = conformance._judge(BROKEN, done(40), done(100))
+    assert outcome.words == "package-0: led astray: a counter stops"
+    usual = conformance._judge(BROKEN, done(0.04), done(0.1))
+    assert usual.words.startswith("package-0: led astray: a counter stops; besides, a thousandth")
+
+
+def test_reports_are_known_by_release() -> None:
+    wrong = judgement.Name("wrap", "the wrap is not corrected")
+    outcome = Outcome(HEALTHY, "silent", "", (Finding("cpu", "package", "measured", 1, 2, wrong),))
+    said = {
+        release: conformance._collect([outcome], "codecarbon", release)[0].reference
+        for release in ("1.2.0", "2.0.0", "2.1.3", "2.1.4", "3.3.2")
+    }
+    assert [release for release, text in said.items() if "309" in text] == ["2.0.0", "2.1.3"]
+
+
+def example() -> Conformance:
+    name = judgement.Name("scale-1e-3", "a thousandth & <more>")
+    wrong = Finding("cpu", "package", "measured", 0.1, 100.0, name)
+    right = Finding("cpu", "package", "measured", 100.0, 100.0)
+    return Conformance(
+        "meter-1.0",
+        {"release": "1.0"},
+        0.01,
+        (
+            Outcome(HEALTHY, "silent", "cpu: a thousandth & <more>", (wrong,)),
+            Outcome(BROKEN, "right", "", (right,)),
+        ),
+        (Suspect("a thousandth & <more>", ("desktop",), "issue 286"),),
+    )
+
+
+def test_json_junit_and_page() -> None:
+    found = [example()]
+    meter = json.loads(json.dumps(certificate.document(found)))["meters"][0]
+    assert meter["failed"] is True
+    assert meter["repair_factor"] == [1000, 1000]
+    assert meter["outcomes"][0]["figures"][0]["fault"] == "scale-1e-3"
+    suite = ElementTree.fromstring(certificate.junit(found))[0]  # noqa: S314 - our own
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    failure = suite[0].find("failure")
+    assert failure is not None
+    assert "a thousandth & <more>" in str(failure.get("message"))
+    page = certificate.html(found)
+    assert "a thousandth &amp; &lt;more&gt;" in page
+    assert "simulated machines" in page
+    assert "1000 to 1000" in page
