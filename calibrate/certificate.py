@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from calibrate import __version__, catalog, verdict
-from calibrate.conformance import BAD, Conformance, Finding, Outcome, Verdict
+from calibrate.conformance import (
+    BAD,
+    Conformance,
+    Finding,
+    Outcome,
+    Scenario,
+    Suspect,
+    Verdict,
+)
+from calibrate.errors import BadFile
+from calibrate.judgement import Name
 
 SCHEMA = 1
 #: What each verdict means, the best first.
@@ -21,7 +34,7 @@ MEANING: dict[Verdict, str] = {
     "silent": "wrong without a word",
     "stopped": "it crashed or hung",
 }
-_STEADY = 0.05
+_AGREE = 1.2
 
 
 def ratio(finding: Finding) -> str:
@@ -50,27 +63,37 @@ def row(outcome: Outcome) -> tuple[str, str, str, str]:
     return outcome.scenario.name, outcome.verdict, shown, outcome.words or outcome.scenario.about
 
 
-def factor(found: Conformance) -> tuple[float, float] | None:
-    """Return by what a healthy machine's published figures are to be multiplied: least and most.
+@dataclass(frozen=True)
+class Repair:
+    """By what published figures are to be multiplied.
 
-    None where the meter is right, gives nothing, or errs by no steady factor.
+    Parameters
+    ----------
+    low, high : the least and the most over healthy machines.
+    machines : where the meter errs by this factor and nothing else.
     """
-    clean = [each for each in found.outcomes if not each.scenario.faults]
-    main = [_headline(each) for each in clean]
-    factors = [each.true_j / each.joules for each in main if each and each.joules > 0]
-    if not factors or max(factors) > min(factors) * (1 + _STEADY):
+
+    low: float
+    high: float
+    machines: tuple[str, ...]
+
+
+def repair(found: Conformance) -> Repair | None:
+    """Return the factor that repairs a meter's figures; None where no factor does.
+
+    Only a factor of units or overheads can be undone without knowing the machine; machines on which
+    something else is wrong as well are left out, and the others must agree within 20 %.
+    """
+    factors = {}
+    for outcome in found.outcomes:
+        finding = worst(outcome)
+        if outcome.scenario.faults or finding is None or finding.name is None:
+            continue
+        if re.fullmatch(r"(scale|pue)[^ ,]*", finding.name.key) and finding.joules > 0:
+            factors[outcome.scenario.name] = finding.true_j / finding.joules
+    if not factors or max(factors.values()) > _AGREE * min(factors.values()):
         return None
-    middle = sum(factors) / len(factors)
-    return None if abs(middle - 1) <= found.tolerance else (min(factors), max(factors))
-
-
-def _headline(outcome: Outcome) -> Finding | None:
-    """Return the widest figure that is not of GPUs."""
-    for scope in ("machine", "package"):
-        for finding in outcome.findings:
-            if finding.scope == scope and finding.basis == "measured":
-                return finding
-    return next((each for each in outcome.findings if each.scope.startswith("package")), None)
+    return Repair(min(factors.values()), max(factors.values()), tuple(factors))
 
 
 def document(found: Sequence[Conformance]) -> dict[str, Any]:
@@ -86,7 +109,7 @@ def document(found: Sequence[Conformance]) -> dict[str, Any]:
                 "facts": dict(each.facts),
                 "tolerance": each.tolerance,
                 "failed": each.failed,
-                "repair_factor": factor(each),
+                "repair": asdict(found_) if (found_ := repair(each)) else None,
                 "faults": [asdict(suspect) for suspect in each.faults],
                 "outcomes": [_outcome(outcome) for outcome in each.outcomes],
             }
@@ -98,6 +121,7 @@ def document(found: Sequence[Conformance]) -> dict[str, Any]:
 def _outcome(outcome: Outcome) -> dict[str, Any]:
     return {
         "scenario": outcome.scenario.name,
+        "about": outcome.scenario.about,
         "model": outcome.scenario.model,
         "faults": list(outcome.scenario.faults),
         "verdict": outcome.verdict,
@@ -110,10 +134,56 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
                 "reported_j": each.joules,
                 "true_j": each.true_j,
                 "fault": each.name.key if each.name else None,
+                "text": str(each.name) if each.name else None,
             }
             for each in outcome.findings
         ],
     }
+
+
+def load(path: Path) -> list[Conformance]:
+    """Read what `document` gave, to merge runs and to remake pages.
+
+    Raises
+    ------
+    BadFile : the file is not that.
+    """
+    try:
+        meters = json.loads(path.read_text(encoding="utf-8"))["meters"]
+        return [_meter(each) for each in meters]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadFile(path, f"is not what conformance --json writes ({error!r})") from None
+
+
+def _meter(raw: dict[str, Any]) -> Conformance:
+    return Conformance(
+        raw["meter"],
+        raw["facts"],
+        raw["tolerance"],
+        tuple(_past(each) for each in raw["outcomes"]),
+        tuple(Suspect(e["text"], tuple(e["scenarios"]), e["reference"]) for e in raw["faults"]),
+    )
+
+
+def _past(raw: dict[str, Any]) -> Outcome:
+    figures = tuple(
+        Finding(
+            each["column"],
+            each["scope"],
+            each["basis"],
+            each["reported_j"],
+            each["true_j"],
+            Name(each["fault"], each.get("text") or each["fault"]) if each["fault"] else None,
+        )
+        for each in raw["figures"]
+    )
+    scenario = Scenario(
+        name=raw["scenario"],
+        about=raw["about"],
+        model=raw["model"],
+        faults=tuple(raw["faults"]),
+    )
+    return Outcome(scenario, raw["verdict"], raw["words"], figures)
 
 
 def junit(found: Sequence[Conformance]) -> str:
@@ -153,7 +223,7 @@ def html(found: Sequence[Conformance]) -> str:
     )
     scenarios = [outcome.scenario for outcome in found[0].outcomes]
     return environment.get_template("conformance.html").render(
-        meters=[(each, factor(each)) for each in found],
+        meters=[(each, repair(each)) for each in found],
         scenarios=scenarios,
         cells=[[(outcome, row(outcome)) for outcome in each.outcomes] for each in found],
         meaning=MEANING,

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -341,8 +341,9 @@ def gate(
 @app.command()
 def conformance(
     meter: Annotated[
-        list[str], typer.Argument(help="Probes; or, with --energy-from, a command, after --.")
-    ],
+        list[str] | None,
+        typer.Argument(help="Probes; or, with --energy-from, a command, after --."),
+    ] = None,
     energy_from: Annotated[
         str | None,
         typer.Option(
@@ -371,16 +372,22 @@ def conformance(
         float, typer.Option("--tolerance", help="Relative deviation that still is right.")
     ] = 0.01,
     at_once: Annotated[int, typer.Option("--jobs", help="Trials side by side.")] = 3,
+    earlier: Annotated[
+        list[Path] | None, typer.Option("--from", help="Begin with what --json wrote before.")
+    ] = None,
     as_json: Annotated[Path | None, typer.Option("--json", help="Write JSON here.")] = None,
     as_junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here.")] = None,
     as_html: Annotated[Path | None, typer.Option("--html", help="Write a page here.")] = None,
     adapters: Adapters = None,
 ) -> int:
     """Put a meter through simulated machines and faults: 0 passed, 1 silently wrong somewhere."""
-    from calibrate import bench, campaign, certificate, store
+    from calibrate import bench, campaign, certificate
     from calibrate import conformance as trials
 
-    bench.check()
+    if meter:
+        bench.check()
+    elif not earlier:
+        raise CrosswattError("Which meter? Write for example: crosswatt conformance rapl")
     chosen = trials.load(scenarios or trials.SCENARIOS, only or ())
     if seconds is not None:
         chosen = chosen.model_copy(update={"seconds": seconds})
@@ -391,20 +398,31 @@ def conformance(
     )
     meters: list[trials.Meter] = []
     if energy_from is not None:
-        meters.append(trials.Command(tuple(meter), energy_from, unit, scope))
-    else:
+        meters.append(trials.Command(tuple(meter or ()), energy_from, unit, scope))
+    elif meter:
         settings = _settings(options or [])
         probes = campaign.sources(meter, tuple(adapters or ()))
         meters += [replace(each, options={**each.options, **settings}) for each in probes]
-    found = []
+    found = [each for path in earlier or () for each in certificate.load(path)]
+    _write(written, found)
     for each in meters:
         err.print(f"{each.name}: {len(chosen.scenario)} trials.", markup=False)
         found.append(trials.run(each, chosen, tolerance, at_once))
         _say_conformance(found[-1])
-        for path, make in written:  # after every meter: an interruption costs one, not all
-            if path:
-                store.write(path, make(found))
+        _write(written, found)  # after every meter: an interruption costs one, not all
     return int(any(each.failed for each in found))
+
+
+def _write(
+    wanted: Iterable[tuple[Path | None, Callable[[list[Conformance]], str]]],
+    found: list[Conformance],
+) -> None:
+    """Write the files that were asked for, once there is anything to write."""
+    from calibrate import store
+
+    for path, make in wanted:
+        if path and found:
+            store.write(path, make(found))
 
 
 def _settings(texts: list[str]) -> dict[str, str]:
@@ -434,10 +452,11 @@ def _say_conformance(found: Conformance) -> None:
     for each in found.faults:
         reported = f" [{each.reference}]" if each.reference else ""
         out.print(f"- {each.text} ({', '.join(each.scenarios)}){reported}", markup=False)
-    repair = certificate.factor(found)
+    repair = certificate.repair(found)
     if repair:
-        low, high = (verdict.number(each) for each in repair)
-        out.print(f"On a healthy machine its figures are to be multiplied by {low} to {high}.")
+        low, high = verdict.number(repair.low), verdict.number(repair.high)
+        where = ", ".join(repair.machines)
+        out.print(f"Multiply its figures by {low} to {high} ({where}).", markup=False)
 
 
 @app.command()

@@ -38,6 +38,7 @@ _COMMON = (
     "psys-and-twice",
 )
 _SAME = 0.08
+_TENS = ("scale-1e-3", "scale-1e3", "scale-1e-6", "scale-1e6")
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,11 @@ def _far(scope: str, known: Known) -> list[_Guess]:
 def _double(scope: str, known: Known) -> list[_Guess]:
     """Return what is often summed up wrongly, times a factor of units or overheads."""
     return [
-        _Guess(Name(f"{sum_.name.key}, {key}", f"{sum_.name.text}; {text}"), sum_.joules * factor)
+        _Guess(
+            Name(f"{sum_.name.key}, {key}", f"{sum_.name.text}; {text}"),
+            sum_.joules * factor,
+            FAR_FIT if key in _TENS else FIT,
+        )
         for sum_ in _sums(scope, known.true_j)
         for key, factor, text in FACTORS
         if sum_.name.key in _COMMON and not key.startswith("unit")

@@ -132,18 +132,24 @@ def example() -> Conformance:
     )
 
 
-def test_json_junit_and_page() -> None:
+def test_json_junit_and_page(tmp_path: Path) -> None:
     found = [example()]
     meter = json.loads(json.dumps(certificate.document(found)))["meters"][0]
     assert meter["failed"] is True
-    assert meter["repair_factor"] == [1000, 1000]
+    assert meter["repair"] == {"low": 1000, "high": 1000, "machines": ["desktop"]}
     assert meter["outcomes"][0]["figures"][0]["fault"] == "scale-1e-3"
     suite = ElementTree.fromstring(certificate.junit(found))[0]  # noqa: S314 - our own
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     failure = suite[0].find("failure")
     assert failure is not None
     assert "a thousandth & <more>" in str(failure.get("message"))
+    path = tmp_path / "found.json"
+    path.write_text(json.dumps(certificate.document(found)))
+    assert certificate.document(certificate.load(path)) == certificate.document(found)
     page = certificate.html(found)
     assert "a thousandth &amp; &lt;more&gt;" in page
     assert "simulated machines" in page
     assert "1000 to 1000" in page
+    path.write_text("{}")
+    with pytest.raises(BadFile, match="conformance --json"):
+        certificate.load(path)
