@@ -31,6 +31,8 @@ from calibrate import catalog, judgement, series, store
 from calibrate.bench.process import own
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.judgement import Known, Name
+from calibrate.known import load as load_reports
+from calibrate.known import reference
 from calibrate.run import Source
 from calibrate.series import Column
 from calibrate.store import Document, Job, SourceRecord
@@ -40,7 +42,6 @@ Verdict = Literal["right", "modelled", "refused", "noticed", "misled", "silent",
 #: Verdicts that a meter should not get.
 BAD: tuple[Verdict, ...] = ("silent", "stopped")
 SCENARIOS = Path(__file__).resolve().parent / "scenarios.toml"
-KNOWN = Path(__file__).resolve().parent / "known.toml"
 LOAD_WORD = "{load}"
 J_PER = {
     "J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "kJ": 1e3, "MJ": 1e6,
@@ -294,35 +295,6 @@ class _Done:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Known(Document):
-    """A fault that was reported; see known.toml."""
-
-    library: str
-    key: str
-    since: str = ""
-    fixed: str = ""
-    reference: str
-
-    def covers(self, library: str, release: str) -> bool:
-        """Tell whether a release of a library is concerned; an unknown one is."""
-        ours = _version(release)
-        return library == self.library and not (
-            ours
-            and (
-                (self.since and ours < _version(self.since))
-                or (self.fixed and ours >= _version(self.fixed))
-            )
-        )
-
-
-class _AllKnown(Document):
-    fault: tuple[_Known, ...]
-
-
-def _version(release: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", release)[:3])
-
-
 def _collect(outcomes: Sequence[Outcome], library: str, release: str) -> tuple[Suspect, ...]:
     """Return every named fault of measured figures, with what is known of it."""
     names: dict[str, Name] = {}
@@ -334,17 +306,11 @@ def _collect(outcomes: Sequence[Outcome], library: str, release: str) -> tuple[S
             where.setdefault(name.text, [])
             if outcome.scenario.name not in where[name.text]:
                 where[name.text].append(outcome.scenario.name)
-    known = store.read_toml(KNOWN, _AllKnown, "This file is part of crosswatt.").fault
+    reports = load_reports()
     return tuple(
-        Suspect(text, tuple(where[text]), _reference(name, known, library, release))
+        Suspect(text, tuple(where[text]), reference(reports, name.key, library, release))
         for text, name in names.items()
     )
-
-
-def _reference(name: Name, known: Sequence[_Known], library: str, release: str) -> str:
-    keys = name.key.split(" or ")
-    found = [each for each in known if each.key in keys and each.covers(library, release)]
-    return found[0].reference if found else ""
 
 
 def _try(meter: Meter, scenario: Scenario, scenarios: Scenarios, folder: Path) -> str | None:

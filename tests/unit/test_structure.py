@@ -25,7 +25,7 @@ ORDER = (
     ("campaign", "gate", "verdict"),
     ("plan", "environment"),
     ("analysis",),
-    ("fit", "judgement"),
+    ("fit", "judgement", "known"),
     ("compare", "diagnose"),
     ("series",),
     ("run",),
