@@ -1,7 +1,7 @@
 """Adapters of trackers with interpreters of their own, on stand-ins that speak their interfaces.
 
-The stand-ins follow pyRAPL 0.2.3.1, zeus 0.16.0, carbontracker 2.4.7 and eco2AI 0.3.12, on which
-the adapters were tried on the simulated machine.
+The stand-ins follow pyRAPL 0.2.3.1, zeus 0.16.0, carbontracker 2.4.7, eco2AI 0.3.12 and perun
+1.0.0, on which the adapters were tried on the simulated machine.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 
 from calibrate import Probe, Target, Unavailable, catalog
 
-NAMES = ("pyrapl", "zeus", "carbontracker", "eco2ai")
+NAMES = ("pyrapl", "zeus", "carbontracker", "eco2ai", "perun")
 
 
 @pytest.fixture(autouse=True)
@@ -170,3 +170,38 @@ def test_eco2ai_keeps_its_sum_before_it_forgets_it(monkeypatch: pytest.MonkeyPat
 
     module(monkeypatch, "eco2ai", Tracker=Tracker)
     assert measured(opened("eco2ai")) == {"energy": ("machine", pytest.approx(720.0))}
+
+
+def test_perun_is_entered_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    callbacks: list[Any] = []
+
+    def perun(**settings: object) -> Any:
+        assert settings["sampling_period"] == 1.0
+
+        def decorate(function: Any) -> Any:
+            def run() -> None:
+                function()
+                metrics = {"cpu_energy": SimpleNamespace(value=30.0), "money": None}
+                callbacks[0](SimpleNamespace(metrics=metrics))
+
+            return run
+
+        return decorate
+
+    def sensor(device: str, unit: str) -> tuple[str, SimpleNamespace, SimpleNamespace]:
+        return "backend", SimpleNamespace(value=device), SimpleNamespace(value=unit)
+
+    sensors = {
+        "cpu_0_package-0": sensor("cpu", "J"),
+        "ram_0_dram": sensor("ram", "J"),
+        "CPU_FREQ_0": sensor("cpu", "Hz"),
+    }
+    core = SimpleNamespace(l_available_sensors=sensors)
+    for name in ("perun", "perun.api"):
+        module(monkeypatch, name)
+    module(monkeypatch, "perun.api.decorator", perun=perun, register_callback=callbacks.append)
+    module(monkeypatch, "perun.configuration", config=None)
+    module(monkeypatch, "perun.core", Perun=lambda config: core)
+    probe = opened("perun")
+    assert [each.scope for each in probe.domains()] == ["package", "dram"]
+    assert measured(probe) == {"cpu": ("package", 30.0)}  # DRAM has no value: it is left out
