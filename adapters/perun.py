@@ -76,12 +76,9 @@ class Perun(Probe):
         """Joules of the window, once it has ended."""
         if not self._found:
             return {}
-        metrics = {str(key): metric.value for key, metric in self._found[0].metrics.items()}
-        return {
-            domain.name: float(metrics[f"{domain.name}_energy"])
-            for domain in self.domains()
-            if metrics.get(f"{domain.name}_energy") is not None
-        }
+        metrics = {str(key): metric for key, metric in self._found[0].metrics.items()}
+        totals = {each.name: metrics.get(f"{each.name}_energy") for each in self.domains()}
+        return {name: float(total.value) for name, total in totals.items() if total is not None}
 
     def end(self) -> None:
         """Leave the function, and wait for perun's account."""
