@@ -35,6 +35,16 @@ MEANING: dict[Verdict, str] = {
     "stopped": "it crashed or hung",
 }
 _AGREE = 1.2
+#: One letter for each in the chart, since colour alone says nothing to some.
+_LETTERS: dict[Verdict, str] = {
+    "right": "\u2713",
+    "refused": "r",
+    "modelled": "m",
+    "noticed": "n",
+    "misled": "x",
+    "silent": "S",
+    "stopped": "!",
+}
 
 
 def ratio(finding: Finding) -> str:
@@ -221,12 +231,14 @@ def html(found: Sequence[Conformance]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.tests["match"] = lambda text, start: str(text).startswith(start)
     scenarios = [outcome.scenario for outcome in found[0].outcomes]
     return environment.get_template("conformance.html").render(
         meters=[(each, repair(each)) for each in found],
         scenarios=scenarios,
         cells=[[(outcome, row(outcome)) for outcome in each.outcomes] for each in found],
         meaning=MEANING,
+        letters=_LETTERS,
         number=verdict.number,
         version=__version__,
     )
