@@ -60,9 +60,10 @@ class Demand:
 
     def refresh(self) -> None:
         """Forget the processes that have ended."""
-        gone = [pid for pid in self._said if not self._alive(pid)]
+        # A copy: processes declare while another thread is in here.
+        gone = [pid for pid in list(self._said) if not self._alive(pid)]
         for pid in gone:
-            del self._said[pid]
+            self._said.pop(pid, None)
         if gone:
             self._tell()
 
@@ -76,12 +77,13 @@ class Demand:
         return [f"gpu-{number}" for number in range(self._gpus)]
 
     def _sums(self) -> tuple[dict[int, float], float]:
+        declared = list(self._said.values())
         use: dict[int, float] = {}
         for number, name in enumerate(self._names()):
-            shares = [said[name] for said in self._said.values() if name in said]
+            shares = [said[name] for said in declared if name in said]
             if shares:
                 use[number] = min(1.0, sum(shares))
-        return use, sum(said.get("memory_gbps", 0.0) for said in self._said.values())
+        return use, sum(said.get("memory_gbps", 0.0) for said in declared)
 
     def _tell(self) -> None:
         self._machine.declare(*self._sums())

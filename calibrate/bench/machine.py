@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from calibrate.bench import power
 from calibrate.bench.activity import Activity, blocks
@@ -178,21 +178,21 @@ class Live:
         self._stretch = _Stretch(now.t_ns, now.busy_s, joules, rates)
         self._past.append(self._stretch)
 
-    def _change(self, conditions: Conditions) -> None:
+    def _change(self, **conditions: Any) -> None:
         with self._lock:
             now = self.look()
             joules = {scope: now.joules(scope) for scope in self.scopes}
-            self._conditions = conditions
+            self._conditions = replace(self._conditions, **conditions)
             self._begin(now, joules)
 
     def declare(self, gpu_use: Mapping[int, float], traffic_gbps: float) -> None:
         """See `Machine`."""
         use = tuple(gpu_use.get(number) for number in range(len(self._model.gpus)))
-        self._change(replace(self._conditions, gpu_use=use, traffic_gbps=traffic_gbps))
+        self._change(gpu_use=use, traffic_gbps=traffic_gbps)
 
     def sleep(self, asleep: bool) -> None:
         """See `Machine`."""
-        self._change(replace(self._conditions, asleep=asleep))
+        self._change(asleep=asleep)
 
     def temperature_c(self, package: int) -> float:
         """See `Machine`."""
