@@ -27,6 +27,7 @@ from calibrate.bench.power import Conditions, Rate
 from calibrate.errors import BadFile
 
 _REMEMBERED_S = 5.0
+_MOST_STRETCHES = 20_000  # workloads begin one each time they declare something
 Clock = Callable[[], int]
 
 
@@ -64,7 +65,10 @@ class Machine(Protocol):
         """Return the present instant."""
 
     def past_j(self, scope: str, t_ns: int) -> float:
-        """Return the energy of a zone at an instant of the last seconds."""
+        """Return the energy of a zone at an instant of the last seconds; see `remember`."""
+
+    def remember(self, seconds: float) -> None:
+        """Keep the past for at least so long."""
 
     def renew(self) -> None:
         """Renew the conditions; to be called every `power.TICK_S` if `restless`."""
@@ -137,7 +141,8 @@ class Live:
             dict.fromkeys(self.scopes, 0.0),
             power.rates(model, self._conditions),
         )
-        self._past = deque([self._stretch], maxlen=round(_REMEMBERED_S / power.TICK_S))
+        self._past = deque([self._stretch], maxlen=_MOST_STRETCHES)
+        self._remembered_ns = round(_REMEMBERED_S * 1e9)
         self.restless = not power.is_constant(model) or bool(model.gpus)
 
     def _busy_s(self) -> tuple[float, ...]:
@@ -154,9 +159,24 @@ class Live:
     def past_j(self, scope: str, t_ns: int) -> float:
         """See `Machine`."""
         with self._lock:
-            now = self.look()
-            points = [(each.t_ns, each.joules[scope]) for each in self._past]
-        return _between([*points, (now.t_ns, now.joules(scope))], t_ns)
+            place = bisect.bisect_right(self._past, t_ns, key=lambda each: each.t_ns)
+            if place == 0:
+                return self._past[0].joules[scope]
+            low = self._past[place - 1]
+            if place < len(self._past):
+                high_ns, high_j = self._past[place].t_ns, self._past[place].joules[scope]
+            else:
+                now = self.look()
+                high_ns, high_j = now.t_ns, now.joules(scope)
+        if t_ns >= high_ns:
+            return high_j
+        return low.joules[scope] + (high_j - low.joules[scope]) * (
+            (t_ns - low.t_ns) / (high_ns - low.t_ns)
+        )
+
+    def remember(self, seconds: float) -> None:
+        """See `Machine`."""
+        self._remembered_ns = max(self._remembered_ns, round(seconds * 1e9))
 
     def renew(self) -> None:
         """See `Machine`."""
@@ -177,6 +197,8 @@ class Live:
         rates = power.rates(self._model, self._conditions)
         self._stretch = _Stretch(now.t_ns, now.busy_s, joules, rates)
         self._past.append(self._stretch)
+        while self._past[1].t_ns < now.t_ns - self._remembered_ns:
+            self._past.popleft()
 
     def _change(self, **conditions: Any) -> None:
         with self._lock:
@@ -315,6 +337,9 @@ class Replay:
         """See `Machine`."""
         return self._at(t_ns).joules(scope)
 
+    def remember(self, seconds: float) -> None:
+        """See `Machine`. A trace forgets nothing."""
+
     def renew(self) -> None:
         """See `Machine`."""
 
@@ -334,14 +359,3 @@ class Replay:
         """See `Machine`. A trace knows no temperatures."""
         del package
         return 25.0
-
-
-def _between(points: Sequence[tuple[int, float]], t_ns: int) -> float:
-    """Return the value at a time, on straight lines between points; flat before the first."""
-    place = bisect.bisect_right(points, t_ns, key=lambda point: point[0])
-    if place == 0:
-        return points[0][1]
-    if place == len(points):
-        return points[-1][1]
-    (low, was), (high, now) = points[place - 1], points[place]
-    return was + (now - was) * (t_ns - low) / (high - low)

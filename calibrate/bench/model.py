@@ -221,7 +221,7 @@ class Battery(_Strict):
     name: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,20}$")] = "BAT0"
     capacity_wh: Annotated[float, Field(gt=0, le=1000)]
     voltage_v: Annotated[float, Field(gt=0, le=100)]
-    update_s: Annotated[float, Field(gt=0, le=600)] = 4.0
+    update_s: Annotated[float, Field(gt=0, le=60)] = 4.0
 
 
 class Sensor(_Strict):
@@ -236,7 +236,7 @@ class Hwmon(_Strict):
     """One hwmon device."""
 
     name: Annotated[str, Field(pattern="^[a-z0-9_]{1,30}$")]
-    update_s: Annotated[float, Field(gt=0, le=600)] = 1.0
+    update_s: Annotated[float, Field(gt=0, le=60)] = 1.0
     sensors: Annotated[tuple[Sensor, ...], Field(min_length=1, max_length=64)]
 
 

@@ -49,6 +49,7 @@ class Snapshots:
         self._now = machine.look()
         self._shown: dict[str, float] = {}
         self._marks: list[tuple[float, dict[str, int]]] = []
+        machine.remember(_look_back_s(model, self.faults))
         if armed:
             machine.sleep(True)
 
@@ -120,3 +121,13 @@ class Snapshots:
         """Return what `energy_uj` showed when a fault began."""
         marks = (shown_uj for seconds, shown_uj in self._marks if seconds >= at_s)
         return next(marks, {scope: self.shown_uj(scope)})[scope]
+
+
+def _look_back_s(model: Model, faults: Sequence[Fault]) -> float:
+    """Return from how long ago somebody wants to know the energy."""
+    sensors = [device.update_s for device in model.hwmon]
+    sensors += [model.battery.update_s] if model.battery else []
+    windows = [gpu.power_window_s + gpu.power_update_s for gpu in model.gpus]
+    late = [f.size + 1 for f in faults if f.name in ("lag", "stale", "gpu-slow-power")]
+    # A figure of a sensor may be as old as its window is long.
+    return max([*(2 * each for each in sensors), *windows, *late], default=0.0)
