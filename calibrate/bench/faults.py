@@ -6,7 +6,7 @@ out. `KINDS` lists them all, in four groups:
     counter   what the energy counter holds: `Distortion`
     layout    which zones there are and what they are called: see `calibrate.bench.layout`
     reading   what happens to somebody who reads: `Obstacle`
-    gpu, host see `calibrate.bench.nvml` and `calibrate.bench.server`
+    gpu, host see `calibrate.bench.gpus` and `calibrate.bench.host`
 
 The true energy is never touched.
 """
@@ -26,6 +26,7 @@ from calibrate.errors import CrosswattError, UnknownName
 Group = Literal["counter", "layout", "reading", "gpu", "host"]
 INT64_MAX = (1 << 63) - 1
 _HANG_S = 3600.0
+_LATEST_S = 1e7
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,15 @@ class Kind:
     summary : one line.
     value : what it is set to when nothing is said; None when it takes no value.
     lasts : whether it has a beginning and an end; the others hold from the start to the end.
+    least, most : between which its value must lie.
     """
 
     group: Group
     summary: str
     value: float | None = None
     lasts: bool = True
+    least: float = 0.0
+    most: float = 1e9
 
 
 KINDS: dict[str, Kind] = {
@@ -52,14 +56,14 @@ KINDS: dict[str, Kind] = {
     "backwards": Kind("counter", "goes back once, by so many joules", 10.0),
     "jump": Kind("counter", "leaps ahead once, by so many joules", 1000.0),
     "reset": Kind("counter", "starts again from zero, once"),
-    "offset": Kind("counter", "counts so many watts too much", 5.0),
-    "stale": Kind("counter", "is renewed only every so many seconds", 1.0),
-    "lag": Kind("counter", "shows the energy of so many seconds ago", 0.5),
+    "offset": Kind("counter", "counts so many watts too much", 5.0, least=-1e9),
+    "stale": Kind("counter", "is renewed only every so many seconds", 1.0, least=0.001, most=60),
+    "lag": Kind("counter", "shows the energy of so many seconds ago", 0.5, most=60),
     "jitter": Kind("counter", "trembles by so many joules (standard deviation)", 0.5),
     "wrap": Kind("counter", "is put so many joules before its end, and wraps", 30.0),
-    "range": Kind("layout", "wraps every so many joules", 50.0, lasts=False),
+    "range": Kind("layout", "wraps every so many joules", 50.0, lasts=False, least=0.001),
     "absent": Kind("layout", "is not listed; its energy is used all the same", lasts=False),
-    "mirrored": Kind("layout", "each package is shown so many times, as dies", 2.0, lasts=False),
+    "mirrored": Kind("layout", "each package is shown so many times, as dies", 2.0, lasts=False, least=1, most=8),
     "mmio": Kind("layout", "packages are shown again below intel-rapl-mmio", lasts=False),
     "renamed": Kind("layout", "packages are called package-N-die-0", lasts=False),
     "gap": Kind("layout", "the second package has the number 2", lasts=False),
@@ -69,8 +73,8 @@ KINDS: dict[str, Kind] = {
     "empty": Kind("reading", "reads as nothing"),
     "garbage": Kind("reading", "reads as text that is no number"),
     "zero": Kind("reading", "reads as zero"),
-    "sentinel": Kind("reading", "reads as this number", float(INT64_MAX)),
-    "slow": Kind("reading", "takes so many seconds to read", 0.3),
+    "sentinel": Kind("reading", "reads as this number", float(INT64_MAX), least=-1e19, most=1e19),
+    "slow": Kind("reading", "takes so many seconds to read", 0.3, most=3600),
     "hang": Kind("reading", "is never done reading"),
     "vanish": Kind("reading", "is gone (ENOENT, ENODEV)"),
     "late": Kind("reading", "appears only after so many seconds", 2.0, lasts=False),
@@ -78,10 +82,10 @@ KINDS: dict[str, Kind] = {
     "gpu-lost": Kind("gpu", "fell off the bus (NVML_ERROR_GPU_IS_LOST)"),
     "gpu-no-energy": Kind("gpu", "has no energy counter (NVML_ERROR_NOT_SUPPORTED)"),
     "gpu-no-power": Kind("gpu", "reports no power (NVML_ERROR_NOT_SUPPORTED)"),
-    "gpu-part-time": Kind("gpu", "power sees only this share of the time", 0.25, lasts=False),
-    "gpu-slow-power": Kind("gpu", "power is averaged over so many seconds", 1.0, lasts=False),
-    "suspend": Kind("host", "the machine sleeps for so many seconds", 2.0),
-    "clock-step": Kind("host", "the wall clock is set ahead by so many seconds", 3600.0),
+    "gpu-part-time": Kind("gpu", "power sees only this share of the time", 0.25, lasts=False, least=0.001, most=1),
+    "gpu-slow-power": Kind("gpu", "power is averaged over so many seconds", 1.0, lasts=False, least=0.001, most=60),
+    "suspend": Kind("host", "the machine sleeps for so many seconds", 2.0, most=3600),
+    "clock-step": Kind("host", "the wall clock is set ahead by so many seconds", 3600.0, least=-1e9),
 }  # fmt: skip
 
 
@@ -125,10 +129,16 @@ class Fault:
         return 0.0 if self.value is None else self.value
 
     def __str__(self) -> str:
-        parts = [self.name if self.value is None else f"{self.name}={self.value:g}"]
-        parts += [f"at_s={self.at_s:g}"] if self.at_s else []
-        parts += [f"until_s={self.until_s:g}"] if math.isfinite(self.until_s) else []
+        parts = [self.name if self.value is None else f"{self.name}={_short(self.value)}"]
+        parts += [f"at_s={_short(self.at_s)}"] if self.at_s else []
+        parts += [f"until_s={_short(self.until_s)}"] if math.isfinite(self.until_s) else []
         return ",".join(parts + ([f"scope={self.scope}"] if self.scope else []))
+
+
+def _short(number: float) -> str:
+    """Return a number as text that means exactly that number."""
+    text = f"{number:g}"
+    return text if float(text) == number else repr(number)
 
 
 def parse(text: str) -> Fault:
@@ -159,6 +169,10 @@ def parse(text: str) -> Fault:
     if until_s <= at_s:
         raise CrosswattError(f"{text!r} ends before it begins: until_s must lie after at_s.")
     size = _number(value, name, text) if equals else kind.value
+    if size is not None and not kind.least <= size <= kind.most:
+        raise CrosswattError(
+            f"{name} in {text!r} must lie between {kind.least:g} and {kind.most:g}."
+        )
     return Fault(name, size, at_s, until_s, settings.get("scope"))
 
 
@@ -191,8 +205,10 @@ def _number(text: str, key: str, whole: str) -> float:
 
 def _seconds(text: str, key: str, whole: str) -> float:
     seconds = _number(text, key, whole)
-    if seconds < 0:
-        raise CrosswattError(f"{key} in {whole!r} must not be negative.")
+    if not 0 <= seconds <= _LATEST_S:
+        raise CrosswattError(
+            f"{key} in {whole!r} must not be negative, nor later than {_LATEST_S:g} s."
+        )
     return seconds
 
 
