@@ -35,10 +35,10 @@ def leaves(model: Model, snapshots: Snapshots) -> dict[str, Leaf]:
         "/nvml/count": text(f"{len(shown)}\n"),
         "/bin/nvidia-smi": text(_smi(), 0o555),
     }
-    for number in shown:
+    for place, number in enumerate(shown):
         gpu = _altered(model.gpus[number], snapshots.faults, f"gpu-{number}")
-        found[f"/nvml/{number}/static"] = text(_static(gpu, number))
-        found[f"/nvml/{number}/now"] = File(_now(gpu, f"gpu-{number}", snapshots))
+        found[f"/nvml/{place}/static"] = text(_static(gpu, number))
+        found[f"/nvml/{place}/now"] = File(_now(gpu, f"gpu-{number}", snapshots))
     return found
 
 

@@ -22,6 +22,8 @@ def leaves(model: Model, snapshots: Snapshots) -> dict[str, Leaf]:
         found[f"{place}/name"] = text(f"{device.name}\n")
         counts: dict[str, int] = {}
         for sensor in device.sensors:
+            if sensor.scope not in snapshots.machine.scopes:  # a trace may know less
+                continue
             counts[sensor.kind] = counts.get(sensor.kind, 0) + 1
             channel = f"{place}/{sensor.kind}{counts[sensor.kind]}"
             found[f"{channel}_input"] = File(_reading(sensor, snapshots, device.update_s))
