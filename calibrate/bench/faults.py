@@ -39,15 +39,12 @@ class Kind:
     summary : one line.
     value : what it is set to when nothing is said; None when it takes no value.
     lasts : whether it has a beginning and an end; the others hold from the start to the end.
-    least, most : between which its value must lie.
     """
 
     group: Group
     summary: str
     value: float | None = None
     lasts: bool = True
-    least: float = 0.0
-    most: float = 1e9
 
 
 KINDS: dict[str, Kind] = {
@@ -56,14 +53,14 @@ KINDS: dict[str, Kind] = {
     "backwards": Kind("counter", "goes back once, by so many joules", 10.0),
     "jump": Kind("counter", "leaps ahead once, by so many joules", 1000.0),
     "reset": Kind("counter", "starts again from zero, once"),
-    "offset": Kind("counter", "counts so many watts too much", 5.0, least=-1e9),
-    "stale": Kind("counter", "is renewed only every so many seconds", 1.0, least=0.001, most=60),
-    "lag": Kind("counter", "shows the energy of so many seconds ago", 0.5, most=60),
+    "offset": Kind("counter", "counts so many watts too much", 5.0),
+    "stale": Kind("counter", "is renewed only every so many seconds", 1.0),
+    "lag": Kind("counter", "shows the energy of so many seconds ago", 0.5),
     "jitter": Kind("counter", "trembles by so many joules (standard deviation)", 0.5),
     "wrap": Kind("counter", "is put so many joules before its end, and wraps", 30.0),
-    "range": Kind("layout", "wraps every so many joules", 50.0, lasts=False, least=0.001),
+    "range": Kind("layout", "wraps every so many joules", 50.0, lasts=False),
     "absent": Kind("layout", "is not listed; its energy is used all the same", lasts=False),
-    "mirrored": Kind("layout", "each package is shown so many times, as dies", 2.0, lasts=False, least=1, most=8),
+    "mirrored": Kind("layout", "each package is shown so many times, as dies", 2.0, lasts=False),
     "mmio": Kind("layout", "packages are shown again below intel-rapl-mmio", lasts=False),
     "renamed": Kind("layout", "packages are called package-N-die-0", lasts=False),
     "gap": Kind("layout", "the second package has the number 2", lasts=False),
@@ -73,8 +70,8 @@ KINDS: dict[str, Kind] = {
     "empty": Kind("reading", "reads as nothing"),
     "garbage": Kind("reading", "reads as text that is no number"),
     "zero": Kind("reading", "reads as zero"),
-    "sentinel": Kind("reading", "reads as this number", float(INT64_MAX), least=-1e19, most=1e19),
-    "slow": Kind("reading", "takes so many seconds to read", 0.3, most=3600),
+    "sentinel": Kind("reading", "reads as this number", float(INT64_MAX)),
+    "slow": Kind("reading", "takes so many seconds to read", 0.3),
     "hang": Kind("reading", "is never done reading"),
     "vanish": Kind("reading", "is gone (ENOENT, ENODEV)"),
     "late": Kind("reading", "appears only after so many seconds", 2.0, lasts=False),
@@ -82,11 +79,25 @@ KINDS: dict[str, Kind] = {
     "gpu-lost": Kind("gpu", "fell off the bus (NVML_ERROR_GPU_IS_LOST)"),
     "gpu-no-energy": Kind("gpu", "has no energy counter (NVML_ERROR_NOT_SUPPORTED)"),
     "gpu-no-power": Kind("gpu", "reports no power (NVML_ERROR_NOT_SUPPORTED)"),
-    "gpu-part-time": Kind("gpu", "power sees only this share of the time", 0.25, lasts=False, least=0.001, most=1),
-    "gpu-slow-power": Kind("gpu", "power is averaged over so many seconds", 1.0, lasts=False, least=0.001, most=60),
-    "suspend": Kind("host", "the machine sleeps for so many seconds", 2.0, most=3600),
-    "clock-step": Kind("host", "the wall clock is set ahead by so many seconds", 3600.0, least=-1e9),
+    "gpu-part-time": Kind("gpu", "power sees only this share of the time", 0.25, lasts=False),
+    "gpu-slow-power": Kind("gpu", "power is averaged over so many seconds", 1.0, lasts=False),
+    "suspend": Kind("host", "the machine sleeps for so many seconds", 2.0),
+    "clock-step": Kind("host", "the wall clock is set ahead by so many seconds", 3600.0),
 }  # fmt: skip
+#: Between which a value must lie, where that is not 0 and 1e9.
+LIMITS = {
+    "offset": (-1e9, 1e9),
+    "stale": (0.001, 60.0),
+    "lag": (0.0, 60.0),
+    "range": (0.001, 1e9),
+    "mirrored": (1.0, 8.0),
+    "sentinel": (-1e19, 1e19),
+    "slow": (0.0, 3600.0),
+    "gpu-part-time": (0.001, 1.0),
+    "gpu-slow-power": (0.001, 60.0),
+    "suspend": (0.0, 3600.0),
+    "clock-step": (-1e9, 1e9),
+}
 
 
 @dataclass(frozen=True)
@@ -169,10 +180,9 @@ def parse(text: str) -> Fault:
     if until_s <= at_s:
         raise CrosswattError(f"{text!r} ends before it begins: until_s must lie after at_s.")
     size = _number(value, name, text) if equals else kind.value
-    if size is not None and not kind.least <= size <= kind.most:
-        raise CrosswattError(
-            f"{name} in {text!r} must lie between {kind.least:g} and {kind.most:g}."
-        )
+    least, most = LIMITS.get(name, (0.0, 1e9))
+    if size is not None and not least <= size <= most:
+        raise CrosswattError(f"{name} in {text!r} must lie between {least:g} and {most:g}.")
     return Fault(name, size, at_s, until_s, settings.get("scope"))
 
 

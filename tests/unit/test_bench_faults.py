@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibrate.bench.faults import KINDS, Fault, Obstacle, parse
+from calibrate.bench.faults import KINDS, LIMITS, Fault, Obstacle, parse
 from calibrate.errors import CrosswattError, UnknownName
 from tests.benches import POWERCAP, Machine
 
@@ -56,6 +56,8 @@ def shown_truth(fault: str) -> float:
         ("jump=500,at_s=3.99", lambda true: true + 500),
         ("offset=5,at_s=1", lambda true: true + 15),
         ("lag=0.5,at_s=1", lambda true: healthy_j(3.5)),
+        ("lag=3.5", lambda true: healthy_j(0.5)),
+        ("stale=3,at_s=0.5", lambda true: healthy_j(3.5)),
         ("stale=1,at_s=0.5", lambda true: healthy_j(3.5)),
     ],
 )
@@ -245,21 +247,22 @@ def test_an_armed_machine_stands_still_until_it_is_triggered() -> None:
 
 @given(
     name=st.sampled_from(sorted(KINDS)),
-    value=st.floats(1e-3, 1e6),
-    at_s=st.integers(0, 1000),
+    share=st.floats(0, 1),
+    at_s=st.floats(0, 1000),
     last_s=st.none() | st.integers(1, 1000),
     scope=st.none() | st.sampled_from(["package-0", "dram", "gpu-1"]),
 )
 def test_a_fault_reads_as_it_is_written(
-    name: str, value: float, at_s: int, last_s: int | None, scope: str | None
+    name: str, share: float, at_s: float, last_s: int | None, scope: str | None
 ) -> None:
     kind = KINDS[name]
-    given_value = None if kind.value is None else float(f"{value:g}")
+    least, most = LIMITS.get(name, (0.0, 1e9))
+    value = None if kind.value is None else min(most, least + share * (most - least))
     if kind.lasts:
-        until_s = float("inf") if last_s is None else float(at_s + last_s)
-        fault = Fault(name, given_value, float(at_s), until_s, scope)
+        until_s = float("inf") if last_s is None else at_s + last_s
+        fault = Fault(name, value, at_s, until_s, scope)
     else:
-        fault = Fault(name, given_value, scope=scope)
+        fault = Fault(name, value, scope=scope)
     assert parse(str(fault)) == fault
 
 
@@ -274,6 +277,10 @@ def test_a_fault_reads_as_it_is_written(
         ("stuck,at_s=3,until_s=2", "ends before it begins"),
         ("stuck,when=3", "at_s"),
         ("gap,at_s=3", "holds from the start"),
+        ("stale=0", "between 0.001 and 60"),
+        ("suspend=-1", "between 0 and 3600"),
+        ("mirrored=1e6", "between 1 and 8"),
+        ("stuck,at_s=1e300", "nor later than"),
     ],
 )
 def test_a_bad_fault_is_refused_with_a_reason(text: str, message: str) -> None:
