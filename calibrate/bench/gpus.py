@@ -17,7 +17,7 @@ from pathlib import Path
 from calibrate.bench.faults import Fault
 from calibrate.bench.files import File, Leaf, text
 from calibrate.bench.model import Gpu, Model
-from calibrate.bench.sensors import mean_w
+from calibrate.bench.sensors import mean_w, renewed_j
 from calibrate.bench.snapshot import Snapshots
 
 _NOT_SUPPORTED, _NO_PERMISSION, _GPU_IS_LOST, _UNKNOWN = 3, 4, 15, 999
@@ -73,7 +73,14 @@ def _with_window(gpu: Gpu, window_s: float) -> Gpu:
 def _now(gpu: Gpu, scope: str, snapshots: Snapshots) -> Callable[[], bytes]:
     mine = [fault for fault in snapshots.faults if fault.strikes(scope)]
     obstacle = snapshots.obstacle(scope)
+    distorted = any(fault.group == "counter" for fault in mine)
     update = _Held(gpu.energy_update_s, lambda: snapshots.shown_j(scope))
+
+    def energy_j() -> float:
+        # A distortion has no past: then it is held from the first look on.
+        if distorted:
+            return update(snapshots.seconds())
+        return renewed_j(snapshots, scope, gpu.energy_update_s)
 
     def active(name: str) -> bool:
         seconds = snapshots.seconds()
@@ -97,7 +104,7 @@ def _now(gpu: Gpu, scope: str, snapshots: Snapshots) -> Callable[[], bytes]:
             )
         )
         use = max(0, min(100, round(100 * (instant_w - gpu.idle_w) / (gpu.active_w or 1.0))))
-        energy_mj = round(update(snapshots.seconds()) * 1e3) if instead is None else instead
+        energy_mj = round(energy_j() * 1e3) if instead is None else instead
         powers = [round(watts * 1e3) for watts in (power_w, instant_w, mean)]
         if active("gpu-no-power"):
             powers = [-_NOT_SUPPORTED] * 3

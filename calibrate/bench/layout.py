@@ -61,7 +61,7 @@ def zones(model: Model, faults: Sequence[Fault] = ()) -> list[Zone]:
     found = [
         replace(zone, ranged=not _struck(faults, "no-range", zone.scope))
         for zone in found
-        if not _struck(faults, "absent", zone.scope)
+        if not any(_struck(faults, "absent", scope) for scope in (zone.scope, _package(zone)))
     ]
     if any(fault.name == "gap" for fault in faults):
         found = [
@@ -79,6 +79,11 @@ def altered(model: Model, faults: Sequence[Fault] = ()) -> dict[str, Counter]:
             if fault.strikes(scope) and fault.name == "range":
                 found[scope] = with_range(counter, fault.size)
     return found
+
+
+def _package(zone: Zone) -> str:
+    """Return the scope of a part's package: a part is not listed without it."""
+    return f"package-{zone.scope.partition('-')[2]}" if len(zone.number) > 1 else zone.scope
 
 
 def _struck(faults: Sequence[Fault], name: str, scope: str) -> bool:

@@ -288,6 +288,8 @@ class Model(_Strict):
                     )
                 if sensor.kind == "temp" and not sensor.scope.startswith("package-"):
                     raise ValueError(f"hwmon.{number}: only packages have a temperature")
+                if sensor.kind == "temp" and self.thermal is None:
+                    raise ValueError(f"hwmon.{number}: a temperature needs a table thermal")
         return self
 
     def scopes(self) -> list[str]:

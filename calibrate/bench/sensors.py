@@ -34,6 +34,14 @@ def leaves(model: Model, snapshots: Snapshots) -> dict[str, Leaf]:
     return found
 
 
+def renewed_j(snapshots: Snapshots, scope: str, update_s: float) -> float:
+    """Return the true energy when the figure was last renewed."""
+    machine = snapshots.machine
+    step_ns = round(update_s * 1e9)
+    steps = (machine.clock() - machine.start_ns) // step_ns
+    return machine.past_j(scope, machine.start_ns + steps * step_ns)
+
+
 def mean_w(snapshots: Snapshots, scope: str, window_s: float, update_s: float) -> float:
     """Return the mean power over a window that ended when the figure was last renewed."""
     machine = snapshots.machine

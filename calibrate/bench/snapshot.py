@@ -127,7 +127,8 @@ def _look_back_s(model: Model, faults: Sequence[Fault]) -> float:
     """Return from how long ago somebody wants to know the energy."""
     sensors = [device.update_s for device in model.hwmon]
     sensors += [model.battery.update_s] if model.battery else []
-    windows = [gpu.power_window_s + gpu.power_update_s for gpu in model.gpus]
+    windows = [each.power_window_s + each.power_update_s for each in model.gpus]
+    windows += [each.energy_update_s for each in model.gpus]
     late = [f.size + 1 for f in faults if f.name in ("lag", "stale", "gpu-slow-power")]
     # A figure of a sensor may be as old as its window is long.
     return max([*(2 * each for each in sensors), *windows, *late], default=0.0)

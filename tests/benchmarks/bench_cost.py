@@ -118,7 +118,7 @@ def main() -> None:
     for what, *options in (
         ("cost", "--model=desktop"),
         ("cost", "--model=gpu-node"),
-        ("exact", "--model=server", "--fault=range=1.5,scope=package-0"),
+        ("exact", "--model=server", "--fault=range=0.8,scope=package-0"),
     ):
         print(*options, flush=True)
         command = [sys.executable, "-m", "calibrate.bench", "exec", *options]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from calibrate.bench.activity import blocks, divide
 from calibrate.bench.counter import Counter, counter_uj, counters
 from calibrate.bench.model import Model, load, names
+from calibrate.bench.power import is_constant
 from tests.benches import Machine
 
 SHIPPED = [counter for name in names() for counter in counters(load(name)).values()]
@@ -99,6 +100,40 @@ def test_looking_changes_nothing(name: str, looks: list[tuple[float, float]], mo
             watched.live.look()
     for scope in quiet.live.scopes:
         assert watched.joules(scope) == quiet.joules(scope)
+
+
+@settings(deadline=None)
+@given(name=st.sampled_from([n for n in names() if is_constant(load(n))]), looks=looks)
+def test_looks_add_up_to_idle_power_by_time_and_active_power_by_work(
+    name: str, looks: list[tuple[float, float]]
+) -> None:
+    machine = Machine(name)
+    summed, last = 0.0, 0.0
+    begin_ns, busy_ns = machine.t_ns, machine.activity.now[0]
+    for seconds, use in looks:
+        machine.run(seconds, use)
+        now = machine.joules("package-0")
+        summed, last = summed + (now - last), now
+    passed_s = (machine.t_ns - begin_ns) / 1e9
+    work_s = (machine.activity.now[0] - busy_ns) / 1e9
+    package = machine.model.packages[0]
+    expected = package.idle_w * passed_s + package.active_w * work_s
+    assert abs(summed - expected) <= 1e-9 * expected
+
+
+@settings(deadline=None)
+@given(looks=looks, back_s=st.floats(0, 5))
+def test_the_past_is_what_was_seen_then(looks: list[tuple[float, float]], back_s: float) -> None:
+    machine = Machine("desktop")
+    seen = []
+    for seconds, use in looks:
+        machine.run(seconds, use)
+        seen.append((machine.t_ns, machine.joules("package-0")))
+    for t_ns, joules in seen:
+        if machine.t_ns - t_ns <= 4.9e9:
+            assert abs(machine.live.past_j("package-0", t_ns) - joules) <= 1e-9 * joules
+    earlier = machine.live.past_j("package-0", machine.t_ns - round(back_s * 1e9))
+    assert 0 <= earlier <= machine.joules("package-0")
 
 
 @given(steps_ns=st.lists(st.integers(0, 3_000_000), min_size=1, max_size=40))

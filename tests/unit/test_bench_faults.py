@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calibrate.bench import tree
 from calibrate.bench.faults import KINDS, LIMITS, Fault, Obstacle, parse
+from calibrate.bench.files import File
 from calibrate.errors import CrosswattError, UnknownName
 from tests.benches import POWERCAP, Machine
 
@@ -115,6 +117,7 @@ def labels(*faults: str, model: str = "server") -> dict[str, str]:
 
 def test_layouts() -> None:
     assert "intel-rapl:1" not in labels("absent,scope=package-1", "absent,scope=dram-1")
+    assert "intel-rapl:1:0" not in labels("absent,scope=package-1")
     assert set(labels("absent,scope=dram").values()) == {"package-0", "package-1"}
     assert labels("mirrored")["intel-rapl:1"] == "package-0-die-1"
     assert labels("mmio")["intel-rapl-mmio:1"] == "package-1"
@@ -243,6 +246,40 @@ def test_an_armed_machine_stands_still_until_it_is_triggered() -> None:
     machine.run(0.5)
     assert machine.energy_j() > first
     assert machine.snapshots.seconds() == pytest.approx(0.5)
+
+
+def test_every_kind_of_fault_changes_what_is_to_be_read() -> None:
+    for name, kind in KINDS.items():
+        if kind.group == "host":  # what these do takes a host: tests/bench
+            continue
+        model = "gpu-node" if kind.group == "gpu" else "server"
+        wanted = "gpu-part-time=0.1" if name == "gpu-part-time" else name  # 0.25 is this model's
+        assert readable(model, wanted) != readable(model), name
+
+
+def readable(model: str, *wanted: str) -> dict[str, object]:
+    """Return what a program could find out, two seconds after the start, of any file but ours."""
+    machine = Machine(model, *wanted)
+    machine.snapshots.interrupted = lambda: True  # who waits is not to wait here
+    machine.nodes = tree.build(
+        machine.model, machine.snapshots, machine.demand, [0], {"source": "test"}
+    )
+    former = {
+        path: node.former()
+        for path, node in machine.nodes.items()
+        if isinstance(node, File) and node.former
+    }
+    machine.run(1.5)
+    machine.run(0.385, use=0.9)
+    machine.run(0.05, use=0.1)
+    found: dict[str, object] = {"former": bool(former)}
+    for path, node in machine.nodes.items():
+        if isinstance(node, File) and path not in ("/model.json", "/cost"):
+            try:
+                found[path] = node.present() and node.permitted() and node.content()
+            except OSError as error:
+                found[path] = error.errno
+    return found
 
 
 @given(

@@ -89,6 +89,17 @@ def test_an_unknown_name_gets_the_nearest() -> None:
             SMALL + "[[hwmon]]\nname = 'x'\nsensors = [{ kind = 'power', scope = 'gpu-0' }]\n",
             "the file: hwmon.0: there is no 'gpu-0'",
         ),
+        (
+            SMALL + "[[hwmon]]\nname = 'x'\nsensors = [{ kind = 'temp', scope = 'package-0' }]\n",
+            "hwmon.0: a temperature needs a table thermal",
+        ),
+        (
+            SMALL + "[node]\nboard_w = 1\nsupply_w = 9\n[[hwmon]]\nname = 'x'\n"
+            "sensors = [{ kind = 'temp', scope = 'node' }]\nefficiency = 1\n",
+            "node.efficiency: field required",
+        ),
+        (SMALL + "dies = 9\n", r"packages\.0\.dies: .*less than or equal to 8"),
+        (SMALL.replace("title", "sources = ['perf']\ntitle"), r"sources\.0: .*'powercap' or 'msr'"),
         (SMALL + "[noise]\nrelative = 3\n", "noise.relative: .*less than"),
         (SMALL + "core = { idle_w = 1, active_w = 21 }\n", r"packages\.0: .*more active_w"),
         (SMALL + "start_uj = 5000\nmax_energy_range_uj = 4000\n", r"packages\.0: start_uj lies"),

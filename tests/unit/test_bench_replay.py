@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from calibrate import replay
-from calibrate.bench.machine import Replay, read_trace
+from calibrate.bench import tree
+from calibrate.bench.demand import Demand
+from calibrate.bench.files import File
+from calibrate.bench.machine import Replay, Trace, read_trace
 from calibrate.bench.model import load
 from calibrate.bench.setup import Setup
+from calibrate.bench.snapshot import Snapshots
 from calibrate.errors import BadFile, CrosswattError
 from tests.campaigns import build, truth
 
@@ -42,6 +46,21 @@ def test_a_trace_waits_while_the_machine_sleeps(tmp_path: Path) -> None:
     machine.sleep(False)
     clock[0] = 6 * 10**9
     assert machine.look().joules("package-0") == pytest.approx(200)
+
+
+def test_a_trace_that_knows_less_than_the_machine_shows_only_that(tmp_path: Path) -> None:
+    trace = read_trace(write(tmp_path, "time_s,gpu-2\n0,300\n100,300\n"))
+    clock = [0]
+    for name, scope in (("gpu-node", "gpu-2"), ("workstation", "gpu-0")):
+        model, known = load(name), Trace(trace.times_s, {scope: trace.joules["gpu-2"]})
+        machine = Replay(model, known, 1.0, lambda: clock[0])
+        snapshots = Snapshots(model, machine)
+        nodes = tree.build(model, snapshots, Demand(machine, 4), [0], {})
+        clock[0] += 2 * 10**9
+        files = {path: node.content() for path, node in nodes.items() if isinstance(node, File)}
+        assert files["/nvml/count"] == b"1\n"
+        assert int(files["/nvml/0/now"].split()[1]) == 300_000
+        assert not [path for path in files if "rapl" in path or path.endswith("_input")]
 
 
 @pytest.mark.parametrize(

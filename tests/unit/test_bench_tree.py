@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from calibrate.bench.demand import Demand
 from calibrate.bench.files import Device, File, Link
 from calibrate.bench.model import names
 from calibrate.bench.server import Files
@@ -160,6 +161,19 @@ def test_a_gpu_samples_a_quarter_of_the_time() -> None:
     assert energy_mj == pytest.approx(machine.joules("gpu-0") * 1e3, rel=0.02)
 
 
+def test_the_energy_counter_of_a_gpu_is_as_old_as_its_last_renewal() -> None:
+    machine = Machine("gpu-node")
+    machine.demand.write(b"gpu-0 1\n", 1)
+    shown = []
+    for _ in range(8):  # looks at 15, 30, 45 ms ...: renewals come every 20 ms
+        machine.run(0.015, step_s=0.015)
+        shown.append(now(machine)[0] / 1e3)
+    watts = machine.joules("gpu-0") / machine.seconds
+    assert shown == pytest.approx(
+        [watts * 0.020 * (15 * step // 20) for step in range(1, 9)], abs=2e-3
+    )
+
+
 def test_demands_add_up_and_end_with_their_process() -> None:
     machine = Machine("gpu-node")
     machine.demand.write(b"gpu-0 0.25\nmemory_gbps 10\n", 1)
@@ -167,6 +181,21 @@ def test_demands_add_up_and_end_with_their_process() -> None:
     assert machine.demand.text() == b"gpu-0 0.75\nmemory_gbps 10\n"
     machine.demand.refresh()
     assert machine.demand.text() == b"gpu-0 0.25\nmemory_gbps 10\n"
+
+
+def test_processes_may_declare_while_others_end() -> None:
+    machine = Machine("gpu-node")
+
+    def alive(pid: int) -> bool:
+        if pid < 50:
+            machine.demand.write(b"gpu-0 0.25\n", pid + 1)  # as another thread would, just now
+        return pid == 50
+
+    machine.demand = Demand(machine.live, 4, alive)
+    machine.demand.write(b"gpu-0 0.5\n", 1)
+    for _ in range(50):
+        machine.demand.refresh()
+    assert machine.demand.text().startswith(b"gpu-0 0.25\n")
 
 
 @pytest.mark.parametrize("said", [b"gpu-9 1\n", b"gpu-0 2\n", b"gpu-0\n", b"x 1\n", b"\xff"])
