@@ -65,24 +65,24 @@ def test_few_busy_cores_run_faster_and_cost_more() -> None:
     rest = at_rest(model)
     turbo, base = (rates(model, replace(rest, use=(use,)))["core-0"] for use in (0.0, 1.0))
     assert base.busy_w == (30,)
-    assert turbo.busy_w == (pytest.approx(30 * 2 * 1.2**2),)
+    assert turbo.busy_w == pytest.approx((30 * 2 * 1.2**2,))
     assert turbo.base_w == base.base_w
 
 
 def test_a_package_warms_with_its_time_constant_and_leaks_more() -> None:
     model = machine(thermal=THERMAL)
     rest = at_rest(model)
-    assert rest.temperature_c == (pytest.approx(25 + 0.5 * 10),)
+    assert rest.temperature_c == pytest.approx((25 + 0.5 * 10,))
     warm = step(model, rest, 20.0, 60.0)
-    assert warm.temperature_c == (pytest.approx(55 + (30 - 55) * math.exp(-1)),)
+    assert warm.temperature_c == pytest.approx((55 + (30 - 55) * math.exp(-1),))
     hot = step(model, rest, 1e4, 60.0)
-    assert hot.temperature_c == (pytest.approx(55),)
+    assert hot.temperature_c == pytest.approx((55,))
     assert rates(model, hot)["package-0"].base_w == pytest.approx(10 * (1 + 0.01 * (55 - 45)))
     # Many small steps lead where one large one does.
     small = rest
     for _ in range(400):
         small = step(model, small, 0.05, 60.0)
-    assert small.temperature_c == (pytest.approx(warm.temperature_c[0]),)
+    assert small.temperature_c == pytest.approx((warm.temperature_c[0],))
 
 
 def test_noise_wanders_as_far_and_as_long_as_it_should() -> None:
