@@ -9,7 +9,9 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,11 +24,11 @@ NO_COMPILER = pytest.mark.skipif(
 )
 
 
-def program(code: str, *options: str, within_s: float = 30) -> str:
+def program(code: str, *options: str, arguments: Sequence[str] = (), within_s: float = 30) -> str:
     """Run Python code on the bench and return what it prints."""
     before = f"import errno, json, os, subprocess, sys, time\nZONE = {ZONE!r}\n"
     done = subprocess.run(
-        [*RUN, *options, "--", sys.executable, "-c", before + textwrap.dedent(code)],
+        [*RUN, *options, "--", sys.executable, "-c", before + textwrap.dedent(code), *arguments],
         capture_output=True,
         text=True,
         timeout=within_s,
@@ -34,6 +36,179 @@ def program(code: str, *options: str, within_s: float = 30) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+#: The zones of the model server with their power at half load, 0.5 W of noise apart.
+ZONES = {
+    "package-0": ("intel-rapl:0", 34.5),
+    "dram-0": ("intel-rapl:0:0", 8.0),
+    "package-1": ("intel-rapl:1", 34.0),
+    "dram-1": ("intel-rapl:1:0", 8.0),
+}
+LOOKS = """
+zones = json.loads(sys.argv[1])
+place = os.environ["CROSSWATT_BENCH"]
+def read(zone):
+    try:
+        with open(f"/sys/class/powercap/{zone}/energy_uj") as file:
+            text = file.read()
+        return int(text) / 1e6
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    except ValueError:
+        return text
+def look():
+    now = json.load(open(place + "/truth"))
+    shown = {scope: read(zone) for scope, zone in zones.items()}
+    return [now["joules"], shown, time.monotonic() - begin]
+with open(place + "/trigger", "w") as file:
+    file.write("now")
+begin = time.monotonic()
+time.sleep(0.2)
+first = look()
+time.sleep(1.2)
+print(json.dumps([first, *(look() for _ in range(12))]))
+"""
+BEGIN_S = 0.5
+
+
+def looks(faults: dict[str, str]) -> list[tuple[dict[str, float], dict[str, Any], float]]:
+    """Look at truth and zones once before the faults begin, and a dozen times after."""
+    options = [f"--fault={f},at_s={BEGIN_S},scope={scope}" for scope, f in faults.items()]
+    zones = json.dumps({scope: zone for scope, (zone, _) in ZONES.items()})
+    found: list[tuple[dict[str, float], dict[str, Any], float]] = json.loads(
+        program(LOOKS, "--model=server", "--armed", "--load=0.5x1", *options, arguments=[zones])
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("faults", "watts", "joules"),
+    [
+        (
+            {"package-0": "stuck", "dram-0": "unit=4", "package-1": "backwards=10",
+             "dram-1": "jump=1000"},
+            {"package-0": -34.5, "dram-0": 3 * 8.0},
+            {"package-1": -10, "dram-1": 1000},
+        ),
+        (
+            {"dram-0": "offset=50", "package-1": "lag=0.4", "dram-1": "stale=20"},
+            {"dram-0": 50, "dram-1": -8.0},
+            {"package-1": -0.4 * 34.0},
+        ),
+    ],
+)  # fmt: skip
+def test_counters_go_wrong_by_so_many_watts_or_joules(
+    faults: dict[str, str], watts: dict[str, float], joules: dict[str, float]
+) -> None:
+    (true, shown, _), *_, (true_then, shown_then, then_s) = looks(faults)
+    for scope in ZONES:
+        wrong_j = shown_then[scope] - shown[scope] - (true_then[scope] - true[scope])
+        expected_j = watts.get(scope, 0) * (then_s - BEGIN_S) + joules.get(scope, 0)
+        # Truth is read before the counter, and the host may do something else in between.
+        assert wrong_j == pytest.approx(expected_j, rel=0.1, abs=3), (scope, shown, shown_then)
+
+
+def test_counters_start_again_wrap_tremble_and_lie() -> None:
+    faults = {"package-0": "reset", "dram-0": "jitter=5", "package-1": "wrap=5", "dram-1": "zero"}
+    (_, first, _), *later = looks(faults)
+    assert first["package-0"] > 1000
+    _, last, last_s = later[-1]
+    assert last["package-0"] == pytest.approx(34.5 * (last_s - BEGIN_S), rel=0.1, abs=3)
+    assert last["package-1"] == pytest.approx(34.0 * (last_s - BEGIN_S) - 5, rel=0.1, abs=3)
+    trembling = [shown["dram-0"] for _, shown, _ in later]
+    assert trembling != sorted(trembling)
+    assert last["dram-1"] == 0
+
+
+def test_reads_fail_in_every_way() -> None:
+    faults = {
+        "package-0": "no-permission",
+        "dram-0": "io-error",
+        "package-1": "empty",
+        "dram-1": "garbage",
+    }
+    (_, first, _), *_, (_, last, _) = looks(faults)
+    assert all(isinstance(each, float) for each in first.values())
+    assert last == {
+        "package-0": "EACCES", "dram-0": "EIO", "package-1": "", "dram-1": "0x%lx\n"
+    }  # fmt: skip
+
+
+def test_zones_are_listed_in_every_wrong_way() -> None:
+    code = """
+    import pathlib
+    zones = sorted(pathlib.Path("/sys/class/powercap").glob("*:*"))
+    for zone in zones:
+        limit = zone / "max_energy_range_uj"
+        print(zone.name, (zone / "name").read_text().strip(),
+              int(limit.read_text()) if limit.exists() else "none", sep="=")
+    """
+    faults = [
+        "renamed,scope=package-0", "mirrored,scope=package-1", "mmio", "gap",
+        "no-range,scope=dram-0", "absent,scope=dram-1", "range=20,scope=package-0",
+        "sentinel=7,scope=dram-0",
+    ]  # fmt: skip
+    said = program(code, "--model=server", *(f"--fault={each}" for each in faults)).split()
+    large = "262143328850"
+    assert said == [
+        "intel-rapl-mmio:0=package-0-die-0=19999887",
+        f"intel-rapl-mmio:2=package-1-die-0={large}",
+        f"intel-rapl-mmio:3=package-1-die-1={large}",
+        "intel-rapl:0=package-0-die-0=19999887",
+        "intel-rapl:0:0=dram=none",
+        f"intel-rapl:2=package-1-die-0={large}",
+        f"intel-rapl:3=package-1-die-1={large}",
+    ]
+
+
+@NO_COMPILER
+def test_gpus_fail_one_by_one() -> None:
+    pytest.importorskip("pynvml")
+    code = """
+    import pynvml
+    pynvml.nvmlInit()
+    def say(call, gpu):
+        try:
+            return call(pynvml.nvmlDeviceGetHandleByIndex(gpu)) / 1e3
+        except pynvml.NVMLError as error:
+            return type(error).__name__
+    with open(os.environ["CROSSWATT_BENCH"] + "/demand", "w") as demand:
+        demand.write("gpu-3 1\\n")
+        demand.flush()
+        time.sleep(0.6)
+        print(json.dumps([[say(call, gpu) for call in
+              (pynvml.nvmlDeviceGetTotalEnergyConsumption, pynvml.nvmlDeviceGetPowerUsage)]
+              for gpu in range(4)]))
+    """
+    faults = [
+        "gpu-lost,scope=gpu-0", "gpu-no-energy,scope=gpu-1", "gpu-no-power,scope=gpu-2",
+        "gpu-slow-power=30,scope=gpu-3",
+    ]  # fmt: skip
+    options = ["--model=gpu-node", "--load=0x1", *(f"--fault={each}" for each in faults)]
+    lost, no_energy, no_power, slow = json.loads(program(code, *options))
+    assert lost == ["NVMLError_GpuIsLost"] * 2
+    assert no_energy == ["NVMLError_NotSupported", pytest.approx(68)]
+    assert no_power[0] > 0
+    assert no_power[1] == "NVMLError_NotSupported"
+    assert slow[0] > 69 + 200  # it used 629 W for more than half a second,
+    assert 69 < slow[1] < 629  # which a mean since the start does not show yet
+
+
+def test_battery_and_temperature_for_a_shell() -> None:
+    script = (
+        "cd /sys/class/power_supply/BAT0; cat type status energy_full energy_now power_now;"
+        "cat /sys/class/hwmon/hwmon0/name /sys/class/hwmon/*/temp1_input"
+    )
+    done = subprocess.run(
+        [*RUN, "--model=laptop", "--", "sh", "-c", script],
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    kind, status, full_uwh, now_uwh, now_uw, name, temperature_mc = done.stdout.split()
+    assert (kind, status, name) == ("Battery", "Discharging", "coretemp")
+    assert 0 <= int(full_uwh) - int(now_uwh) < 100_000
+    assert 5e6 < int(now_uw) < 60e6
+    assert 25_000 < int(temperature_mc) < 60_000
 
 
 def test_a_zone_goes_and_another_comes() -> None:

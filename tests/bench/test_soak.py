@@ -23,7 +23,7 @@ from calibrate.errors import CrosswattError
 
 pytestmark = pytest.mark.usefixtures("bench_ready")
 
-TRIALS = int(os.environ.get("CROSSWATT_SOAK", "12"))
+TRIALS = int(os.environ.get("CROSSWATT_SOAK", "15"))
 WITHIN_S = 30.0
 #: Reads everything there is, again and again, each time by a process that is given up after a
 #: while: a file may never be done. Two marks in the command line tell it from any other.
@@ -45,8 +45,13 @@ def combination(seed: int) -> tuple[list[str], int | None]:
     for _ in range(chance.randint(0, 3)):
         name = chance.choice(sorted(KINDS))
         text = name
+        usual = KINDS[name].value
+        if usual is not None and chance.random() < 0.5:
+            text += f"={usual * chance.uniform(0.3, 1.2):g}"
         if KINDS[name].lasts and chance.random() < 0.7:
             text += f",at_s={chance.uniform(0, 2):.2f}"
+        if chance.random() < 0.3:
+            text += f",scope={chance.choice(load(model).scopes())}"
         with contextlib.suppress(CrosswattError):
             check([parse(text)], load(model).scopes())
             wanted.append(f"--fault={text}")
@@ -55,20 +60,35 @@ def combination(seed: int) -> tuple[list[str], int | None]:
     return options + wanted, chance.choice([None, signal.SIGTERM, signal.SIGKILL])
 
 
-def attempt(seed: int) -> str:
+def victim(seed: int, host: int, mark: str) -> int:
+    """Choose whom the signal strikes: host, keeper, server, or something that the command runs."""
+    chance = random.Random(seed)  # noqa: S311
+    time.sleep(chance.uniform(0.1, 2.5))
+    marked = alive(mark)
+    keeper = [each for each in marked if parent_of(each) == host]
+    server = [each for each in servers() if parent_of(each) in keeper]
+    others = sorted(set(marked) - {host, *keeper})
+    return chance.choice([host, *keeper, *server, *others[:1]])
+
+
+def attempt(seed: int, folder: Path) -> str:
     """Do one combination; return what is wrong, or nothing."""
     options, number = combination(seed)
+    scratch = folder / str(seed)
+    scratch.mkdir()
     mark = f"soak-{os.getpid()}-{seed}"
     command = [*RUN, *options, "--", "sh", "-c", READER.replace("MARK", mark)]
     host = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(scratch)},
     )
     try:
         if number is not None:
-            chance = random.Random(seed)  # noqa: S311
-            time.sleep(chance.uniform(0.1, 2.5))
             with contextlib.suppress(ProcessLookupError):
-                os.kill(chance.choice([host.pid, *alive(mark)]), number)
+                os.kill(victim(seed, host.pid, mark), number)
         _, said = host.communicate(timeout=WITHIN_S)
     except subprocess.TimeoutExpired:
         return f"{seed} {options} {number}: did not end"
@@ -82,7 +102,8 @@ def attempt(seed: int) -> str:
         if time.monotonic() > until_s:
             return f"{seed} {options} {number}: left {left} behind"
         time.sleep(0.05)
-    return ""
+    files = [path.name for path in scratch.iterdir()]
+    return f"{seed} {options} {number}: left files {files}" if files else ""
 
 
 RUN = [sys.executable, "-m", "calibrate.bench", "exec"]
@@ -112,10 +133,11 @@ def parent_of(pid: int) -> int:
 
 
 @pytest.mark.timeout(60 + 3 * TRIALS)
-def test_whatever_happens_nothing_is_left() -> None:
+def test_whatever_happens_nothing_is_left(tmp_path: Path) -> None:
     before = Path("/proc/self/mountinfo").read_text()
     with ThreadPoolExecutor(2) as pool:
-        troubles = [each for each in pool.map(attempt, range(TRIALS)) if each]
+        found = pool.map(lambda seed: attempt(seed, tmp_path), range(TRIALS))
+        troubles = [each for each in found if each]
     assert not troubles
     assert not servers(parent=1)
     assert Path("/proc/self/mountinfo").read_text() == before
