@@ -193,4 +193,4 @@ def test_interrupted_and_continued(bench_ready: None, tmp_path: Path, plan: Path
 def test_doctor_says_what_is_here(bench_ready: None) -> None:
     done = crosswatt("doctor")
     assert done.returncode == 0
-    assert "Bench: yes, models amd, desktop, server" in done.stdout
+    assert "Bench: yes, models amd, container, desktop" in done.stdout
