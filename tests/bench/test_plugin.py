@@ -226,7 +226,7 @@ def test_virtual_gpus_in_the_process(tmp_path: Path) -> None:
                     check=True, capture_output=True, text=True,
                 ).stdout
             assert n_gpus == shown.count("simulated") == 4
-            assert used == pytest.approx(truth.of("gpu"), rel=0.01)
+            assert used == pytest.approx(truth.of("gpu"), rel=0.03)  # renewed every 20 ms
             with pytest.raises(pynvml.NVMLError):
                 pynvml.nvmlInit()
     """
