@@ -24,6 +24,7 @@ from calibrate.stats.estimate import (
     finite_vector,
     ratio_estimate,
 )
+from calibrate.stats.quantile import chi2_quantile, normal_quantile, t_quantile
 
 _ONE_WORKLOAD = "One workload only: the result says nothing about other workloads."
 _ONE_RUN = "One run only: there is no spread to make an interval from."
@@ -245,7 +246,7 @@ def limits_of_agreement(
     variance = c.variance_of_run
     if variance is None:
         return LimitsOfAgreement(None, None, None, check_level(coverage))
-    z = _normal_quantile(0.5 + check_level(coverage) / 2)
+    z = normal_quantile(0.5 + check_level(coverage) / 2)
     sd = math.sqrt(variance)
     if c.ms_within is None or c.k == 1:
         method = "exact, noncentral t"
@@ -257,7 +258,7 @@ def limits_of_agreement(
             ((1 - 1 / c.m0) * c.ms_within, c.n - c.k),
         ]
         spread = float(c.variance_of_means or 0.0) / c.k
-        t = _t_quantile(0.5 + level / 2, c.k - 1)
+        t = t_quantile(0.5 + level / 2, c.k - 1)
         below, above = mover_limits(c.mean, spread, parts, z, level, t)
     u = _u_of_limit(c, variance, z)
     ends = [
@@ -326,17 +327,15 @@ def mover_limits(
     -----
     Zou, Stat Methods Med Res 2013;22:630, equations 6 to 10.
     """
-    from scipy.stats import chi2
-
     alpha = 1 - level
     total = sum(part for part, _ in parts)
     down = up = 0.0
     for part, df in parts:
-        down += (part * (1 - df / float(chi2.ppf(1 - alpha / 2, df)))) ** 2
-        up += (part * (df / float(chi2.ppf(alpha / 2, df)) - 1)) ** 2
+        down += (part * (1 - df / chi2_quantile(1 - alpha / 2, df))) ** 2
+        up += (part * (df / chi2_quantile(alpha / 2, df) - 1)) ** 2
     s, s_low = math.sqrt(total), math.sqrt(max(total - math.sqrt(down), 0.0))
     s_high = math.sqrt(total + math.sqrt(up))
-    about = (quantile or _normal_quantile(1 - alpha / 2)) ** 2 * variance_of_mean
+    about = (quantile or normal_quantile(1 - alpha / 2)) ** 2 * variance_of_mean
     outward = math.sqrt(about + (z * (s_high - s)) ** 2)
     inward = math.sqrt(about + (z * (s - s_low)) ** 2)
     lower, upper = mean - z * s, mean + z * s
@@ -512,19 +511,5 @@ def _checks(c: Components) -> tuple[str, ...]:
 
 def _t_half(mean: float, u: float, df: int, level: float) -> tuple[float, float]:
     """Return mean -+ t u."""
-    reach = _t_quantile(0.5 + level / 2, df) * u
+    reach = t_quantile(0.5 + level / 2, df) * u
     return mean - reach, mean + reach
-
-
-def _t_quantile(p: float, df: int) -> float:
-    """Return the quantile of Student's t."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(df, p))
-
-
-def _normal_quantile(p: float) -> float:
-    """Return the quantile of the standard normal distribution."""
-    from scipy.special import ndtri
-
-    return float(ndtri(p))

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from calibrate.stats.quantile import t_quantile
+
 Vector = NDArray[np.float64]
 
 #: Largest |ln(ratio)| taken for a measurement; exp() of it is still far from overflow.
@@ -86,6 +88,35 @@ def ratio_estimate(
         half = None
     low, high = (None, None) if half is None else (math.exp(half[0]), math.exp(half[1]))
     return Estimate(value, u, low, high, level, method, n_runs, n_clusters, tuple(notes))
+
+
+def t_estimate(
+    value: float,
+    u: float | None,
+    df: float,
+    *,
+    level: float,
+    method: str,
+    n_runs: int,
+    n_clusters: int,
+    checks: Sequence[str] = (),
+) -> Estimate:
+    """Return value -+ t u.
+
+    Parameters
+    ----------
+    value, u : the estimate and its standard uncertainty, any unit; u None gives no interval.
+    df : degrees of freedom of u; infinity makes a normal interval.
+    level, method, n_runs, n_clusters, checks : see `Estimate`.
+
+    Raises
+    ------
+    ValueError : the level is not a probability.
+    """
+    check_level(level)
+    reach = None if u is None else t_quantile(0.5 + level / 2, df) * u
+    low, high = (None, None) if reach is None else (value - reach, value + reach)
+    return Estimate(value, u, low, high, level, method, n_runs, n_clusters, tuple(checks))
 
 
 def check_level(level: float) -> float:
