@@ -8,7 +8,6 @@ differ by any factor: a factor on x or y multiplies the line, and exchanging x a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -70,12 +69,12 @@ def passing_bablok(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Line:
     sign = math.copysign(1.0, association)
     vy = sign * vy
     slopes = AbsoluteSlopes(vx, vy)
-    (slope,) = slopes.quantiles([0.5])
+    slope = slopes.median()
     if not 0.0 < slope < math.inf:
         raise ValueError("Most points are tied in x or in y: the slope is zero or infinite.")
     tau_sd = _tau_sd(vx, vy, slope)
     share = min(t * tau_sd, 1 - 1e-8)
-    low, high = slopes.quantiles([(1 - share) / 2, (1 + share) / 2])
+    low, high = slopes.quantile((1 - share) / 2), slopes.quantile((1 + share) / 2)
     u = (high - low) / (2 * t) if high < math.inf else None
     intercept, u_intercept = _intercept(vx, vy, slope, u, tau_sd)
     checks = _checks(n, share, association)
@@ -162,23 +161,20 @@ class AbsoluteSlopes:
         _, copies = np.unique(np.stack([x, y]), axis=1, return_counts=True)
         self.count = x.size * (x.size - 1) // 2 - int((copies * (copies - 1) // 2).sum())
 
-    def quantiles(self, shares: Sequence[float]) -> list[float]:
-        """Return sample quantiles; a share of 0.5 is the median.
+    def median(self) -> float:
+        """Return the median.
 
-        Between neighbours the interpolation is in the logarithm, for only that is the same line
-        when x and y are scaled or exchanged. Others average angles, which differs in the ninth
-        digit near a slope of one.
+        Of an even number it is the geometric mean of the two in the middle: only that is the same
+        line when x and y are scaled or exchanged. Others average the angles, which near a slope
+        of one differs in the ninth digit.
         """
-        found = []
-        for share in shares:
-            place = (self.count - 1) * share
-            k = math.floor(place)
-            one, two = self.ordered(k, math.ceil(place))
-            if one == two or one == 0.0 or two == math.inf:
-                found.append(one)
-            else:
-                found.append(one * (two / one) ** (place - k))
-        return found
+        one, two = self.ordered((self.count - 1) // 2, self.count // 2)
+        return one if one == two else math.sqrt(one) * math.sqrt(two)
+
+    def quantile(self, share: float) -> float:
+        """Return the order statistic nearest to a share of the slopes."""
+        k = min(max(round(share * self.count), 1), self.count) - 1
+        return self.ordered(k, k)[0]
 
     def ordered(self, k: int, then: int) -> tuple[float, float]:
         """Return the order statistics k and `then`, counted from 0, k <= then."""
