@@ -15,19 +15,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibrate.stats import structures
 from calibrate.stats.agreement import mean_ratio
 from calibrate.stats.estimate import MAX_LOG, Estimate, Vector, encode
 from calibrate.stats.evidence import Posterior, log_sum
 from calibrate.stats.models import CONSTANT_POWER, NO_FAULT, LevelModel, Table, catalogue
+from calibrate.stats.structures import StructureModel
 
 __all__ = [
     "CONSTANT_POWER",
+    "LOST_WRAP",
     "NO_FAULT",
     "UNEXPLAINED",
     "Candidate",
@@ -39,10 +42,23 @@ __all__ = [
 
 UNEXPLAINED = "unexplained"
 
+LOST_WRAP = "lost wraparound"
+#: Ranges of energy counters: 2^32 steps of 61.04 or 15.26 µJ, 2^32 µJ (J).
+WRAPS_J = (2.0**18, 262143.328850, 2.0**16, 65532.610987, 4294.967296)
+#: More wraps than this in a run fit any energy.
+MOST_WRAPS = 20
+
+Model = LevelModel | StructureModel
+Fitted = tuple[Model, Posterior]
+
 #: Posterior probability from which a model is named.
 NAMED_FROM = 0.95
+#: Faults that may share a name; more than these tell a reader nothing.
+MOST_ALIASES = 4
 #: Predictive p-value below which a model does not fit, however much better than the others it is.
 MISFIT_BELOW = 0.001
+#: A factor that no workload, offset or window makes: it may be named from one workload.
+DECADES = 100.0
 #: Relative standard uncertainty of a reference above which it cannot clear a meter.
 WEAK_REFERENCE = 0.05
 #: Kinds of flag of which a sound meter has none.
@@ -65,8 +81,9 @@ class Runs:
     reference_resolution_j : the same for the reference.
     u_ref : relative standard uncertainty of the reference's gain (0.01 is 1 %), common to all runs.
     idle_w : power of the idle machine by the reference, W, where idle runs gave it.
-    parts_j : energy of parts of the machine by the reference, J, for example ``dram``; for models
-        that need them, which none of the present ones does.
+    wraps_at_j : range of the counter that the probe reads, J; 0 where unknown.
+    parts_j : energy of parts of the machine by the reference, J, for example ``dram``, from which
+        a missing, doubled or lone part is recognised.
     """
 
     probe_j: Sequence[float] | Vector
@@ -77,6 +94,7 @@ class Runs:
     reference_resolution_j: float = 0.0
     u_ref: float = 0.0
     idle_w: float | None = None
+    wraps_at_j: float = 0.0
     parts_j: Mapping[str, Sequence[float] | Vector] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,7 +105,7 @@ class Runs:
         for name, values in (lists | dict(self.parts_j)).items():
             if np.shape(values) != (n,):
                 raise ValueError(f"{name} has shape {np.shape(values)} for {n} workload labels.")
-        for name in ("resolution_j", "reference_resolution_j", "u_ref"):
+        for name in ("resolution_j", "reference_resolution_j", "u_ref", "wraps_at_j"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} is {value}; it must be a finite number, zero or more.")
@@ -145,6 +163,8 @@ class Diagnosis:
     reasons : what limits the verdict, a sentence each.
     cause : what usually makes this fault; empty where there is no name.
     aliases : other slips with the same signature; the data cannot tell them from the name.
+    alternatives : the faults that the runs cannot tell apart, where `name` joins several.
+    key : what the list of reported faults calls it; empty where it has no name there.
     factor : the catalogue's exact probe/reference ratio; None for anything but a scale fault.
     residual_gain : what is left after `factor` (probe = factor * residual_gain * reference), also
         for `no fault found`; for `unexplained` the mean ratio itself; None for constant power.
@@ -166,6 +186,8 @@ class Diagnosis:
     reasons: tuple[str, ...] = ()
     cause: str = ""
     aliases: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
+    key: str = ""
     factor: float | None = None
     residual_gain: Estimate | None = None
     residual_min: float | None = None
@@ -209,12 +231,57 @@ def diagnose(runs: Runs) -> Diagnosis:
     Diagnosis : always; runs that cannot be used are flagged, and too few of them give
         `unexplained` with the reason.
     """
+    found = _diagnose(runs)
+    if found.name != UNEXPLAINED:
+        return found
+    return _mended(runs) or found
+
+
+def _mended(runs: Runs) -> Diagnosis | None:
+    """Return the diagnosis of a counter whose wraps were lost, or None where that is not it."""
+    probe = np.asarray(runs.probe_j, dtype=np.float64)
+    reference = np.asarray(runs.reference_j, dtype=np.float64)
+    for range_j in (runs.wraps_at_j,) if runs.wraps_at_j else WRAPS_J:
+        with np.errstate(invalid="ignore"):
+            lost = np.round((reference - probe) / range_j)
+        # A range that is small beside the energy could mend anything.
+        plain = bool(np.isfinite(lost).all()) and float(reference.max()) < MOST_WRAPS * range_j
+        if not plain or lost.min() < 0 or lost.max() < 1:
+            continue
+        whole = _diagnose(replace(runs, probe_j=probe + lost * range_j))
+        if _sound(whole):
+            count = int((lost > 0).sum())
+            text = f"{count} of {lost.size} runs are low by multiples of {_digits(range_j)} J."
+            flag = Flag("wrap", _places(lost > 0), text)
+            return replace(
+                whole,
+                name=LOST_WRAP,
+                probability=whole.candidates[0].probability,
+                conclusive=True,
+                key="wrap",
+                sentence=f"{text} The counter's wraps are lost; apart from them: {whole.sentence}",
+                cause="the counter starts again at zero and the meter does not add its range",
+                flags=(flag, *whole.flags),
+            )
+    return None
+
+
+def _sound(found: Diagnosis) -> bool:
+    """Tell whether a sound meter is the likeliest and passes its checks."""
+    checks = [p for p in (found.predictive_p, found.held_out_p) if p is not None]
+    likely = found.leading == NO_FAULT and found.candidates[0].probability > 0.5
+    return likely and min(checks) >= MISFIT_BELOW
+
+
+def _diagnose(runs: Runs) -> Diagnosis:
+    """Return the diagnosis of the energies as they stand."""
     usable, flags = _hard_rules(runs)
     if 2 * int(usable.sum()) <= usable.size:
         return _unusable(usable, flags)
     table, labels = _table(runs, usable)
     flags += _same_power(usable, table)
-    models = catalogue(runs.u_ref, float(np.median(table.power_w)))
+    models: list[Model] = [*catalogue(runs.u_ref, float(np.median(table.power_w)))]
+    models += structures.catalogue(table)
     fits = [model.fit(table) for model in models]
     scores = np.array(
         [f.log_evidence + math.log(m.prior) for m, f in zip(models, fits, strict=True)]
@@ -222,9 +289,8 @@ def diagnose(runs: Runs) -> Diagnosis:
     shares = np.exp(scores - log_sum(scores))
     order = [int(i) for i in np.argsort(-shares, kind="stable")]
     candidates = tuple(_candidate(models[i], fits[i], float(shares[i])) for i in order)
-    return _verdict(
-        _Case(runs, usable, flags, table, labels, candidates), models[order[0]], fits[order[0]]
-    )
+    case = _Case(runs, usable, flags, table, labels, candidates)
+    return _verdict(case, [(models[i], fits[i]) for i in order])
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,28 +319,34 @@ class _Case:
         )
 
 
-def _verdict(case: _Case, best: LevelModel, fit: Posterior) -> Diagnosis:
-    """Name the leading model, or say why it gets no name."""
-    table, lead = case.table, case.candidates[0]
+def _verdict(case: _Case, fitted: list[Fitted]) -> Diagnosis:
+    """Name the leading model, or those that the runs cannot tell apart, or say why none."""
+    (best, fit), table = fitted[0], case.table
     scatter_p, held_p = best.checks(table, fit)
+    group = _group(case, fitted)
     thin = _thin(case, best)
-    against = _against(case, lead, (scatter_p, held_p)) if best.explains else []
+    against = _against(case, group, (scatter_p, held_p)) if best.explains else []
     named = best.explains and not thin and not against
-    shown = best if named else None
-    shift = best.shift if named else 0.0
-    gain = None if named and best.name == CONSTANT_POWER else _gain(case, shift)
+    shown = best if named and len(group) == 1 else None
+    factors = {model.factor for model, _ in group}
+    factor = factors.pop() if named and len(factors) == 1 else None
+    shift = math.log(factor or 1.0)
+    power = math.exp(fit.level) if shown and best.name == CONSTANT_POWER else None
+    gain = None if power is not None else _gain(case, shift)
     left = np.exp(table.y - shift)
-    power = math.exp(fit.level) if named and best.name == CONSTANT_POWER else None
     unnamed = sum(c.probability for c in case.candidates if not c.explains)
+    share = sum(c.probability for c in case.candidates[: len(group)])
     return Diagnosis(
-        name=best.name if named else UNEXPLAINED,
-        probability=lead.probability if named else unnamed,
+        name=" or ".join(model.name for model, _ in group) if named else UNEXPLAINED,
+        probability=share if named else unnamed,
         conclusive=named or not (thin or best.explains),
-        sentence=_sentence(case, best, named, bool(thin), power),
-        reasons=tuple(thin + against + (_notes(case, best) if named else [])),
+        sentence=_sentence(case, group, named, bool(thin), power),
+        reasons=tuple(thin + against + (_notes(case, group) if named else [])),
         cause=shown.cause if shown else "",
         aliases=shown.aliases if shown else (),
-        factor=shown.factor if shown else None,
+        alternatives=tuple(model.name for model, _ in group) if named and not shown else (),
+        key=shown.key if shown else "",
+        factor=factor,
         residual_gain=gain,
         residual_min=None if gain is None else float(left.min()),
         residual_max=None if gain is None else float(left.max()),
@@ -294,11 +366,31 @@ def _verdict(case: _Case, best: LevelModel, fit: Posterior) -> Diagnosis:
     )
 
 
-def _candidate(model: LevelModel, fit: Posterior, probability: float) -> Candidate:
+def _group(case: _Case, fitted: list[Fitted]) -> list[Fitted]:
+    """Return the leading model, and with it those that it takes to reach a name's probability.
+
+    Faults that the design cannot tell apart share their probability; they are named together. A
+    sound meter is never an alias of a fault, and what explains nothing is none either.
+    """
+    share = 0.0
+    for size, each in enumerate(case.candidates[:MOST_ALIASES], start=1):
+        model = fitted[size - 1][0]
+        if not model.explains or (model.name == NO_FAULT and size > 1):
+            break
+        share += each.probability
+        if share >= NAMED_FROM:
+            return fitted[:size]
+        if model.name == NO_FAULT:
+            break
+    return fitted[:1]
+
+
+def _candidate(model: Model, fit: Posterior, probability: float) -> Candidate:
     """Return the model with its share and its parameters."""
     level = math.exp(fit.level)
     named = {"constant_w": level} if model.base == "time" else {"residual_gain": level}
     named |= {"u_relative": fit.level_sd, "workload_sd": fit.tau, "run_sd": fit.s}
+    named |= dict(model.parameters(fit))
     return Candidate(model.name, probability, fit.log_evidence, model.explains, named)
 
 
@@ -367,13 +459,18 @@ def _table(runs: Runs, usable: NDArray[np.bool_]) -> tuple[Table, tuple[str, ...
     floor = np.minimum(floor / math.sqrt(6), 1.0)
     y = np.log(probe) - np.log(reference)
     power_w = np.clip(reference / seconds, 1e-100, 1e100)
-    return Table(y, power_w, code, floor, runs.u_ref), labels
+    parts = {
+        name: np.asarray(values, dtype=np.float64)[usable] for name, values in runs.parts_j.items()
+    }
+    sound = {n: v for n, v in parts.items() if np.isfinite(v).all() and (v > 0).all()}
+    taken = seconds, runs.idle_w, sound
+    return Table(y, power_w, code, floor, runs.u_ref, *taken), labels
 
 
 # ---- what limits the verdict ----
 
 
-def _thin(case: _Case, best: LevelModel) -> list[str]:
+def _thin(case: _Case, best: Model) -> list[str]:
     """Return why the design is too thin for a name, if it is."""
     found = []
     n = len(case.labels)
@@ -381,7 +478,7 @@ def _thin(case: _Case, best: LevelModel) -> list[str]:
         found.append("Only idle runs: how the probe follows a load was not seen.")
     if n < 3:
         found.append(f"Too few runs ({n} usable): a name needs at least 3, of 2 workloads.")
-    if len(set(case.labels)) < 2 and best.factor is None:
+    if len(set(case.labels)) < 2 and abs(best.shift) < math.log(DECADES):
         found.append("One workload only: a gain, an offset and a constant power look the same.")
     if best.name == NO_FAULT and case.runs.u_ref > WEAK_REFERENCE:
         found.append(
@@ -396,10 +493,11 @@ def _thin(case: _Case, best: LevelModel) -> list[str]:
     return found
 
 
-def _against(case: _Case, lead: Candidate, checks: tuple[float, float | None]) -> list[str]:
-    """Return what speaks against naming the leading model, beside the design."""
+def _against(case: _Case, group: list[Fitted], checks: tuple[float, float | None]) -> list[str]:
+    """Return what speaks against naming the leading models, beside the design."""
     found = []
-    if lead.probability < NAMED_FROM:
+    lead = case.candidates[0]
+    if sum(c.probability for c in case.candidates[: len(group)]) < NAMED_FROM:
         found.append(
             f"The likeliest explanation, {lead.name}, has the probability "
             f"{lead.probability:.2f}; a name needs {NAMED_FROM:g}."
@@ -415,14 +513,46 @@ def _against(case: _Case, lead: Candidate, checks: tuple[float, float | None]) -
     return found
 
 
-def _notes(case: _Case, best: LevelModel) -> list[str]:
+def _notes(case: _Case, group: list[Fitted]) -> list[str]:
     """Return what a reader of a name should know."""
-    found = []
+    best = group[0][0]
+    found = [_telling(case, group)] if len(group) > 1 else []
     if len(set(case.labels)) < 2:
         found.append("One workload only: the residual gain of other workloads is unknown.")
     elif best.name != CONSTANT_POWER and case.load_span < LOAD_SPAN:
         found.append("All loads had nearly the same power: faults that change with it stay hidden.")
     return found + [flag.text for flag in case.flags if flag.kind != "identical power"]
+
+
+def _telling(case: _Case, group: list[Fitted]) -> str:
+    """Return the run that would tell the two likeliest of these faults apart."""
+    (one, its), (other, others) = group[:2]
+    pair = ((one, its), (other, others))
+    power, seconds = case.table.power_w, case.table.seconds
+    watts = (float(power.min()), float(power.max()), 2 * float(power.max()))
+    long = (float(seconds.min()) / 4, float(seconds.max()), 10 * float(seconds.max()))
+    grid = np.array([(w, s) for w in watts for s in long])
+    blank = np.zeros(len(grid))
+    if any(isinstance(m, StructureModel) and m.structure.needs_parts for m, _ in pair):
+        return (
+            f"{one.name} and {other.name} cannot be told apart here; a run that uses that part "
+            "much more, or not at all, would."
+        )
+    trial = Table(blank, grid[:, 0], blank.astype(np.intp), blank, 0.0, grid[:, 1],
+                  case.table.idle_w)  # fmt: skip
+    expected = [np.exp(m.predicted(trial, f)) for m, f in pair]
+    best = int(np.argmax(np.abs(np.log(expected[0] / expected[1]))))
+    if abs(math.log(expected[0][best] / expected[1][best])) < 0.02:
+        return (
+            f"No run would tell {one.name} from {other.name}: look at what the probe says of its "
+            "units, its sockets and its parts."
+        )
+    ratios = [_part(float(each[best]), float(each[best])) for each in expected]
+    return (
+        f"{one.name} and {other.name} cannot be told apart here; a run of "
+        f"{_digits(grid[best, 1])} s at {_digits(grid[best, 0])} W would: it gives a ratio of "
+        f"{ratios[0]} by the one and {ratios[1]} by the other."
+    )
 
 
 def _unusable(usable: NDArray[np.bool_], flags: tuple[Flag, ...]) -> Diagnosis:
@@ -444,8 +574,11 @@ def _unusable(usable: NDArray[np.bool_], flags: tuple[Flag, ...]) -> Diagnosis:
 # ---- words ----
 
 
-def _sentence(case: _Case, best: LevelModel, named: bool, thin: bool, power: float | None) -> str:
+def _sentence(
+    case: _Case, group: list[Fitted], named: bool, thin: bool, power: float | None
+) -> str:
     """Return the verdict for people."""
+    best, _ = group[0]
     if power is not None:
         low, high = case.table.power_w.min(), case.table.power_w.max()
         return (
@@ -454,6 +587,10 @@ def _sentence(case: _Case, best: LevelModel, named: bool, thin: bool, power: flo
         )
     ratio = _gain(case, 0.0).value
     reports = f"Reports {_share(ratio)}"
+    if named and (len(group) > 1 or isinstance(best, StructureModel)):
+        parts = (f"{m.name} ({m.said(f)})" if isinstance(m, StructureModel) else m.name
+                 for m, f in group)  # fmt: skip
+        return f"{reports}: {' or '.join(parts)}."
     if named and best.factor is not None:
         left = np.exp(case.table.y - best.shift)
         return (
@@ -464,7 +601,7 @@ def _sentence(case: _Case, best: LevelModel, named: bool, thin: bool, power: flo
     runs = f"{_part(low, ratio)} to {_part(high, ratio)} from run to run"
     spread = f"{reports} ({runs if len(case.labels) > 1 else 'one run'})"
     if named:
-        return f"{spread}: {NO_FAULT}."
+        return f"{spread}: {best.name}."
     if thin:
         return f"{spread}. {_hint(best, case.candidates[0].probability)}"
     if not best.explains:
@@ -475,7 +612,7 @@ def _sentence(case: _Case, best: LevelModel, named: bool, thin: bool, power: flo
     return f"{spread}; {_called(best)} comes nearest but does not explain it well enough."
 
 
-def _hint(best: LevelModel, probability: float) -> str:
+def _hint(best: Model, probability: float) -> str:
     """Return what a design that is too thin for a name still hints at."""
     if not best.explains:
         return "The runs cannot tell why."
@@ -486,7 +623,7 @@ def _hint(best: LevelModel, probability: float) -> str:
     )
 
 
-def _called(model: LevelModel) -> str:
+def _called(model: Model) -> str:
     """Return the model's name inside a sentence."""
     return "a sound meter" if model.name == NO_FAULT else model.name
 

@@ -48,10 +48,12 @@ class Spread:
     ----------
     workload : scale of tau, relative (0.02 is 2 %).
     run : scale of s, relative.
+    least : smallest tau the model stands for; a smaller one belongs to another model.
     """
 
     workload: float
     run: float
+    least: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Axes:
     def log_prior(self, spread: Spread) -> Grid:
         """Return ln of the prior weight of every grid point, shape (T, S), total 1."""
         tau = _half_normal(self.tau, spread.workload)
+        tau = np.where(self.tau < spread.least, -np.inf, tau)
+        tau -= log_sum(tau)
         s = _half_normal(self.s, spread.run)
         return np.asarray(tau[:, None] + s[None, :], dtype=np.float64)
 

@@ -8,7 +8,8 @@ are. `catalogue` is the list; adding a model to it is all it takes.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -29,6 +30,7 @@ from calibrate.stats.evidence import (
 
 NO_FAULT = "no fault found"
 CONSTANT_POWER = "constant power"
+CONSTANT_GAIN = "constant gain"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,9 @@ class Table:
     code : number of the workload, shape (n,).
     floor : relative sd that resolution alone gives each run, shape (n,).
     u_ref : relative standard uncertainty of the reference's gain, common to all runs.
+    seconds : duration, s, shape (n,).
+    idle_w : power of the idle machine, W; None where it was not seen.
+    parts_j : energy of parts of the machine by the reference, J, shape (n,) each.
     """
 
     y: Vector
@@ -49,6 +54,14 @@ class Table:
     code: NDArray[np.intp]
     floor: Vector
     u_ref: float
+    seconds: Vector
+    idle_w: float | None = None
+    parts_j: Mapping[str, Vector] = field(default_factory=dict)
+
+    @property
+    def reference_j(self) -> Vector:
+        """Return the reference's energy, J, shape (n,)."""
+        return self.power_w * self.seconds
 
     @cached_property
     def by_reference(self) -> Sums:
@@ -86,6 +99,7 @@ class LevelModel:
     explains: bool = True
     cause: str = ""
     aliases: tuple[str, ...] = ()
+    key: str = ""
 
     @property
     def shift(self) -> float:
@@ -99,6 +113,15 @@ class LevelModel:
     def fit(self, table: Table) -> Posterior:
         """Return the evidence and the parameters."""
         return posterior(self.sums(table), self.shift, self.level, self.spread)
+
+    def parameters(self, fit: Posterior) -> Mapping[str, float]:
+        """Return what the model has beside its level: nothing."""
+        return {}
+
+    def predicted(self, table: Table, fit: Posterior) -> Vector:
+        """Return ln(probe/reference) that the model expects of runs, shape (n,)."""
+        by_time = np.log(table.power_w) if self.base == "time" else np.zeros(table.power_w.size)
+        return np.asarray(self.shift + fit.level - by_time)
 
     def checks(self, table: Table, fit: Posterior) -> tuple[float, float | None]:
         """Return the p-values of the scatter and of workloads predicted from the others."""
@@ -165,12 +188,61 @@ SCALES = (
     Scale("3.6e12", 3.6e12, ("µJ taken for kWh", "J taken for GWh"), 0.5),
 )  # fmt: skip
 
+
+@dataclass(frozen=True)
+class Multiple:
+    """An exact ratio that counting the wrong number of things makes.
+
+    Parameters
+    ----------
+    label : the ratio as people write it.
+    factor : probe/reference.
+    causes : what makes it, the most usual first.
+    key : what a list of reported faults calls it.
+    """
+
+    label: str
+    factor: float
+    causes: tuple[str, ...]
+    key: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return for example ``ratio 1/2 (one of two sockets)``."""
+        return f"ratio {self.label} ({self.causes[0]})"
+
+
+_TWICE = "an interval twice the configured one"
+#: Gains close to these may be something else, so each is taken only within a few percent.
+MULTIPLES = (
+    Multiple("1/2", 1 / 2, ("one of two sockets", _TWICE, "half the samples lost"), "one-socket"),
+    Multiple("1/3", 1 / 3, ("one of three sockets", "one of three parts")),
+    Multiple("1/4", 1 / 4, ("one of four sockets", "DRAM energy unit of 15.3 µJ for 61 µJ")),
+    Multiple("1/8", 1 / 8, ("one of eight sockets", "one of eight dies or devices")),
+    Multiple("3/2", 3 / 2, ("package and core added up", "psys and package added up"),
+             "psys-added"),
+    Multiple("1.58", 1.58, ("a data centre's overhead, PUE", "PUE of 1.55 to 1.59"), "pue-1.58"),
+    Multiple("2", 2.0, ("counted twice", "mirrored dies", "MSR and MMIO added up",
+             "two trackers on one machine", "an interval half the configured one"),
+             "packages-twice"),
+    Multiple("3", 3.0, ("pseudo-targets added up", "three trackers on one machine")),
+    Multiple("4", 4.0, ("counted four times", "DRAM energy unit of 61 µJ for 15.3 µJ",
+             "four mirrored dies")),
+    Multiple("8", 8.0, ("counted eight times", "eight mirrored dies")),
+    Multiple("2^14", 2.0**14, ("raw counts of 61 µJ taken for J",)),
+    Multiple("2^16", 2.0**16, ("raw counts of 15.3 µJ taken for J",)),
+    Multiple("2^14/1e6", 2.0**14 / 1e6, ("raw counts of 61 µJ taken for µJ",)),
+    Multiple("2^16/1e6", 2.0**16 / 1e6, ("raw counts of 15.3 µJ taken for µJ",)),
+)  # fmt: skip
+#: Prior sd of the residual gain of a multiple, ln.
+_MULTIPLE_SD = 0.015
+
 #: Prior weights: most meters are sound; a ratio decades off is nearly always a slip of units.
-_PRIORS = {"healthy": 0.45, "scales": 0.3, "constant": 0.1, "gain": 0.08, "by load": 0.04,
-           "erratic": 0.03}  # fmt: skip
+_PRIORS = {"healthy": 0.4, "scales": 0.25, "multiples": 0.17, "constant": 0.1, "gain": 0.05,
+           "by load": 0.02, "erratic": 0.01}  # fmt: skip
 
 #: Any gain: mostly of order one (a part missing or counted twice), else anything in 20 decades.
-_ANY_GAIN = (Level(0.8, 0.0, 0.5), Level(0.2))
+ANY_GAIN = (Level(0.8, 0.0, 0.5), Level(0.2))
 
 
 def catalogue(u_ref: float = 0.0, power_w: float = 50.0) -> list[LevelModel]:
@@ -197,7 +269,7 @@ def catalogue(u_ref: float = 0.0, power_w: float = 50.0) -> list[LevelModel]:
             CONSTANT_POWER,
             _PRIORS["constant"],
             (Level(0.8, math.log(power_w), 1.0), Level(0.2)),
-            Spread(0.01, 0.05),
+            Spread(0.03, 0.05),
             base="time",
             cause="a constant, such as a rated power, stands in for a measurement",
             aliases=("power of an idle or saturated meter", "a stale reading repeated"),
@@ -213,15 +285,41 @@ def catalogue(u_ref: float = 0.0, power_w: float = 50.0) -> list[LevelModel]:
             factor=scale.factor,
             cause=f"a number is used in the wrong unit: {scale.slips[0]}, or an alias",
             aliases=scale.slips[1:],
+            key=f"scale-{scale.label}",
         )
         for scale in SCALES
     ]
-    return models + [
-        LevelModel(name, prior, _ANY_GAIN, spread, explains=False, cause=what)
-        for name, prior, spread, what in (
-            ("constant gain", _PRIORS["gain"], Spread(0.03, 0.08), "the same for every workload"),
-            ("workload-dependent gain", _PRIORS["by load"], Spread(0.5, 0.08),
-             "depending on the workload"),
-            ("no stable ratio", _PRIORS["erratic"], Spread(0.5, 0.7), "without any pattern"),
+    models += [
+        LevelModel(
+            each.name,
+            _PRIORS["multiples"] / len(MULTIPLES),
+            (Level(1.0, 0.0, math.hypot(_MULTIPLE_SD, u_ref)),),
+            Spread(0.02, 0.05),
+            factor=each.factor,
+            cause=f"a count is wrong: {each.causes[0]}, or an alias",
+            aliases=each.causes[1:],
+            key=each.key,
         )
-    ]  # fmt: skip
+        for each in MULTIPLES
+    ]
+    models.append(
+        LevelModel(
+            CONSTANT_GAIN,
+            _PRIORS["gain"],
+            ANY_GAIN,
+            Spread(0.03, 0.08),
+            cause="losses of a supply, the calibration of a sensor, or a multiplier",
+        )
+    )
+    return models + [
+        LevelModel(name, prior, ANY_GAIN, spread, explains=False, cause=what)
+        for name, prior, spread, what in (
+            (
+                "workload-dependent gain",
+                _PRIORS["by load"],
+                Spread(0.5, 0.08, least=0.06),
+                "depending on the workload",
+            ),
+            ("no stable ratio", _PRIORS["erratic"], Spread(0.5, 0.7, 0.06), "without any pattern"),
+        )
+    ]

@@ -9,8 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibrate.diagnose import CONSTANT_POWER, NO_FAULT, UNEXPLAINED, Diagnosis, Runs, diagnose
-from calibrate.stats.models import SCALES, catalogue
+from calibrate.diagnose import (
+    CONSTANT_POWER,
+    LOST_WRAP,
+    NO_FAULT,
+    UNEXPLAINED,
+    Diagnosis,
+    Runs,
+    diagnose,
+)
+from calibrate.stats.models import CONSTANT_GAIN, MULTIPLES, SCALES, catalogue
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 #: Energy a probe reports, from (random numbers, true joules, seconds, number of the workload).
@@ -34,8 +42,9 @@ def campaign(seed: int, fault: Fault, noise: float = 0.003, top_w: float = 60.0)
 
 
 def share(name: str, fault: Fault, n: int = 60, **given: float) -> float:
-    """Return in how many of n campaigns the fault is called by that name."""
-    return sum(diagnose(campaign(seed, fault, **given)).name == name for seed in range(n)) / n
+    """Return in how many of n campaigns the fault is called by that name, or may be that."""
+    found = (diagnose(campaign(seed, fault, **given)) for seed in range(n))
+    return sum(name in (each.alternatives or (each.name,)) for each in found) / n
 
 
 def gain(factor: float, workload_sd: float = 0.0) -> Fault:
@@ -83,9 +92,14 @@ def test_sound_meters_are_not_accused() -> None:
     assert share(NO_FAULT, gain(1.0), noise=0.03) >= 0.95
 
 
-@pytest.mark.parametrize("factor", [0.5, 0.87, 0.9, 1.1, 1.58, 2.0, 4.0, 0.25, 16.0])
-def test_other_gains_are_unexplained(factor: float) -> None:
-    assert share(UNEXPLAINED, gain(factor), 25) == 1.0
+@pytest.mark.parametrize("factor", [0.71, 0.87, 0.9, 1.1, 1.25, 16.0])
+def test_a_gain_of_no_known_size_is_only_a_gain(factor: float) -> None:
+    assert share(CONSTANT_GAIN, gain(factor), 25) >= 0.95
+
+
+@pytest.mark.parametrize("multiple", MULTIPLES, ids=lambda each: each.label)
+def test_every_multiple_is_found(multiple: Any) -> None:
+    assert share(multiple.name, gain(multiple.factor, workload_sd=0.005), 25) >= 0.95
 
 
 def test_gain_that_depends_on_the_workload_is_unexplained() -> None:
@@ -173,7 +187,7 @@ def test_weak_reference_clears_nobody() -> None:
 
 def test_runs_without_energy_are_flagged() -> None:
     rows = [(100.0, 100.0, "a"), (300.0, 300.0, "b")] * 3
-    for bad, kind in ((0.0, "zero"), (-261843.0, "negative"), (math.nan, "not finite")):
+    for bad, kind in ((0.0, "zero"), (-50.0, "negative"), (math.nan, "not finite")):
         found = one(*rows, (bad, 100.0, "a"))
         assert found.name == UNEXPLAINED and found.flags[0].kind == kind
         assert found.flags[0].runs == (6,) and "but 1 of 7 runs" in found.sentence
@@ -184,6 +198,20 @@ def test_runs_without_energy_are_flagged() -> None:
         assert most.name == UNEXPLAINED and most.probability is None
         assert most.sentence.startswith("Most runs cannot be compared: 6 of 12 runs")
         json.dumps(most.as_dict(), allow_nan=False)
+
+
+def test_lost_wraps_are_recognised_from_the_counters_range() -> None:
+    rows = [(100.0, 100.0, "a"), (300.0, 300.0, "b")] * 3
+    found = one(*rows, (100.0 - 2.0**18, 100.0, "a"))
+    assert found.name == LOST_WRAP and found.key == "wrap" and found.conclusive
+    assert found.flags[0].runs == (6,)
+    # A range that the probe states is the only one that counts, and a sound rest is needed.
+    assert one(*rows, (-1900.0, 100.0, "a"), wraps_at_j=2000.0).name == LOST_WRAP
+    assert one(*rows, (-1900.0, 100.0, "a")).name == UNEXPLAINED
+    assert one(*rows, (-1700.0, 100.0, "a"), wraps_at_j=2000.0).name == UNEXPLAINED
+    # Every run may have wrapped; then none has a usable ratio as it stands.
+    every = [(e - 2000, r, w) for e, r, w in rows]
+    assert one(*every, wraps_at_j=2000.0).name == LOST_WRAP
 
 
 def test_unusable_reference_is_flagged() -> None:
@@ -211,7 +239,7 @@ def test_refusals() -> None:
 def test_as_dict_is_json_and_complete() -> None:
     found = diagnose(campaign(0, gain(0.87))).as_dict()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert len(found["candidates"]) == len(catalogue())
+    assert {model.name for model in catalogue()} < {each["name"] for each in found["candidates"]}
     assert sum(c["probability"] for c in found["candidates"]) == pytest.approx(1.0)
 
 
