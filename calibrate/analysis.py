@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from calibrate import store
+from calibrate import known, store
 from calibrate.compare import Comparison, Pair, compare
 from calibrate.diagnose import Diagnosis, Runs, diagnose
 from calibrate.fit import Calibration, calibrate
@@ -52,7 +52,7 @@ def analyze(folder: Path, reference: str | None = None) -> Analysis:
     campaign = store.load_campaign(folder)
     comparison = compare(campaign, reference)
     diagnoses = {
-        (pair.probe, pair.column): diagnose(_runs(pair, comparison)) for pair in comparison.pairs
+        (pair.probe, pair.column): _diagnosis(pair, comparison) for pair in comparison.pairs
     }
     return Analysis(campaign, comparison, diagnoses, calibrate(comparison, diagnoses))
 
@@ -85,6 +85,20 @@ def findings(analysis: Analysis) -> Findings:
     )
 
 
+def _diagnosis(pair: Pair, comparison: Comparison) -> Diagnosis:
+    """Return the diagnosis of a pair, with where its release's users reported that fault."""
+    found = diagnose(_runs(pair, comparison))
+    if not found.key:
+        return found
+    release = comparison.probes[pair.probe].facts.get("release", "")
+    library = pair.probe.partition("-")[0]  # an environment is named library-release
+    report = known.find(known.load(), found.key, library, release)
+    if report is None:
+        return found
+    fixed = f"; fixed in {report.fixed}" if report.fixed else ""
+    return replace(found, reported=f"{report.reference}{fixed}")
+
+
 def _runs(pair: Pair, comparison: Comparison) -> Runs:
     idle = [row.reference_j / row.seconds for row in pair.rows if row.workload == "idle"]
     return Runs(
@@ -94,4 +108,14 @@ def _runs(pair: Pair, comparison: Comparison) -> Runs:
         workload=[row.workload for row in pair.rows],
         resolution_j=pair.resolution_j,
         idle_w=float(np.median(idle)) if idle else None,
+        parts_j={part: [row.parts_j[part] for row in pair.rows] for part in _parts(pair)},
     )
+
+
+def _parts(pair: Pair) -> list[str]:
+    """Return the parts of the reference whose energy is known in every run, each once."""
+    names = [n for n in pair.rows[0].parts_j if all(n in row.parts_j for row in pair.rows)]
+    seen: dict[tuple[float, ...], str] = {}
+    for name in names:
+        seen.setdefault(tuple(row.parts_j[name] for row in pair.rows), name)
+    return list(seen.values())

@@ -25,7 +25,10 @@ REFERENCES = ("truth", "wall", "rapl")
 
 
 class Row(Document):
-    """One run: both energies over the same window, and the reference's mean power."""
+    """One run: both energies over the same window, the reference's power, and its parts.
+
+    ``parts_j`` is the energy of parts of the reference's scope (``dram``, ``package-0``), by name.
+    """
 
     run: str
     workload: str
@@ -34,6 +37,7 @@ class Row(Document):
     probe_j: float
     reference_j: float
     u_reference_j: float
+    parts_j: dict[str, float] = {}
 
     @property
     def ratio(self) -> float | None:
@@ -164,7 +168,8 @@ def _compare_probe(
     if not logs:
         return  # its summary says why it took no part
     shown = series.native(logs[0].domains.values())
-    references = series.by_scope(series.columns(_domains(runs, reference)))
+    every = series.columns(_domains(runs, reference))
+    references = series.by_scope(every)
     first = series.headline([column for column in shown if column.scope in references])
     for column in shown:
         beside = references.get(column.scope)
@@ -172,7 +177,7 @@ def _compare_probe(
             reason = f"{reference} has nothing of scope {column.scope}"
             left.append(Left(probe=name, column=column.name, reason=reason))
             continue
-        rows = tuple(_rows(runs, name, column, reference, beside))
+        rows = tuple(_rows(runs, name, column, reference, beside, series.inside(beside, every)))
         if not rows:
             reason = "no run has readings over the whole window"
             left.append(Left(probe=name, column=column.name, reason=reason))
@@ -185,7 +190,12 @@ def _domains(runs: Sequence[Run], name: str) -> Iterable[Any]:
 
 
 def _rows(
-    runs: Sequence[Run], name: str, column: Column, reference: str, beside: Column
+    runs: Sequence[Run],
+    name: str,
+    column: Column,
+    reference: str,
+    beside: Column,
+    parts: Sequence[Column],
 ) -> Iterable[Row]:
     """Yield one row per run in which both have the energy."""
     for run in runs:
@@ -196,8 +206,10 @@ def _rows(
         ours = series.energy(log, column, (record.begin_ns, record.end_ns))
         if ours is None:
             continue
-        theirs = series.energy(other, beside, (ours.begin_ns, ours.end_ns))
+        window = ours.begin_ns, ours.end_ns
+        theirs = series.energy(other, beside, window)
         if theirs is not None:
+            found = {part.name: series.energy(other, part, window) for part in parts}
             yield Row(
                 run=run.folder.name,
                 workload=record.workload,
@@ -206,6 +218,7 @@ def _rows(
                 probe_j=ours.joules,
                 reference_j=theirs.joules,
                 u_reference_j=theirs.u_j,
+                parts_j={part: each.joules for part, each in found.items() if each},
             )
 
 

@@ -165,6 +165,7 @@ class Diagnosis:
     aliases : other slips with the same signature; the data cannot tell them from the name.
     alternatives : the faults that the runs cannot tell apart, where `name` joins several.
     key : what the list of reported faults calls it; empty where it has no name there.
+    reported : where users of this release reported it; empty where that is not known.
     factor : the catalogue's exact probe/reference ratio; None for anything but a scale fault.
     residual_gain : what is left after `factor` (probe = factor * residual_gain * reference), also
         for `no fault found`; for `unexplained` the mean ratio itself; None for constant power.
@@ -188,6 +189,7 @@ class Diagnosis:
     aliases: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
     key: str = ""
+    reported: str = ""
     factor: float | None = None
     residual_gain: Estimate | None = None
     residual_min: float | None = None

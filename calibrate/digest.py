@@ -327,6 +327,8 @@ def _explanation(found: Diagnosis) -> list[str]:
         )
     if named and found.cause:
         lines.append(f"Usual cause: {found.cause}.")
+    if found.reported:
+        lines.append(f"Reported by users of this release: {found.reported}.")
     if found.aliases:
         lines.append(f"The data cannot tell it from: {'; '.join(found.aliases)}.")
     gain = found.residual_gain

@@ -18,6 +18,7 @@ from pydantic import Field
 from calibrate import store
 from calibrate.analysis import Analysis
 from calibrate.compare import Pair, Row
+from calibrate.diagnose import UNEXPLAINED
 from calibrate.stats.agreement import mean_ratio
 from calibrate.stats.estimate import log_ratio
 from calibrate.store import Document
@@ -156,7 +157,8 @@ def _diagnosed(analysis: Analysis, pair: Pair, rule: Rule) -> tuple[State, str]:
     found = analysis.diagnoses[pair.probe, pair.column]
     if rule.diagnosis is None or found.name == rule.diagnosis:
         return "pass", ""
-    state: State = "fail" if found.conclusive and found.name != "unexplained" else "inconclusive"
+    open_ = rule.diagnosis in found.alternatives or found.name == UNEXPLAINED
+    state: State = "inconclusive" if open_ or not found.conclusive else "fail"
     return state, f"diagnosis {found.name!r}, expected {rule.diagnosis!r}"
 
 

@@ -42,11 +42,17 @@ def load() -> tuple[Report, ...]:
     return store.read_toml(LIST, _List, "This file is part of crosswatt.").fault
 
 
-def reference(reports: Sequence[Report], key: str, library: str, release: str) -> str:
-    """Return where a fault was reported, or nothing; a key may hold several, joined by "or"."""
+def find(reports: Sequence[Report], key: str, library: str, release: str) -> Report | None:
+    """Return the report of a fault, or None; a key may hold several, joined by "or"."""
     keys = key.split(" or ")
     found = (each for each in reports if each.key in keys and each.covers(library, release))
-    return next((each.reference for each in found), "")
+    return next(found, None)
+
+
+def reference(reports: Sequence[Report], key: str, library: str, release: str) -> str:
+    """Return where a fault was reported, or nothing."""
+    found = find(reports, key, library, release)
+    return found.reference if found else ""
 
 
 def _version(release: str) -> tuple[int, ...]:

@@ -94,6 +94,14 @@ def columns(domains: Iterable[Domain]) -> list[Column]:
     return found
 
 
+def inside(whole: Column, found: Iterable[Column]) -> list[Column]:
+    """Return the columns that are a true part of another: its dram, one of its packages."""
+    parts = set(whole.parts)
+    return [
+        column for column in found if column.family == whole.family and set(column.parts) < parts
+    ]
+
+
 def native(domains: Iterable[Domain]) -> list[Column]:
     """Return the columns worth showing: the domains, and totals of more than one domain."""
     shown: list[Column] = []

@@ -65,7 +65,8 @@ def test_diagnoses_name_what_was_put_in(found: Analysis) -> None:
     assert names["good"] == "no fault found"
     assert names["kilo"].startswith("scale 1e-3 (kW taken for W)")
     assert names["constant"] == "constant power"
-    assert names["gain"] == names["negative"] == "unexplained"
+    assert names["gain"] == "constant gain"
+    assert names["negative"] == "lost wraparound"
 
 
 def test_corrections_undo_what_was_put_in(found: Analysis) -> None:
@@ -186,7 +187,7 @@ def policy(**changes: object) -> gate.Policy:
         ({"rule": {"diagnosis": "no fault found"}}, "pass"),
         ({"rule": {"name": "gain"}}, "fail"),
         ({"rule": {"name": "gain", "ratio": 0.8}}, "pass"),
-        ({"rule": {"name": "gain", "ratio": 0.8, "diagnosis": "no fault found"}}, "inconclusive"),
+        ({"rule": {"name": "gain", "ratio": 0.8, "diagnosis": "no fault found"}}, "fail"),
         ({"rule": KILO | {"within": 0.1, "diagnosis": "no fault found"}}, "fail"),
         ({"rule": KILO | {"within": 1e-5}}, "inconclusive"),
         ({"rule": {"name": "negative"}}, "fail"),
@@ -247,3 +248,15 @@ def test_a_bad_policy_is_refused_by_key(tmp_path: Path, text: str, words: str) -
     path.write_text(text)
     with pytest.raises(BadFile, match=words):
         gate.load(path)
+
+
+def test_the_release_of_a_probe_says_who_reported_its_fault(tmp_path: Path) -> None:
+    fakes = {"truth": truth(), "codecarbon-1.2.0": about(1.01e-3), "other": about(1.01e-3)}
+    told = {
+        probe: each.reported
+        for (probe, _), each in analysis.analyze(build(tmp_path / "c", fakes)).diagnoses.items()
+    }
+    assert told == {
+        "codecarbon-1.2.0": "mlco2/codecarbon issues 212 and 286: kW taken for W; fixed in 2.0.0",
+        "other": "",
+    }

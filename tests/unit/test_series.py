@@ -107,3 +107,19 @@ def test_watts_leave_out_what_was_not_measured_anew() -> None:
     seconds, watts = series.watts(made, series.native([domain])[0])
     assert list(watts) == [10, 20]
     assert list(seconds) == [0.5, 1.5]
+
+
+def test_parts_lie_truly_inside() -> None:
+    domains = [
+        Domain(name, name, "counter", "measured", "rapl")
+        for name in ("package-0", "package-1", "dram-0")
+    ] + [Domain("psys", "psys", "counter", "measured", "rapl-psys")]
+    every = series.columns(domains)
+    whole = series.by_scope(every)
+    names = {part.name for part in series.inside(whole["machine"], every)}
+    assert names == {"package-0", "package-1", "dram-0", "package", "dram"}
+    assert {part.name for part in series.inside(whole["package"], every)} == {
+        "package-0",
+        "package-1",
+    }
+    assert not series.inside(whole["package-0"], every) and not series.inside(whole["psys"], every)
