@@ -4,8 +4,16 @@ The public names are those an adapter, a workload or a test needs. Everything he
 where it is used, because recorders run this package under other people's interpreters.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from calibrate.errors import BadFile, CrosswattError, UnknownName, Unsupported
 from calibrate.probe import Domain, Probe, Target, Unavailable
+
+if TYPE_CHECKING:
+    from calibrate.correct import Corrections
 
 __version__ = "0.1.0"
 
@@ -19,4 +27,12 @@ __all__ = [
     "UnknownName",
     "Unsupported",
     "__version__",
+    "load",
 ]
+
+
+def load(path: Path | str) -> Corrections:
+    """Return the corrections of a ``calibration.json``; see `calibrate.correct.load`."""
+    from calibrate import correct
+
+    return correct.load(path)

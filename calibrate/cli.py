@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import secrets
 import shlex
@@ -336,6 +337,50 @@ def gate(
     state = gates.overall(rulings)
     out.print(state, markup=False)
     return gates.EXIT[state]
+
+
+@app.command()
+def correct(
+    table: Annotated[Path, typer.Argument(help="A CSV file; CodeCarbon's emissions.csv as it is.")],
+    calibration: Annotated[
+        Path, typer.Option("--calibration", help="The calibration.json of a campaign.")
+    ],
+    probe: Annotated[
+        str, typer.Option("--probe", help="The probe's name in the calibration.")
+    ] = "codecarbon",
+    energy: Annotated[
+        list[str] | None,
+        typer.Option("--energy", help="A column with energy, COLUMN or COLUMN=CALIBRATED_COLUMN."),
+    ] = None,
+    unit: Annotated[str, typer.Option("--unit", help="Its unit: J, kJ, mJ, uJ, Wh, kWh.")] = "J",
+    seconds: Annotated[
+        str, typer.Option("--seconds", help="The column with the duration in seconds.")
+    ] = "seconds",
+    target: Annotated[
+        Path | None, typer.Option("--out", help="The file; '-' or nothing prints it.")
+    ] = None,
+) -> None:
+    """Apply a calibration to a table of readings, with intervals and reservations."""
+    from calibrate import correct as corrections
+    from calibrate import store
+
+    found = corrections.load(calibration)
+    text = corrections.read_table(table)
+    if energy:
+        named = (each.partition("=") for each in energy)
+        columns = corrections.Columns({n: ours or None for n, _, ours in named}, seconds, unit)
+    else:
+        header = next(csv.reader(text.splitlines()), [])
+        columns = corrections.codecarbon_columns(header, found, probe)
+    made = corrections.correct_csv(text, found, probe, columns)
+    rows = list(csv.DictReader(made.splitlines()))
+    if target is None or target == Path("-"):
+        sys.stdout.write(made)
+    else:
+        store.write(target, made)
+    for note, count in Counter(row["crosswatt_notes"] for row in rows).items():
+        if note:
+            err.print(f"{count} of {len(rows)} rows: {note}", markup=False)
 
 
 @app.command()

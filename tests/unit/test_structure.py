@@ -22,7 +22,7 @@ ORDER = (
     ("conformance",),
     ("trial", "replay"),
     ("digest", "figures"),
-    ("campaign", "gate", "verdict"),
+    ("campaign", "gate", "verdict", "correct"),
     ("plan", "environment"),
     ("analysis",),
     ("fit", "judgement", "known"),
