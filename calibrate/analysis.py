@@ -108,6 +108,7 @@ def _runs(pair: Pair, comparison: Comparison) -> Runs:
         workload=[row.workload for row in pair.rows],
         resolution_j=pair.resolution_j,
         idle_w=float(np.median(idle)) if idle else None,
+        wraps_at_j=pair.wraps_at_j or 0.0,
         parts_j={part: [row.parts_j[part] for row in pair.rows] for part in _parts(pair)},
     )
 

@@ -51,7 +51,8 @@ class Pair(Document):
 
     ``ratio``, ``limits`` and ``prediction`` are results of `calibrate.stats.agreement`, None where
     no run has a ratio. ``same_family``: both read the same source, so that their agreement shows
-    consistency and says nothing of accuracy.
+    consistency and says nothing of accuracy. ``wraps_at_j``: the range of the counters of its
+    family, as any probe of the campaign tells it.
     """
 
     probe: str
@@ -62,6 +63,7 @@ class Pair(Document):
     same_family: bool
     headline: bool
     resolution_j: float
+    wraps_at_j: float | None = None
     rows: tuple[Row, ...]
     ratio: dict[str, Any] | None
     limits: dict[str, Any] | None
@@ -182,7 +184,20 @@ def _compare_probe(
             reason = "no run has readings over the whole window"
             left.append(Left(probe=name, column=column.name, reason=reason))
             continue
-        pairs.append(_pair(name, column, beside, rows, logs[0], headline=column == first))
+        found = _pair(name, column, beside, rows, logs[0], headline=column == first)
+        pairs.append(found.model_copy(update={"wraps_at_j": _range(runs, column.family)}))
+
+
+def _range(runs: Sequence[Run], family: str) -> float | None:
+    """Return the range of the counters of a family, where they have about the same."""
+    ranges = [
+        domain.wraps_at_j
+        for run in runs
+        for log in run.logs.values()
+        for domain in log.domains.values()
+        if domain.family == family and domain.wraps_at_j
+    ]
+    return min(ranges) if ranges and max(ranges) < 1.01 * min(ranges) else None
 
 
 def _domains(runs: Sequence[Run], name: str) -> Iterable[Any]:

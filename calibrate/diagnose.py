@@ -26,6 +26,7 @@ from calibrate.stats.agreement import mean_ratio
 from calibrate.stats.estimate import MAX_LOG, Estimate, Vector, encode
 from calibrate.stats.evidence import Posterior, log_sum
 from calibrate.stats.models import CONSTANT_POWER, NO_FAULT, LevelModel, Table, catalogue
+from calibrate.stats.quantile import chi2_tail
 from calibrate.stats.structures import StructureModel
 
 __all__ = [
@@ -47,6 +48,8 @@ LOST_WRAP = "lost wraparound"
 WRAPS_J = (2.0**18, 262143.328850, 2.0**16, 65532.610987, 4294.967296)
 #: More wraps than this in a run fit any energy.
 MOST_WRAPS = 20
+#: How likely chance may be where wraps are named, and how likely another fault is negative.
+CHANCE, NEGATIVE = 0.01, 0.05
 
 Model = LevelModel | StructureModel
 Fitted = tuple[Model, Posterior]
@@ -250,7 +253,10 @@ def _mended(runs: Runs) -> Diagnosis | None:
         plain = bool(np.isfinite(lost).all()) and float(reference.max()) < MOST_WRAPS * range_j
         if not plain or lost.min() < 0 or lost.max() < 1:
             continue
-        whole = _diagnose(replace(runs, probe_j=probe + lost * range_j))
+        mended = probe + lost * range_j
+        if _by_chance((reference - mended) / range_j, lost > 0, probe < 0) > CHANCE:
+            continue
+        whole = _diagnose(replace(runs, probe_j=mended))
         if _sound(whole):
             count = int((lost > 0).sum())
             text = f"{count} of {lost.size} runs are low by multiples of {_digits(range_j)} J."
@@ -266,6 +272,18 @@ def _mended(runs: Runs) -> Diagnosis | None:
                 flags=(flag, *whole.flags),
             )
     return None
+
+
+def _by_chance(rest: Vector, mended: NDArray[np.bool_], negative: NDArray[np.bool_]) -> float:
+    """Return how likely runs come so near to whole ranges, and below zero, without a wrap.
+
+    Without one, what rounding leaves is anywhere between half a range too much and too little, and
+    the runs' shares of that are combined by Fisher's method (Statistical Methods, 1932, 21.1). No
+    less than a hundredth of a range counts, as references are no better.
+    """
+    near = np.clip(2 * np.abs(rest[mended]), 0.02, 1.0)
+    chance = chi2_tail(-2 * float(np.log(near).sum()), 2 * near.size)
+    return chance * NEGATIVE ** int(negative[mended].sum())
 
 
 def _sound(found: Diagnosis) -> bool:

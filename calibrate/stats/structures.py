@@ -31,7 +31,7 @@ from calibrate.stats.evidence import (
     predictive_p,
     sums,
 )
-from calibrate.stats.models import ANY_GAIN, SCALES, Scale, Table
+from calibrate.stats.models import ANY_GAIN, MULTIPLES, SCALES, LevelModel, Multiple, Scale, Table
 
 #: Standard deviations of a workload and of a run with which theta is first sought.
 _SEEK_TAU, _SEEK_S = 0.03, 0.03
@@ -146,8 +146,8 @@ def patterns(table: Table) -> list[Structure]:
     return found
 
 
-def catalogue(table: Table) -> list[StructureModel]:
-    """Return the structures these runs could show: alone, behind a near scale, behind any gain.
+def catalogue(table: Table) -> list[StructureModel | LevelModel]:
+    """Return what these runs could show: structures, and wrong counts behind a slip of unit.
 
     Parameters
     ----------
@@ -157,7 +157,12 @@ def catalogue(table: Table) -> list[StructureModel]:
     spread = Spread(0.03, 0.05)
     middle = float(np.median(table.y))
     near = [s for s in SCALES if abs(middle - math.log(s.factor)) < math.log(_NEAR)]
-    found = []
+    found: list[StructureModel | LevelModel] = [
+        _counted(scale, multiple, table.u_ref)
+        for scale in near
+        if scale.weight == 1.0  # 3.6 times a quarter is nearly one: such pairs explain anything
+        for multiple in MULTIPLES
+    ]
     for each in patterns(table):
         found.append(StructureModel(each, _ALONE, sound, spread))
         found += [
@@ -167,6 +172,22 @@ def catalogue(table: Table) -> list[StructureModel]:
         if each.shape is not None and each.name in {"idle offset", "window deficit"}:
             found.append(StructureModel(each, _WITH_A_GAIN, ANY_GAIN, spread, free=True))
     return found
+
+
+def _counted(scale: Scale, multiple: Multiple, u_ref: float) -> LevelModel:
+    """Return the model of a wrong count behind a slip of unit."""
+    return LevelModel(
+        f"{scale.name} and {multiple.name}",
+        _BEHIND_A_SCALE * scale.weight,
+        (
+            Level(0.5, 0.0, math.hypot(0.02, u_ref)),
+            Level(0.5, 0.0, math.hypot(scale.residual_sd, u_ref)),
+        ),
+        Spread(0.08, 0.08),
+        factor=scale.factor * multiple.factor,
+        cause=f"a number is used in the wrong unit, {scale.slips[0]}; and {multiple.causes[0]}",
+        aliases=multiple.causes[1:],
+    )
 
 
 @dataclass(frozen=True)

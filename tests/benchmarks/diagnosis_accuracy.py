@@ -94,6 +94,10 @@ FAULTS: dict[str, tuple[Callable[[Design], Vector], str]] = {
         lambda d: (d.e - 0.8 * d.p) / 3600,
         "scale 1/3600 (Wh taken for J) and window deficit",
     ),
+    "kW for W, counted twice": (
+        lambda d: 2e-3 * d.e,
+        "scale 1e-3 (kW taken for W) and ratio 2",
+    ),
     "wrap lost": (lambda d: d.e % 2.0**14, "lost wraparound"),
 }
 

@@ -214,6 +214,15 @@ def test_lost_wraps_are_recognised_from_the_counters_range() -> None:
     assert one(*every, wraps_at_j=2000.0).name == LOST_WRAP
 
 
+def test_rounding_to_whole_ranges_is_no_proof_of_wraps() -> None:
+    rng = np.random.default_rng(0)
+    energy = rng.uniform(130, 700, 12)
+    small = Runs(
+        energy / 900, energy, energy / 60, [f"w{i % 4}" for i in range(12)], wraps_at_j=100.0
+    )
+    assert diagnose(small).name != LOST_WRAP
+
+
 def test_unusable_reference_is_flagged() -> None:
     rows = [(100.0, 100.0, "a"), (300.0, 300.0, "b")] * 3
     found = one(*rows, (5.0, 0.0, "a"))
