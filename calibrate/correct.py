@@ -16,7 +16,7 @@ import io
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calibrate import store
@@ -129,23 +129,16 @@ class Corrections:
                 f"{joules:g} J in {seconds:g} s cannot be corrected; the energy must be zero or "
                 "more and the duration above zero."
             )
-        if correction.verdict == "not calibratable" or correction.factor is None:
+        if correction.verdict == "offset" and correction.offset_w is not None:
+            made = _less(joules, seconds, correction.offset_w)
+        elif correction.verdict != "not calibratable" and correction.factor is not None:
+            made = _times(joules, correction)
+        else:
             raise CrosswattError(
                 f"{correction.probe} {correction.column} is not calibratable: {correction.reason}."
             )
-        factor = correction.factor
-        # A factor that is not needed is not applied; its uncertainty remains that of the reading.
-        shift = 1.0 if correction.verdict == "not needed" else factor["value"]
-        scale = joules * shift / factor["value"]
-        u, low, high = correction.relative_u, factor["low"], factor["high"]
-        corrected = joules * shift
-        notes = self._notes(corrected, seconds, correction, release, machine)
-        return Corrected(
-            corrected,
-            None if u is None else corrected * u,
-            None if low is None else scale * low,
-            None if high is None else scale * high,
-            tuple(notes),
+        return replace(
+            made, notes=tuple(self._notes(made.joules, seconds, correction, release, machine))
         )
 
     def _notes(
@@ -181,6 +174,35 @@ class Corrections:
                         "were calibrated."
                     )
         return notes
+
+
+def _times(joules: float, correction: Correction) -> Corrected:
+    """Return the energy times the factor; one that is not needed is not applied.
+
+    Its uncertainty remains that of the reading.
+    """
+    factor = correction.factor or {}
+    shift = 1.0 if correction.verdict == "not needed" else factor["value"]
+    u, low, high = correction.relative_u, factor["low"], factor["high"]
+    scale = joules * shift / factor["value"]
+    return Corrected(
+        joules * shift,
+        None if u is None else joules * shift * u,
+        None if low is None else scale * low,
+        None if high is None else scale * high,
+    )
+
+
+def _less(joules: float, seconds: float, offset_w: Mapping[str, float]) -> Corrected:
+    """Return the energy less a constant power; no limit is below zero."""
+    left = joules - offset_w["value"] * seconds
+    if left < 0:
+        raise CrosswattError(
+            f"{joules:g} J in {seconds:g} s is less than the offset of {offset_w['value']:.3g} W "
+            "alone; the reading is not of the machine that was calibrated."
+        )
+    low, high = (max(joules - offset_w[end] * seconds, 0.0) for end in ("high", "low"))
+    return Corrected(left, offset_w["u"] * seconds, low, high)
 
 
 def load(path: Path | str) -> Corrections:

@@ -301,7 +301,7 @@ def _card(verdict: Verdict, reference: str) -> Card:
 def _do(verdict: Verdict) -> str:
     said = text(verdict.correct)
     found = verdict.correction
-    if found.verdict == "factor" and found.valid:
+    if found.verdict in {"factor", "offset"} and found.valid:
         said += f", in runs of {span(*found.valid.seconds, 's')}"
     return f"{said[:1].upper()}{said[1:].rstrip('.')}."
 
@@ -409,13 +409,15 @@ def _corrections(analysis: Analysis) -> Table:
 def _correction_cells(found: Correction) -> tuple[str, ...]:
     held = found.held_out or {}
     release = text(found.release, "")
-    factor = estimated(found.factor)
+    factor, u = estimated(found.factor), percent(found.relative_u)
+    if found.offset_w:
+        factor, u = f"subtract {estimated(found.offset_w)} W", f"{figure(found.offset_w['u'])} W"
     return (
         found.probe if not release or release in found.probe else f"{found.probe} {release}",
         found.column,
         found.verdict,
         f"none; best was {factor}" if found.verdict == "not calibratable" else factor,
-        percent(found.relative_u),
+        u,
         ", ".join(f"{name} {percent(error, sign=True)}" for name, error in held.items()) or MISSING,
         _tried(found),
         text(found.reason, MISSING),

@@ -1,25 +1,29 @@
 """What to multiply a probe by, how sure that is, and where it holds.
 
-First version: one factor for each column, on the scale of ln(probe/reference). Its uncertainty is
-for a workload that was not among those measured, and each measured workload is held out once to
-show what is left. A probe that no factor mends is ``not calibratable``, and says why.
+One factor for each column, on the scale of ln(probe/reference); where a factor leaves too much, an
+offset in watts; where that does too, a factor for all loads but idleness. The uncertainty is for a
+workload that was not among those measured, and each measured workload is held out once to show what
+is left. A probe that none of these mends is ``not calibratable``, and says why.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
+
+import numpy as np
 
 from calibrate.compare import Comparison, Pair, Row
 from calibrate.diagnose import CONSTANT_POWER, Diagnosis
 from calibrate.stats.agreement import correction
-from calibrate.stats.estimate import log_ratio
+from calibrate.stats.estimate import log_ratio, t_estimate
 from calibrate.store import Document, Saved
 
 #: Largest error that may be left in a workload held out, for a factor to count as a correction.
 HELD_OUT_LIMIT = 0.05
 IDLE = "idle"
 
-Verdict = Literal["factor", "not needed", "not calibratable"]
+Verdict = Literal["factor", "offset", "not needed", "not calibratable"]
 
 
 class Range(Document):
@@ -34,8 +38,9 @@ class Correction(Document):
     """The correction of one column of one probe.
 
     ``factor`` is an estimate as in `calibrate.stats.estimate`; ``relative_u`` its relative
-    standard uncertainty on a new workload. ``held_out`` is the relative error left in each
-    workload by the factor fitted on the others.
+    standard uncertainty on a new workload. ``offset_w``, for the verdict ``offset``, is an estimate
+    of the watts to subtract, also for a new workload. ``held_out`` is the relative error left in
+    each workload by the correction fitted on the others.
     """
 
     probe: str
@@ -47,6 +52,7 @@ class Correction(Document):
     reason: str
     factor: dict[str, Any] | None = None
     relative_u: float | None = None
+    offset_w: dict[str, Any] | None = None
     held_out: dict[str, float] | None = None
     valid: Range | None = None
 
@@ -97,6 +103,9 @@ def _correct(comparison: Comparison, pair: Pair, diagnosis: Diagnosis) -> Correc
     fitted, why_not = _fit(about, rows)
     unusable = len(pair.rows) - len(rows)
     if _too_coarse(fitted):
+        shifted = _offset(fitted, rows)
+        if not (shifted is None or _too_coarse(shifted) or unusable):
+            return shifted
         # A meter may see itself: at idle its own work is a good part of the load. A factor can
         # still hold for everything but idleness, and then says from how many watts.
         loaded, _ = _fit(about, [row for row in rows if row.workload != IDLE])
@@ -128,6 +137,50 @@ def _fit(about: dict[str, str], rows: list[Row]) -> tuple[Correction, str | None
         ),
     )
     return fitted, found.why_not
+
+
+def _offset(about: Correction, rows: list[Row]) -> Correction | None:
+    """Return the correction by a constant power, or None with too few workloads to hold one out.
+
+    The offset of a workload is its mean of (probe - reference)/seconds; that of a new workload is
+    uncertain by their spread about the mean, t on workloads.
+    """
+    names = sorted({row.workload for row in rows})
+    if len(names) < 3:
+        return None
+    watts = [
+        [(row.probe_j - row.reference_j) / row.seconds for row in rows if row.workload == name]
+        for name in names
+    ]
+    means = np.array([float(np.mean(each)) for each in watts])
+    k = means.size
+    found = t_estimate(
+        float(means.mean()),
+        float(means.std(ddof=1)) * math.sqrt(1 + 1 / k),
+        k - 1,
+        level=0.95,
+        method="mean of workload means; t on workloads, for a new workload",
+        n_runs=len(rows),
+        n_clusters=k,
+    )
+    others = (means.sum() - means) / (k - 1)
+    left = {
+        name: float(
+            np.mean(
+                [
+                    (row.probe_j - other * row.seconds) / row.reference_j - 1
+                    for row in rows
+                    if row.workload == name
+                ]
+            )
+        )
+        for name, other in zip(names, others, strict=True)
+    }
+    made = about.model_copy(
+        update={"verdict": "offset", "factor": None, "relative_u": None, "held_out": left}
+    )
+    reason = f"a workload held out is within {made.worst_held_out or 0.0:.2%} of the reference"
+    return made.model_copy(update={"offset_w": found.as_dict(), "reason": reason})
 
 
 def _too_coarse(fitted: Correction) -> bool:

@@ -46,12 +46,16 @@ class Verdict:
         found = self.correction
         if found.verdict == "not needed":
             return "not needed"
-        if found.verdict != "factor" or not found.factor:
-            return f"{found.verdict}: {found.reason}"
-        u = "" if found.relative_u is None else f" ± {100 * found.relative_u:.2g} %"
         between = (
             f", {found.valid.watts[0]:.3g} to {found.valid.watts[1]:.3g} W" if found.valid else ""
         )
+        if found.verdict == "offset" and found.offset_w:
+            watts = found.offset_w
+            shown = rounded(watts["low"], watts["high"], watts["value"], watts["u"])
+            return f"subtract {shown[0]} W ± {shown[1]} W{between}"
+        if found.verdict != "factor" or not found.factor:
+            return f"{found.verdict}: {found.reason}"
+        u = "" if found.relative_u is None else f" ± {100 * found.relative_u:.2g} %"
         return f"multiply by {number(found.factor['value'])}{u}{between}"
 
 

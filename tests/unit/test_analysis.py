@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibrate import analysis, gate
+from calibrate import analysis, fit, gate
 from calibrate.analysis import Analysis
+from calibrate.compare import Row
 from calibrate.errors import BadFile, CrosswattError, UnknownName
+from calibrate.fit import Correction
 from calibrate.verdict import interval, number, verdicts
 from tests.campaigns import LOADS, Fake, build, domain, truth
 
@@ -260,3 +262,34 @@ def test_the_release_of_a_probe_says_who_reported_its_fault(tmp_path: Path) -> N
         "codecarbon-1.2.0": "mlco2/codecarbon issues 212 and 286: kW taken for W; fixed in 2.0.0",
         "other": "",
     }
+
+
+def test_an_offset_is_subtracted_where_no_factor_holds(tmp_path: Path) -> None:
+    more = Fake(lambda w, s: (w + 15.0) * s, domain())
+    found = analysis.analyze(build(tmp_path / "c", {"truth": truth(), "more": more}))
+    [fitted] = found.calibration.corrections
+    assert fitted.verdict == "offset" and fitted.factor is None and fitted.offset_w
+    assert fitted.offset_w["value"] == pytest.approx(15.0, abs=0.01)
+    assert fitted.offset_w["n_clusters"] == len(LOADS)
+    assert fitted.worst_held_out is not None and fitted.worst_held_out < 1e-6
+    [told] = verdicts(found)
+    assert told.correct.startswith("subtract 15")
+
+
+def test_offset_intervals_cover_a_new_workload() -> None:
+    rng = np.random.default_rng(0)
+    about = Correction(
+        probe="p", release="", mode="", column="c", scope="s", verdict="factor", reason=""
+    )
+    inside = 0
+    for _ in range(2000):
+        offsets = 15 + rng.normal(0, 2.0, 5)
+        rows = [
+            Row(run="r", workload=f"w{i}", repeat=n, seconds=10.0, probe_j=10 * (50 + offset),
+                reference_j=500.0, u_reference_j=0.0)
+            for i, offset in enumerate(offsets) for n in range(2)
+        ]  # fmt: skip
+        found = fit._offset(about, rows)
+        assert found and found.offset_w
+        inside += found.offset_w["low"] <= 15 + rng.normal(0, 2.0) <= found.offset_w["high"]
+    assert 0.93 <= inside / 2000 <= 0.97

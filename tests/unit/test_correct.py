@@ -58,6 +58,16 @@ def test_what_is_not_needed_is_not_applied_but_keeps_its_uncertainty(tmp_path: P
     assert found.low_j == pytest.approx(237.5) and found.high_j == pytest.approx(265.0)
 
 
+def test_an_offset_is_subtracted(tmp_path: Path) -> None:
+    watts = {"value": 4.0, "u": 0.5, "low": 3.0, "high": 5.0}
+    shifted = one("cpu", "offset").model_copy(update={"factor": None, "offset_w": watts})
+    ours = loaded(tmp_path, shifted)
+    found = ours.correct(250.0, seconds=10.0, probe="codecarbon")
+    assert (found.joules, found.u_j, found.low_j, found.high_j) == (210.0, 5.0, 200.0, 220.0)
+    with pytest.raises(CrosswattError, match="less than the offset of 4 W alone"):
+        ours.correct(30.0, seconds=10.0, probe="codecarbon")
+
+
 def test_departures_are_said_and_warned_of(tmp_path: Path) -> None:
     ours = loaded(tmp_path, one("cpu"), simulated=True)
     with pytest.warns(CorrectionWarning) as warned:
