@@ -139,7 +139,9 @@ def test_from_start_to_end_of_a_test(tmp_path: Path) -> None:
             assert set(truth.scopes) >= {"package-0", "core-0"}
             burn(0.5)
             assert 0.5 < truth.seconds < 5
-            assert truth.joules == truth.of("package-0") > truth.of("core") > 0
+            # Time passes between two looks at it.
+            assert truth.joules == pytest.approx(truth.of("package-0"), rel=0.05)
+            assert truth.of("package-0") > truth.of("core") > 0
             with pytest.raises(CrosswattError, match="dram"):
                 truth.of("dram")
 
