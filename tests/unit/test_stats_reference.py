@@ -1,10 +1,7 @@
 """The statistics against published cases, where their data are at hand."""
 
-import csv
-import json
-import os
+import math
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,25 +9,14 @@ import pytest
 
 from calibrate.stats import components, limits_of_agreement, mean_ratio
 from calibrate.stats.agreement import exact_limits, mover_limits
+from calibrate.stats.budget import Row, budget, monte_carlo
+from tests.cases import Array, case, columns
 
 # The intervals work on any differences; this keeps those of the cases within what a log ratio is.
 UNIT = 1000.0
 
 
-def case(name: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
-    """Return the rows and the expected values of a reference case, or skip."""
-    root = Path(
-        os.environ.get("CROSSWATT_REFERENCE_DATA")
-        or Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    )
-    rows, expected = (root / "stats-reference" / f"{name}.{end}" for end in ("csv", "json"))
-    if not (rows.is_file() and expected.is_file()):
-        pytest.skip(f"no reference case {name} under {root}; set CROSSWATT_REFERENCE_DATA")
-    with rows.open() as file:
-        return list(csv.DictReader(file)), json.loads(expected.read_text())["expected"]
-
-
-def pefr() -> tuple[np.ndarray[Any, np.dtype[np.float64]], dict[str, Any]]:
+def pefr() -> tuple[Array, dict[str, Any]]:
     rows, expected = case("ba_pefr_1986")
     d = np.array([float(r["wright1"]) - float(r["mini1"]) for r in rows])
     return d, expected["full_precision_z196"]
@@ -99,3 +85,46 @@ def test_variance_components_of_dyestuff() -> None:
     assert found.variance_of_means is not None
     se = np.sqrt(found.variance_of_means / found.k)
     assert se == pytest.approx(expected["se"]["(Intercept)"] / UNIT, rel=1e-6)
+
+
+def test_gum_h2_resistance_and_reactance() -> None:
+    rows, want = case("gum_h2_resistance_reactance")
+    data = columns(rows, "V", "I", "phi")
+    n = data.shape[1]
+    (v, i, phi), u = data.mean(axis=1), data.std(axis=1, ddof=1) / math.sqrt(n)
+    r = np.corrcoef(data)
+    pairs = {("V", "I"): r[0, 1], ("V", "phi"): r[0, 2], ("I", "phi"): r[1, 2]}
+    value = {"R": v / i * math.cos(phi), "X": v / i * math.sin(phi), "Z": v / i}
+    slope = {
+        "R": np.array([value["R"] / v, -value["R"] / i, -value["X"]]),
+        "X": np.array([value["X"] / v, -value["X"] / i, value["R"]]),
+        "Z": np.array([1 / i, -value["Z"] / i, 0.0]),
+    }
+
+    def of(sensitivities: Any) -> Any:
+        names = zip(["V", "I", "phi"], u, sensitivities, strict=True)
+        return budget(0.0, [Row(a, b, c, df=n - 1) for a, b, c in names], pairs)
+
+    found = {name: of(slope[name]) for name in "RXZ"}
+    for name, u_want in zip("RXZ", want["u"], strict=True):
+        assert value[name] == pytest.approx(want[name], abs=0.002)
+        assert found[name].total.u == pytest.approx(u_want, abs=0.002)
+        assert sum(found[name].shares.values()) == pytest.approx(1)
+        # Five sets of readings taken together: four degrees of freedom whatever is made of them.
+        assert found[name].df == pytest.approx(4)
+    for a, b in ("RX", "RZ", "XZ"):
+        both, one, two = of(slope[a] + slope[b]).total.u, found[a].total.u, found[b].total.u
+        assert (both**2 - one**2 - two**2) / (2 * one * two) == pytest.approx(
+            want[f"r_{a}{b}"], abs=0.002
+        )
+
+
+def test_gum_supplement_1_sum_of_four_normal_inputs() -> None:
+    _, want = case("gums1_additive_normal")
+    first = budget(want["y"], [Row(f"X{i}", 1.0) for i in range(4)])
+    assert first.total.u == pytest.approx(want["u"])
+    assert (first.total.low, first.total.high) == pytest.approx(want["interval95"], abs=0.005)
+    found = monte_carlo(first)
+    assert found.total.u == pytest.approx(want["u"], abs=0.01)
+    assert (found.total.low, found.total.high) == pytest.approx(want["interval95"], abs=0.02)
+    assert found.confirms
