@@ -176,7 +176,7 @@ def _sums_of_each(x: Vector, y: Vector, code: Index, k: int) -> Vector:
     """Return of each cluster: points, means of x and y, and squares about them, shape (6, k)."""
 
     def total(values: Vector) -> Vector:
-        return np.bincount(code, weights=values, minlength=k)
+        return np.asarray(np.bincount(code, weights=values, minlength=k), dtype=np.float64)
 
     count = np.bincount(code, minlength=k).astype(np.float64)
     mean_x, mean_y = total(x) / count, total(y) / count

@@ -9,10 +9,15 @@ import pytest
 
 from calibrate.stats import components, limits_of_agreement, mean_ratio
 from calibrate.stats.agreement import exact_limits, mover_limits
+from calibrate.stats.bootstrap import bootstrap
 from calibrate.stats.budget import Row, budget, monte_carlo
+from calibrate.stats.concordance import concordance
 from calibrate.stats.deming import deming, weighted_deming
+from calibrate.stats.equivalence import tost
+from calibrate.stats.estimate import Estimate
 from calibrate.stats.line import Line, least_squares
 from calibrate.stats.passing_bablok import passing_bablok
+from calibrate.stats.tolerance import tolerance_factor
 from calibrate.stats.york import YorkLine, york
 from tests.cases import Array, case, columns
 
@@ -96,7 +101,7 @@ def test_gum_h2_resistance_and_reactance() -> None:
     data = columns(rows, "V", "I", "phi")
     n = data.shape[1]
     (v, i, phi), u = data.mean(axis=1), data.std(axis=1, ddof=1) / math.sqrt(n)
-    r = np.corrcoef(data)
+    r: Array = np.asarray(np.corrcoef(data))
     pairs = {("V", "I"): r[0, 1], ("V", "phi"): r[0, 2], ("I", "phi"): r[1, 2]}
     value = {"R": v / i * math.cos(phi), "X": v / i * math.sin(phi), "Z": v / i}
     slope = {
@@ -210,7 +215,8 @@ def test_ferritin_lots() -> None:
 @pytest.mark.parametrize("name", ["mcr_creatinine", "mcr_TD13", "mcr_TD9"])
 def test_mcr_equivariant_passing_bablok(name: str) -> None:
     rows, expected = case(name)
-    found, want = passing_bablok(*columns(rows, *list(rows[0])[:2])), expected["PBequi"]
+    x, y = columns(rows, *list(rows[0])[:2])
+    found, want = passing_bablok(x, y), expected["PBequi"]
     slope, intercept = found.slope, found.intercept
     assert [slope.value, slope.u, slope.low, slope.high] == pytest.approx(want["slope"], rel=1e-8)
     assert intercept.value == pytest.approx(want["intercept"][0], rel=1e-8)
@@ -220,5 +226,80 @@ def test_mcr_equivariant_passing_bablok(name: str) -> None:
 
 def test_sen_1968() -> None:
     rows, want = case("pb_sen_1968")
-    found = passing_bablok(*columns(rows, *list(rows[0])[:2]), level=want["conf"])
+    t, y = columns(rows, "t", "y")
+    found = passing_bablok(t, y, level=want["conf"])
     assert (found.intercept.value, found.slope.value) == (want["intercept"], want["slope"])
+
+
+def test_carkeet_tolerance_factors() -> None:
+    rows, _ = case("carkeet_tolerance_open")
+    names = {"k0025": 0.025, "k005": 0.05, "k05": 0.5, "k095": 0.95, "k0975": 0.975}
+    for row in rows:
+        for name, confidence in names.items():
+            found = tolerance_factor(int(row["dof"]) + 1, confidence)
+            assert found == pytest.approx(float(row[name]), abs=1.5e-4), row
+
+
+@pytest.mark.parametrize(
+    "case_name, x, y",
+    [("ccc_pefr", "wright1", "mini1"), ("ccc_creatinine", "serum.crea", "plasma.crea")],
+)
+def test_lin_concordance(case_name: str, x: str, y: str) -> None:
+    rows, want = case(case_name)
+    found = concordance(*columns(rows, x, y))
+    c = found.coefficient
+    z = 1.959963984540054
+    assert c.u is not None
+    asymptotic = [c.value - z * c.u, c.value + z * c.u]
+    assert c.value == pytest.approx(want["ccc"], rel=1e-9)
+    assert [c.low, c.high] == pytest.approx(want["ci_z"], rel=1e-9)
+    assert asymptotic == pytest.approx(want["ci_asymptotic"], rel=1e-9)
+    assert found.scale_shift == pytest.approx(want["scale_shift"], rel=1e-9)
+    assert found.location_shift == pytest.approx(want["location_shift"], rel=1e-9)
+    assert found.bias_correction == pytest.approx(want["C_b"], rel=1e-9)
+
+
+def test_bca_of_the_ratio_of_city_sizes() -> None:
+    rows, want = case("bca_city_ratio")
+    u, x = columns(rows, "u", "x")
+    found = bootstrap(np.stack([x, u], axis=1), lambda s: s[..., 0] / s[..., 1], resamples=100_000)
+    assert found.value == pytest.approx(want["theta"], rel=1e-12)
+    width = want["bca95"][1] - want["bca95"][0]
+    assert [found.low, found.high] == pytest.approx(want["bca95"], abs=0.02 * width)
+
+
+def test_tost_of_two_yields() -> None:
+    rows, expected = case("tost_ncss_yield")
+    groups = [np.array([float(r["y"]) for r in rows if r["group"] == g]) for g in "AB"]
+    low, high = expected["bounds"]
+    for want in expected["full_precision"].values():
+        difference = float(groups[0].mean() - groups[1].mean())
+        assert difference == pytest.approx(want["diff"])
+        given = Estimate(difference, want["se"], None, None, 0.95, "", 29, 29)
+        found = tost(given, want["df"], low, high)
+        assert found.t == pytest.approx((want["t_lower"], want["t_upper"]), rel=1e-8)
+        assert found.p_pass == pytest.approx(max(want["p_lower"], want["p_upper"]), rel=1e-8)
+        assert found.state == "pass"
+
+
+def test_tost_from_summaries() -> None:
+    _, expected = case("tost_summary_one_paired")
+    for name, want in expected.items():
+        given = want["args"]
+        if name == "one":
+            value, sd = given["m"] - given["mu"], given["sd"]
+        else:
+            value = given["m1"] - given["m2"]
+            both = 2 * given["r12"] * given["sd1"] * given["sd2"]
+            sd = math.sqrt(given["sd1"] ** 2 + given["sd2"] ** 2 - both)
+        u = sd / math.sqrt(given["n"])
+        given_estimate = Estimate(value, u, None, None, 0.9, "", given["n"], given["n"])
+        found = tost(given_estimate, want["df"], given["low"], given["high"])
+        assert found.t == pytest.approx(tuple(want["t"]), rel=1e-4)
+        assert found.p_pass == pytest.approx(max(want["p"]), rel=1e-4)
+        shift = given.get("mu", 0.0)
+        assert found.estimate.low is not None and found.estimate.high is not None
+        got = [found.estimate.low, found.estimate.high]
+        assert got == pytest.approx(want["ci90"], abs=1e-4) or [
+            g + shift for g in got
+        ] == pytest.approx(want["ci90"], abs=1e-4)
