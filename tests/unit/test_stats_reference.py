@@ -15,14 +15,19 @@ from calibrate.stats.concordance import concordance
 from calibrate.stats.deming import deming, weighted_deming
 from calibrate.stats.equivalence import tost
 from calibrate.stats.estimate import Estimate
+from calibrate.stats.hats import collocation, collocation_of, three_cornered_hat
+from calibrate.stats.limits import constant_truth, level_dependent, together
 from calibrate.stats.line import Line, least_squares
 from calibrate.stats.passing_bablok import passing_bablok
+from calibrate.stats.sequence import best_rho, log_mixture, normal_mixture_bound, stitched_bound
 from calibrate.stats.tolerance import tolerance_factor
 from calibrate.stats.york import YorkLine, york
 from tests.cases import Array, case, columns
 
 # The intervals work on any differences; this keeps those of the cases within what a log ratio is.
 UNIT = 1000.0
+# Bland and Altman's 1.96, which is not quite 95 %.
+Z196 = math.erf(1.96 / math.sqrt(2))
 
 
 def pefr() -> tuple[Array, dict[str, Any]]:
@@ -303,3 +308,101 @@ def test_tost_from_summaries() -> None:
         assert got == pytest.approx(want["ci90"], abs=1e-4) or [
             g + shift for g in got
         ] == pytest.approx(want["ci90"], abs=1e-4)
+
+
+def test_grubbs_three_chronographs() -> None:
+    rows, want = case("grubbs_three_chronographs")
+    values = {name: columns(rows, name)[0] for name in rows[0]}
+    found = three_cornered_hat(values)
+    assert found.variances == pytest.approx(want["grubbs_err_var"], rel=1e-9)
+    free = collocation(values)
+    assert free.gains == pytest.approx(want["tc_beta_rel_to_0"], rel=1e-9)
+    assert free.signal_variance == pytest.approx(want["signal_var_in_0"], rel=1e-9)
+    # The case has the errors in each chronograph's own unit, ours are in that of the first.
+    own = [(v or 0) * g**2 for v, g in zip(free.variances, free.gains, strict=True)]
+    assert own == pytest.approx(want["tc_err_var"], rel=1e-9)
+
+
+def test_triple_collocation_of_an_exact_covariance() -> None:
+    rows, want = case("tc_exact_covariance")
+    found = collocation_of("xyz", columns(rows, "x", "y", "z"), 1000)
+    sd = [math.sqrt(v or 0) for v in found.variances]
+    assert sd == pytest.approx(want["err_sd_in_x_units"], rel=1e-12)
+    # Rescaling to x is the inverse of the gain.
+    assert [1 / g for g in found.gains] == pytest.approx(want["beta"], rel=1e-12)
+    snr = [10 * math.log10((found.signal_variance or 0) / s**2) for s in sd]
+    assert snr == pytest.approx(want["snr_db"], rel=1e-12)
+
+
+def test_uniform_boundaries() -> None:
+    _, want = case("confseq_two_sided")
+    given = want["two_sided_normal_mixture_bound"]
+    rho = best_rho(given["v_opt"], given["alpha_opt"])
+    assert rho == pytest.approx(want["best_rho"], rel=1e-6)
+    bound = normal_mixture_bound(given["v"], rho, given["alpha"])
+    assert bound == pytest.approx(given["value"], rel=1e-6)
+    given = want["log_mixture"]
+    assert log_mixture(given["s"], given["v"], rho) == pytest.approx(given["value"], rel=1e-6)
+    given = want["poly_stitching"]
+    bound = stitched_bound(given["v"], given["v_min"], given["c"], given["alpha"])
+    assert bound == pytest.approx(given["value"], rel=1e-6)
+
+
+def test_bland_altman_1986_both_limits_together() -> None:
+    d, want = pefr()
+    lower, upper = together(d, coverage=Z196)
+    assert lower == pytest.approx(want["lower_ci_exact_paired"], rel=1e-9)
+    assert upper == pytest.approx(want["upper_ci_exact_paired"], rel=1e-9)
+
+
+def test_bland_altman_1999_replicates_of_a_constant_truth() -> None:
+    rows, expected = case("ba_sbp_replicates_1999")
+    of = {m: [r for r in rows if r["meth"] == m] for m in "JS"}
+    y = {m: [float(r["y"]) for r in of[m]] for m in "JS"}
+    item = {m: [r["item"] for r in of[m]] for m in "JS"}
+    want = expected["full_precision"]["replicates"]
+    found = constant_truth(y["J"], item["J"], y["S"], item["S"], coverage=Z196)
+    assert found.bias.value == pytest.approx(want["bias"], rel=1e-9)
+    assert found.sd == pytest.approx(want["sd"], rel=1e-9)
+    assert found.lower.value == pytest.approx(want["lower"], rel=1e-9)
+    assert found.upper.value == pytest.approx(want["upper"], rel=1e-9)
+
+
+def test_zou_2013_through_constant_truth() -> None:
+    rows, expected = case("ba_zou_mover")
+    kept = {c: [r for r in rows if r[c] not in ("", "NA")] for c in "xy"}
+    (x, x_id), (y, y_id) = (
+        ([float(r[c]) for r in kept[c]], [r["id"] for r in kept[c]]) for c in "xy"
+    )
+    found = constant_truth(x, x_id, y, y_id)
+    want = expected["full_precision"]
+    assert found.bias.value == pytest.approx(want["bias"], rel=1e-9)
+    assert [found.lower.value, found.upper.value] == pytest.approx(want["loa"], rel=1e-9)
+    assert [found.lower.low, found.lower.high] == pytest.approx(want["lower_ci_mover"], rel=1e-9)
+    assert [found.upper.low, found.upper.high] == pytest.approx(want["upper_ci_mover"], rel=1e-9)
+
+
+def test_bland_altman_1999_regression_limits_of_milk() -> None:
+    rows, want = case("ba_milk_regression_loa")
+    trig, gerber = columns(rows, "Trig", "Gerber")
+    found = level_dependent(trig, gerber)
+    assert found.bias.slope.value == pytest.approx(want["slope"], rel=1e-9)
+    assert found.bias.intercept.value == pytest.approx(want["intercept"], rel=1e-9)
+    assert found.residual_sd == pytest.approx(want["resid_sd"], rel=1e-9)
+    assert found.spread.slope.value == pytest.approx(want["abs_resid_slope"], rel=1e-9)
+    assert found.spread.intercept.value == pytest.approx(want["abs_resid_intercept"], rel=1e-9)
+    lower, upper = found.at([3.0])
+    sd = math.sqrt(math.pi / 2) * (want["abs_resid_intercept"] + 3 * want["abs_resid_slope"])
+    assert upper[0] - lower[0] == pytest.approx(2 * 1.959963984540054 * sd, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["mcr_creatinine", "mcr_TD13", "mcr_TD9"])
+def test_mcr_least_squares(name: str) -> None:
+    rows, expected = case(name)
+    x, y = columns(rows, *list(rows[0])[:2])
+    for key, weights in (("LinReg", np.ones(x.size)), ("WLinReg", 1 / x**2)):
+        found, want = least_squares(x, y, weights), expected[key]
+        for part in ("intercept", "slope"):
+            estimate = getattr(found, part)
+            got = [estimate.value, estimate.u, estimate.low, estimate.high]
+            assert got == pytest.approx(want[part], rel=1e-7), (key, part)

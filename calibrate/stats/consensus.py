@@ -1,0 +1,114 @@
+"""One value from several references that do not quite agree."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from calibrate.stats.estimate import Estimate, Vector, check_level, finite_vector, t_estimate
+from calibrate.stats.line import positive_weights
+from calibrate.stats.quantile import chi2_tail
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """The value on which references agree.
+
+    Parameters
+    ----------
+    value : with standard uncertainty and interval.
+    between_sd : sd of what the stated uncertainties do not explain, in the unit of the values.
+    chi2 : weighted sum of squares about the mean with stated uncertainties alone.
+    p_value : probability of one this large if they are right.
+    weights : of each reference, adding up to 1.
+    """
+
+    value: Estimate
+    between_sd: float
+    chi2: float
+    p_value: float
+    weights: tuple[float, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them."""
+        return {
+            "value": self.value.as_dict(),
+            "between_sd": self.between_sd,
+            "chi2": self.chi2,
+            "p_value": self.p_value,
+            "weights": list(self.weights),
+        }
+
+
+def consensus(values: ArrayLike, u: ArrayLike, level: float = 0.95) -> Consensus:
+    """Return the random-effects mean of several independent references.
+
+    Parameters
+    ----------
+    values : one a reference (ln of a factor, for factors), shape (k,), k at least 2.
+    u : standard uncertainty of each, above zero, shape (k,).
+    level : coverage probability.
+
+    Raises
+    ------
+    ValueError : fewer than two values; an uncertainty that is not above zero.
+
+    Notes
+    -----
+    Mandel & Paule, Anal Chem 1970;42:1194 (between-reference variance), with the standard
+    uncertainty and t interval of Knapp & Hartung, Stat Med 2003;22:2693, which does not fall below
+    what the stated uncertainties give.
+    """
+    v = finite_vector("values", values)
+    k = v.size
+    if k < 2:
+        raise ValueError("One reference is no consensus. Give at least two.")
+    variance = positive_weights("u", u, k) ** 2
+    chi2 = _q(v, variance, 0.0)
+    between = _between(v, variance)
+    w = 1 / (variance + between)
+    mean = float(w @ v / w.sum())
+    # Knapp-Hartung's factor, never below 1: it would say that luck makes references better.
+    factor = max(_q(v, variance, between) / (k - 1), 1.0)
+    estimate = t_estimate(
+        mean,
+        math.sqrt(factor / float(w.sum())),
+        k - 1,
+        level=check_level(level),
+        method="random effects, Mandel-Paule; Knapp-Hartung t",
+        n_runs=k,
+        n_clusters=k,
+        checks=("Two references only: the interval is wide for that reason.",) if k == 2 else (),
+    )
+    return Consensus(
+        estimate,
+        math.sqrt(between),
+        chi2,
+        chi2_tail(chi2, k - 1),
+        tuple(float(x) for x in w / w.sum()),
+    )
+
+
+def _q(v: Vector, variance: Vector, between: float) -> float:
+    """Return the weighted sum of squares about the weighted mean."""
+    w = 1 / (variance + between)
+    return float(w @ (v - w @ v / w.sum()) ** 2)
+
+
+def _between(v: Vector, variance: Vector) -> float:
+    """Return the between-reference variance at which the sum of squares is what is expected."""
+    from scipy.optimize import brentq
+
+    df = v.size - 1
+    if _q(v, variance, 0.0) <= df:
+        return 0.0
+    high = float(np.var(v, ddof=1)) + float(variance.max())
+    while _q(v, variance, high) > df:
+        high *= 2
+    return float(
+        brentq(lambda t: _q(v, variance, t) - df, 0.0, high, xtol=1e-15 * high, rtol=1e-12)
+    )

@@ -1,0 +1,261 @@
+"""Error variances of several meters without any reference.
+
+The three-cornered hat and collocation take the errors of the meters for independent. Meters that
+read one counter share its errors, and then the answer is wrong without any sign of it: a family
+may take part once, unless its common error is among what is estimated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from calibrate.stats.estimate import Vector
+
+#: Runs below which variances of differences say nothing.
+LEAST_RUNS = 10
+#: Where covariances divide, they must be clearly not zero: correlation at least.
+_LEAST_CORRELATION = 0.05
+
+
+@dataclass(frozen=True)
+class Hats:
+    """Error variances without a reference.
+
+    Parameters
+    ----------
+    names : of the meters, k of them.
+    variances : of each meter's error, shape (k,), in the squared unit of the values (for
+        collocation in the unit of the first meter). None where the estimate is negative: the
+        errors are not independent, or the variance is too small to be seen.
+    raw : the estimates as they came, negative ones too.
+    gains : response of each meter to the signal over that of the first; all 1 for the hat.
+    signal_variance : of what they all measure, in the squared unit of the first; None for the hat.
+    common : pairs of one family -> covariance of their errors, estimated with the rest.
+    misfit : largest difference between a covariance and the model's, over the signal's variance;
+        None where there are no more equations than unknowns.
+    n_runs : runs used.
+    checks : what to know, one sentence each.
+    """
+
+    names: tuple[str, ...]
+    variances: tuple[float | None, ...]
+    raw: tuple[float, ...]
+    gains: tuple[float, ...]
+    signal_variance: float | None
+    common: dict[tuple[str, str], float]
+    misfit: float | None
+    n_runs: int
+    checks: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them."""
+        common = [[*pair, value] for pair, value in self.common.items()]
+        return asdict(self) | {"common": common, "checks": list(self.checks)}
+
+
+def three_cornered_hat(
+    values: Mapping[str, ArrayLike], families: Mapping[str, str] | None = None
+) -> Hats:
+    """Return the error variance of each of three or more meters with the same gain.
+
+    Parameters
+    ----------
+    values : meter -> its value a run, all of the same runs, any unit (ln of joules for meters
+        that differ by factors), shape (n,), n at least 10.
+    families : meter -> source family; two meters of one are refused.
+
+    Raises
+    ------
+    ValueError : fewer than three meters, two of one family, fewer than 10 runs, values that are
+        not finite or not as many.
+
+    Notes
+    -----
+    Grubbs, JASA 1948;43:243, and Technometrics 1973;15:53. With more than three meters the least
+    squares solution of all differences (Tavella & Premoli, Metrologia 1994;30:479).
+    """
+    names, table = _table(values, 3)
+    _refuse_one_family(names, families)
+    k = len(names)
+    pairs = list(combinations(range(k), 2))
+    design = np.zeros((len(pairs), k))
+    seen = np.empty(len(pairs))
+    for row, (i, j) in enumerate(pairs):
+        design[row, [i, j]] = 1.0
+        seen[row] = float(np.var(table[i] - table[j], ddof=1))
+    raw: Vector = np.asarray(np.linalg.lstsq(design, seen, rcond=None)[0], dtype=np.float64)
+    misfit = None
+    if len(pairs) > k and seen.max() > 0:
+        misfit = float(np.abs(design @ raw - seen).max() / seen.max())
+    return _hats(names, raw, np.ones(k), None, {}, misfit, table.shape[1])
+
+
+def collocation(values: Mapping[str, ArrayLike], families: Mapping[str, str] | None = None) -> Hats:
+    """Return error variance and gain of each of three or more meters.
+
+    Parameters
+    ----------
+    values : as in `three_cornered_hat`, but gains may differ.
+    families : meter -> source family. Two of one family may take part where there are at least
+        two meters of other families: the covariance of their errors is then estimated too.
+
+    Raises
+    ------
+    ValueError : fewer than three families (three meters) or a design that does not identify the
+        model; meters that are not associated; otherwise as in `three_cornered_hat`.
+
+    Notes
+    -----
+    Stoffelen, J Geophys Res 1998;103:7755; McColl et al., Geophys Res Lett 2014;41:6229; with
+    families extended as by Gruber et al., J Geophys Res Atmos 2016;121:1208.
+    """
+    names, table = _table(values, 3)
+    covariance = np.cov(table)
+    return collocation_of(names, covariance, table.shape[1], families)
+
+
+def collocation_of(
+    names: Sequence[str],
+    covariance: ArrayLike,
+    n_runs: int,
+    families: Mapping[str, str] | None = None,
+) -> Hats:
+    """Return what `collocation` does from a covariance matrix, shape (k, k)."""
+    c = np.asarray(covariance, dtype=np.float64)
+    k = len(names)
+    if c.shape != (k, k) or not np.isfinite(c).all() or (np.diag(c) <= 0).any():
+        raise ValueError("The covariance must be finite, (k, k), and no meter constant.")
+    # In units of each meter's own spread all entries are of size one.
+    sd = np.sqrt(np.diag(c))
+    unit = c / np.outer(sd, sd)
+    free = _free_pairs(names, families)
+    if np.abs([unit[i, j] for i, j in free]).min() < _LEAST_CORRELATION:
+        raise ValueError("Some meters are hardly associated: there is no common signal to use.")
+    gain, misfit = _one_factor(unit, free)
+    absolute = gain * sd
+    scale = float(absolute[0])
+    # Error variances in the unit of the first meter.
+    raw = (np.diag(c) - absolute**2) / (absolute / scale) ** 2
+    shared = {
+        (names[i], names[j]): float(c[i, j] - absolute[i] * absolute[j])
+        / float(absolute[i] * absolute[j] / scale**2)
+        for i, j in combinations(range(k), 2)
+        if (i, j) not in free
+    }
+    return _hats(tuple(names), raw, absolute / scale, scale**2, shared, misfit, n_runs)
+
+
+def _free_pairs(names: Sequence[str], families: Mapping[str, str] | None) -> list[tuple[int, int]]:
+    """Return the pairs of independent meters, or refuse a design that does not identify them."""
+    family = [(families or {}).get(name, name) for name in names]
+    k = len(names)
+    free = [(i, j) for i, j in combinations(range(k), 2) if family[i] != family[j]]
+    # ln|c_ij| = ln g_i + ln g_j: solvable where every gain follows from the pairs.
+    design = np.zeros((len(free), k))
+    for row, (i, j) in enumerate(free):
+        design[row, [i, j]] = 1.0
+    if not free or np.linalg.matrix_rank(design) < k:
+        raise ValueError(
+            "There are not three independent families among these meters (those that read one "
+            "counter share its errors). Add a meter with a source of its own."
+        )
+    return free
+
+
+def _one_factor(unit: Vector, free: list[tuple[int, int]]) -> tuple[Vector, float | None]:
+    """Return the loadings g with unit_ij = g_i g_j over the free pairs, and the largest misfit."""
+    k = unit.shape[0]
+    signs = np.sign(unit[0])
+    signs[0] = 1.0
+    for i, j in free:
+        # A meter of the first one's family gets its sign from one it is independent of.
+        if (0, j) not in free:
+            signs[j] = signs[i] * np.sign(unit[i, j])
+    design = np.zeros((len(free), k))
+    seen = np.empty(len(free))
+    for row, (i, j) in enumerate(free):
+        design[row, [i, j]] = 1.0
+        seen[row] = abs(unit[i, j])
+    log_gain = np.linalg.lstsq(design, np.log(seen), rcond=None)[0]
+    gain = np.exp(log_gain)
+    if len(free) > k:
+        # Covariances, not their logarithms, have errors of one size.
+        for _ in range(50):
+            model = np.array([gain[i] * gain[j] for i, j in free])
+            slope = np.zeros((len(free), k))
+            for row, (i, j) in enumerate(free):
+                slope[row, i], slope[row, j] = gain[j], gain[i]
+            step = np.linalg.lstsq(slope, seen - model, rcond=None)[0]
+            gain = gain + step
+            if np.abs(step).max() < 1e-14:
+                break
+    products = np.array([gain[i] * gain[j] for i, j in free])
+    misfit = float(np.abs(products - seen).max()) if len(free) > k else None
+    return gain * signs, misfit
+
+
+def _table(values: Mapping[str, ArrayLike], least: int) -> tuple[tuple[str, ...], Vector]:
+    """Return the names and the values, shape (k, n), or refuse them."""
+    names = tuple(values)
+    if len(names) < least:
+        raise ValueError(f"There are {len(names)} meters; without a reference it takes {least}.")
+    rows = [np.asarray(values[name], dtype=np.float64) for name in names]
+    if any(row.ndim != 1 or row.size != rows[0].size for row in rows):
+        raise ValueError("Every meter must have one value for each of the same runs.")
+    if rows[0].size < LEAST_RUNS:
+        raise ValueError(f"{rows[0].size} runs do not show variances; take at least {LEAST_RUNS}.")
+    for name, row in zip(names, rows, strict=True):
+        if not np.isfinite(row).all():
+            raise ValueError(f"{name} has a value that is not a finite number; leave that run out.")
+    return names, np.stack(rows)
+
+
+def _refuse_one_family(names: Sequence[str], families: Mapping[str, str] | None) -> None:
+    """Refuse two meters that share a source."""
+    seen: dict[str, str] = {}
+    for name in names:
+        family = (families or {}).get(name, name)
+        if family in seen:
+            raise ValueError(
+                f"{seen[family]} and {name} both read {family}: they share its errors, which the "
+                "three-cornered hat would take for signal. Leave one out, or use collocation with "
+                "two more meters."
+            )
+        seen[family] = name
+
+
+def _hats(
+    names: tuple[str, ...],
+    raw: Vector,
+    gains: Vector,
+    signal: float | None,
+    common: dict[tuple[str, str], float],
+    misfit: float | None,
+    n_runs: int,
+) -> Hats:
+    """Return the result, negative variances taken out."""
+    checks = [
+        f"The error variance of {name} comes out negative: its errors go with those of another "
+        "meter, or it is too small to be seen."
+        for name, value in zip(names, raw, strict=True)
+        if value < 0
+    ]
+    checks.append("A bias that all meters share cannot be seen.")
+    return Hats(
+        names,
+        tuple(float(v) if v >= 0 else None for v in raw),
+        tuple(float(v) for v in raw),
+        tuple(float(g) for g in gains),
+        signal if signal is None or math.isfinite(signal) else None,
+        common,
+        misfit,
+        n_runs,
+        tuple(checks),
+    )
