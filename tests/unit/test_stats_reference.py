@@ -18,6 +18,7 @@ from calibrate.stats.estimate import Estimate
 from calibrate.stats.hats import collocation, collocation_of, three_cornered_hat
 from calibrate.stats.limits import constant_truth, level_dependent, together
 from calibrate.stats.line import Line, least_squares
+from calibrate.stats.mixed import Mixed, mixed
 from calibrate.stats.passing_bablok import passing_bablok
 from calibrate.stats.sequence import best_rho, log_mixture, normal_mixture_bound, stitched_bound
 from calibrate.stats.tolerance import tolerance_factor
@@ -406,3 +407,42 @@ def test_mcr_least_squares(name: str) -> None:
             estimate = getattr(found, part)
             got = [estimate.value, estimate.u, estimate.low, estimate.high]
             assert got == pytest.approx(want[part], rel=1e-7), (key, part)
+
+
+def test_lme4_dyestuff() -> None:
+    rows, want = case("lme4_Dyestuff")
+    y = columns(rows, "Yield")[0]
+    found = mixed(y, {"(Intercept)": np.ones(y.size)}, {"Batch": [r["Batch"] for r in rows]})
+    check_lme4(found, want, {"Batch": "Batch"})
+
+
+def test_lme4_ox_methods() -> None:
+    rows, want = case("lme4_ox_methods")
+    y = columns(rows, "y")[0]
+    pulse = np.array([float(r["meth"] == "pulse") for r in rows])
+    fixed = {"(Intercept)": np.ones(y.size), "methpulse": pulse}
+    random = {"item": [r["item"] for r in rows], "mi": [r["meth"] + r["item"] for r in rows]}
+    check_lme4(mixed(y, fixed, random), want, {"item": "item", "mi": "mi"})
+
+
+def test_lme4_sleepstudy() -> None:
+    rows, want = case("lme4_sleepstudy")
+    y, days = columns(rows, "Reaction", "Days")
+    subject = [r["Subject"] for r in rows]
+    fixed = {"(Intercept)": np.ones(y.size), "Days": days}
+    found = mixed(y, fixed, {"Subject": subject}, slope="Days")
+    check_lme4(found, want, {"Subject": "Subject"})
+    sds = [r["sdcor"] for r in want["varcorr"] if r["grp"] == "Subject"]
+    assert found.sd["Subject:Days"] == pytest.approx(sds[1], rel=1e-3)
+    assert found.correlation == pytest.approx(sds[2], abs=2e-3)
+
+
+def check_lme4(found: Mixed, want: dict[str, Any], names: dict[str, str]) -> None:
+    for name, value in want["fixef"].items():
+        assert found.fixed[name].value == pytest.approx(value, rel=1e-4)
+        assert found.fixed[name].u == pytest.approx(want["se"][name], rel=1e-3)
+    of = {r["grp"]: r for r in reversed(want["varcorr"])}
+    assert found.sd["error"] == pytest.approx(of["Residual"]["sdcor"], rel=1e-4)
+    for name, group in names.items():
+        assert found.sd[name] == pytest.approx(of[group]["sdcor"], rel=1e-3)
+    assert found.reml == pytest.approx(want["REMLcrit"], rel=1e-6)

@@ -76,7 +76,9 @@ def test_stats_import_numpy_and_scipy_only() -> None:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             tops = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
-            assert tops <= {"numpy", "scipy", "calibrate"}, path
+            # The mixed model alone is an extra, imported where it is fitted.
+            allowed = {"statsmodels"} if path.stem == "mixed" else set()
+            assert tops <= {"numpy", "scipy", "calibrate"} | allowed, path
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "adapters").glob("*.py")), ids=lambda p: p.stem)
