@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calibrate.stats.estimate import Estimate, Vector, check_level, finite_vector, t_estimate
+from calibrate.stats.estimate import Estimate, Vector, check_level, measured, t_estimate
 
 #: Points of the uniform grid of the first, coarse search; steps of the fine one.
 _GRID, _STEPS = 65536, 60
@@ -101,7 +101,7 @@ def align(
 
 def _cumulative(name: str, at: ArrayLike, energy: ArrayLike, least: int) -> tuple[Vector, Vector]:
     """Return instants and joules, or refuse them."""
-    t, e = finite_vector(name, at), finite_vector(f"energies at {name}", energy)
+    t, e = measured(name, at), measured(f"energies at {name}", energy)
     if t.size != e.size or t.size < least:
         raise ValueError(f"{name}: {t.size} instants, {e.size} energies; it takes {least} of both.")
     if (np.diff(t) <= 0).any():

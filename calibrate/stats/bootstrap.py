@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from calibrate.stats.estimate import (
+    HUGE,
     Estimate,
     Vector,
     check_level,
     encode,
-    finite_vector,
+    measured,
     t_estimate,
 )
 from calibrate.stats.quantile import normal_quantile, normal_tail
@@ -79,7 +80,7 @@ def bootstrap(
     """
     table = np.atleast_2d(np.asarray(rows, dtype=np.float64))
     n = table.shape[0]
-    if table.ndim != 2 or not np.isfinite(table).all():
+    if table.ndim != 2 or not np.isfinite(table).all() or np.abs(table).max() > HUGE:
         raise ValueError("rows must be a table of finite numbers, one row a run or cluster.")
     if n < LEAST_CLUSTERS:
         raise ValueError(
@@ -142,7 +143,7 @@ def cluster_mean(
     -----
     Cameron, Gelbach & Miller, Rev Econ Stat 2008;90:414: few clusters.
     """
-    v = finite_vector("values", values)
+    v = measured("values", values)
     labels, code = encode(cluster, v.size)
     k = len(labels)
     if k < 2:

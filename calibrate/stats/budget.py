@@ -14,8 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibrate.stats.estimate import Estimate, Vector, check_level, finite_vector, t_estimate
-from calibrate.stats.line import HUGE
+from calibrate.stats.estimate import HUGE, Estimate, Vector, check_level, finite_vector, t_estimate
 from calibrate.stats.quantile import t_quantile
 
 Matrix = NDArray[np.float64]

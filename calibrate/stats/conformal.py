@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calibrate.stats.estimate import Estimate, Vector, check_level, encode, finite_vector
+from calibrate.stats.estimate import Estimate, Vector, check_level, encode, measured
 
 
 def conformal(d: ArrayLike, cluster: Sequence[str] | None = None, level: float = 0.95) -> Estimate:
@@ -36,7 +36,7 @@ def conformal(d: ArrayLike, cluster: Sequence[str] | None = None, level: float =
     1 - 2 alpha whatever the distribution, and 1 - alpha in practice. Over workloads: Dunn,
     Wasserman & Ramdas, JASA 2023;118:2491, section 3 (pooled over groups).
     """
-    v = finite_vector("d", d)
+    v = measured("d", d)
     alpha = 1 - check_level(level)
     labels, code = encode([str(i) for i in range(v.size)] if cluster is None else cluster, v.size)
     k = len(labels)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calibrate.stats.estimate import Estimate, Vector, check_level, finite_vector, t_estimate
+from calibrate.stats.estimate import Estimate, Vector, check_level, measured, t_estimate
 from calibrate.stats.line import positive_weights
 from calibrate.stats.quantile import chi2_tail
 
@@ -63,7 +63,7 @@ def consensus(values: ArrayLike, u: ArrayLike, level: float = 0.95) -> Consensus
     uncertainty and t interval of Knapp & Hartung, Stat Med 2003;22:2693, which does not fall below
     what the stated uncertainties give.
     """
-    v = finite_vector("values", values)
+    v = measured("values", values)
     k = v.size
     if k < 2:
         raise ValueError("One reference is no consensus. Give at least two.")

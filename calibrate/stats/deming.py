@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calibrate.stats.estimate import Estimate, Vector, check_level, encode
+from calibrate.stats.estimate import HUGE, TINY, Estimate, Vector, check_level, encode
 from calibrate.stats.inversions import Index
-from calibrate.stats.line import HUGE, TINY, Line, line_data, line_of
+from calibrate.stats.line import Line, line_data, line_of
 from calibrate.stats.quantile import t_tail
 
 #: Change of the slope, relative, at which the weights have settled; steps at most.
@@ -81,7 +81,8 @@ def weighted_deming(
 
     Parameters
     ----------
-    x, y, var_ratio_x_over_y, cluster, level : as in `deming`; x and y above zero.
+    x, y, var_ratio_x_over_y, cluster, level : as in `deming`; x and y above zero and in one
+        unit: the published weights add them. Where the slope is far from 1, scale y first.
 
     Returns
     -------

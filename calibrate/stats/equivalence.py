@@ -10,7 +10,7 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 
 from calibrate.stats.agreement import mean_ratio
-from calibrate.stats.estimate import Estimate, check_level, finite_vector, t_estimate
+from calibrate.stats.estimate import Estimate, check_level, measured, t_estimate
 from calibrate.stats.quantile import t_tail
 from calibrate.stats.tolerance import one_sided_bound
 
@@ -46,7 +46,7 @@ class Equivalence:
 
 
 def tost(
-    estimate: Estimate, df: float, low: float, high: float, alpha: float = 0.05
+    estimate: Estimate, df: float, low: float | None, high: float | None, alpha: float = 0.05
 ) -> Equivalence:
     """Test whether a value is between two bounds: two one-sided t tests.
 
@@ -160,7 +160,7 @@ def tolerance_gate(
     -----
     Two one-sided tolerance bounds (Hahn & Meeker, Statistical Intervals, section 4.6).
     """
-    values = finite_vector("d", d)
+    values = measured("d", d)
     if not 0 < margin < math.inf:
         raise ValueError(f"The margin is {margin}; 0.05 is 5 %.")
     share = 1 - (1 - check_level(content)) / 2

@@ -17,6 +17,9 @@ from calibrate.stats.quantile import t_quantile
 
 Vector = NDArray[np.float64]
 
+#: Largest magnitude, and smallest spread, taken for measurements: their squares are still numbers.
+HUGE, TINY = 1e100, 1e-100
+
 #: Largest |ln(ratio)| taken for a measurement; exp() of it is still far from overflow.
 MAX_LOG = 300.0
 
@@ -134,6 +137,15 @@ def finite_vector(name: str, values: ArrayLike) -> Vector:
     bad = np.flatnonzero(~np.isfinite(out))
     if bad.size:
         raise ValueError(f"{name} is not a finite number in run {bad[0]}; leave that run out.")
+    return out
+
+
+def measured(name: str, values: ArrayLike) -> Vector:
+    """Return values as `finite_vector` does, or refuse those whose squares are no numbers."""
+    out = finite_vector(name, values)
+    largest = float(np.abs(out).max())
+    if largest > HUGE:
+        raise ValueError(f"{name} reaches {largest:g}, which is no measurement; check units.")
     return out
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calibrate.stats.estimate import Vector
+from calibrate.stats.estimate import Vector, measured
 
 #: Runs below which variances of differences say nothing.
 LEAST_RUNS = 10
@@ -212,8 +212,7 @@ def _table(values: Mapping[str, ArrayLike], least: int) -> tuple[tuple[str, ...]
     if rows[0].size < LEAST_RUNS:
         raise ValueError(f"{rows[0].size} runs do not show variances; take at least {LEAST_RUNS}.")
     for name, row in zip(names, rows, strict=True):
-        if not np.isfinite(row).all():
-            raise ValueError(f"{name} has a value that is not a finite number; leave that run out.")
+        measured(name, row)
     return names, np.stack(rows)
 
 

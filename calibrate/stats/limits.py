@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from calibrate.stats.agreement import mover_limits
-from calibrate.stats.estimate import Estimate, Vector, check_level, encode, finite_vector
+from calibrate.stats.estimate import Estimate, Vector, check_level, encode, measured
 from calibrate.stats.line import Line, least_squares
 from calibrate.stats.quantile import normal_quantile, t_tail
 from calibrate.stats.tolerance import tolerance_factor
@@ -75,7 +75,7 @@ def constant_truth(
     Bland & Altman, Stat Methods Med Res 1999;8:135, sections 5.1 and 5.2; intervals by Zou, Stat
     Methods Med Res 2013;22:630.
     """
-    one, other = finite_vector("x", x), finite_vector("y", y)
+    one, other = measured("x", x), measured("y", y)
     labels, code = encode(x_subject, one.size)
     same, code_y = encode(y_subject, other.size)
     if labels != same:
@@ -170,7 +170,7 @@ def level_dependent(
     -----
     Bland & Altman, Stat Methods Med Res 1999;8:135, section 3.2.
     """
-    one, other = finite_vector("x", x), finite_vector("y", y)
+    one, other = measured("x", x), measured("y", y)
     if one.size != other.size:
         raise ValueError(f"There are {one.size} values of x for {other.size} of y.")
     d, middle = one - other, (one + other) / 2
@@ -204,7 +204,7 @@ def together(
     -----
     Carkeet, Optom Vis Sci 2015;92:e71: exact two-sided tolerance factors at both tails.
     """
-    values = finite_vector("d", d)
+    values = measured("d", d)
     tail = (1 - check_level(level)) / 2
     far = tolerance_factor(values.size, 1 - tail, coverage)
     near = tolerance_factor(values.size, tail, coverage)

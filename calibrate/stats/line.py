@@ -14,10 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calibrate.stats.estimate import Estimate, Vector, finite_vector, t_estimate
-
-#: Largest magnitude, and smallest spread, taken for measurements: their squares are still numbers.
-HUGE, TINY = 1e100, 1e-100
+from calibrate.stats.estimate import (
+    HUGE,
+    TINY,
+    Estimate,
+    Vector,
+    finite_vector,
+    measured,
+    t_estimate,
+)
 
 
 @dataclass(frozen=True)
@@ -59,15 +64,13 @@ def line_data(x: ArrayLike, y: ArrayLike, minimum: int = 3) -> tuple[Vector, Vec
     ValueError : fewer than `minimum` points, not finite, not the same number, magnitudes whose
         squares overflow, or x or y that is constant.
     """
-    out = finite_vector("x", x), finite_vector("y", y)
+    out = measured("x", x), measured("y", y)
     if out[0].size != out[1].size:
         raise ValueError(f"There are {out[0].size} values of x for {out[1].size} of y.")
     if out[0].size < minimum:
         raise ValueError(f"A line needs at least {minimum} points, there are {out[0].size}.")
     for name, values in zip("xy", out, strict=True):
         largest = float(np.abs(values).max())
-        if largest > HUGE:
-            raise ValueError(f"{name} reaches {largest:g}, which is no measurement; check units.")
         # A spread of some rounding errors is none: dividing by it would print noise.
         if float(np.ptp(values)) <= max(TINY, 8 * np.finfo(float).eps * largest):
             raise ValueError(f"All values of {name} are the same: no line can be fitted.")

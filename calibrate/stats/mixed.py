@@ -21,7 +21,7 @@ from calibrate.stats.estimate import (
     Vector,
     check_level,
     encode,
-    finite_vector,
+    measured,
     t_estimate,
 )
 from calibrate.stats.inversions import Index
@@ -62,10 +62,11 @@ class Mixed:
         level : coverage probability.
         """
         unknown = [name for name in factors if name not in self.levels]
-        if effect not in self.fixed or unknown:
+        unknown += [effect] if effect not in self.fixed else []
+        if unknown:
             raise ValueError(
                 f"The model has the effects {', '.join(self.fixed)} and the random factors "
-                f"{', '.join(self.levels)}, not {', '.join([effect, *unknown])}."
+                f"{', '.join(self.levels)}, not {', '.join(unknown)}."
             )
         known = self.fixed[effect]
         u = math.hypot(known.u or 0.0, *(self.sd[name] for name in factors))
@@ -122,7 +123,7 @@ def mixed(
     Lindstrom & Bates, JASA 1988;83:1014, in statsmodels' MixedLM. Variances agree with lme4 to
     four digits.
     """
-    values = finite_vector("y", y)
+    values = measured("y", y)
     n = values.size
     design, codes = _columns(fixed, n), _factors(random, n)
     if slope is not None and (len(codes) != 1 or slope not in fixed):
@@ -211,7 +212,7 @@ def probes(
     Mixed : the fixed effects are the probes' mean log ratios; `new(probe, "workload",
         "probe x workload")` is what holds on a workload that was not measured.
     """
-    values = finite_vector("d", d)
+    values = measured("d", d)
     names, code = encode(probe, values.size)
     fixed: dict[str, ArrayLike] = {
         name: (code == i).astype(np.float64) for i, name in enumerate(names)
@@ -228,7 +229,7 @@ def _columns(fixed: Mapping[str, ArrayLike], n: int) -> Vector:
     """Return the fixed effects as a matrix, shape (n, p), or refuse them."""
     if not fixed:
         raise ValueError("There is no fixed effect; a column of ones is the mean.")
-    out = np.stack([finite_vector(name, column) for name, column in fixed.items()], axis=1)
+    out = np.stack([measured(name, column) for name, column in fixed.items()], axis=1)
     if out.shape[0] != n:
         raise ValueError(f"The fixed effects have {out.shape[0]} rows for {n} values.")
     if n <= out.shape[1] or np.linalg.matrix_rank(out) < out.shape[1]:

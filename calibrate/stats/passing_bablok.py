@@ -124,13 +124,23 @@ def _intercept(
         return intercept, fixed
     # How the errors of the intercept and of tau go together.
     z, along = z - intercept, y + slope * x
-    z = np.where(np.abs(z) < _SAME * np.abs(y).max(), 0.0, z)
-    parts = [int(concordance_of_each(z[side], along[side]).sum()) for side in (z > 0, z < 0)]
+    same = _SAME * float(np.abs(y).max())
+    level, zero = _levels(z, same), np.abs(z) < same
+    sides = ((z > 0) & ~zero, (z < 0) & ~zero)
+    parts = [int(concordance_of_each(level[side], along[side]).sum()) for side in sides]
     together = 2 * (parts[0] - parts[1]) / (n * (n - 1)) / (math.sqrt(n) * tau_sd)
     turn = _SPAN * u_slope
     lever = float(np.median(y - (slope - turn) * x) - np.median(y - (slope + turn) * x)) / 2 / turn
     lever -= fixed / u_slope * together
     return intercept, math.sqrt(max(fixed**2 * (1 - together**2), 0) + (u_slope * lever) ** 2)
+
+
+def _levels(z: Vector, same: float) -> Vector:
+    """Return numbers in the order of z, equal where z is but for rounding: points on the line."""
+    order = np.argsort(z, kind="stable")
+    out = np.empty(z.size)
+    out[order] = np.concatenate([[0.0], np.cumsum(np.diff(z[order]) > same)])
+    return out
 
 
 def _checks(n: int, share: float, association: int) -> tuple[str, ...]:

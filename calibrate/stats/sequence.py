@@ -10,7 +10,7 @@ import math
 
 from numpy.typing import ArrayLike
 
-from calibrate.stats.estimate import Estimate, check_level, finite_vector
+from calibrate.stats.estimate import Estimate, check_level, measured
 from calibrate.stats.quantile import t_quantile
 
 
@@ -109,7 +109,7 @@ def confidence_sequence(values: ArrayLike, level: float = 0.95, n_opt: int = 30)
     value on, so by Ville's inequality it passes 1/alpha with probability alpha at most. It needs
     normal values, and no burn-in that the asymptotic sequences have.
     """
-    v = finite_vector("values", values)
+    v = measured("values", values)
     alpha = 1 - check_level(level)
     if n_opt < 2:
         raise ValueError(f"n_opt is {n_opt}; plan for at least 2 values.")

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calibrate.stats.estimate import Estimate, check_level, finite_vector
+from calibrate.stats.estimate import Estimate, check_level, measured
 from calibrate.stats.quantile import t_quantile
 
 #: Nodes of the quadrature, and how many sd of the mean it reaches.
@@ -71,7 +71,7 @@ def tolerance_limits(
     -------
     Estimate : `level` is the content; `u` that of the mean.
     """
-    v = finite_vector("values", values)
+    v = measured("values", values)
     k = tolerance_factor(v.size, confidence, content)
     mean, sd = float(v.mean()), float(v.std(ddof=1))
     checks = () if sd > 0 else ("All values are identical: the spread is below the resolution.",)
