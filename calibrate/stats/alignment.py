@@ -85,7 +85,8 @@ def align(
     The second's energy between its own readings is gain (E(t1 - lag) - E(t0 - lag)) + offset
     (t1 - t0): the average over its interval is modelled, not taken for an instant. Coarse search
     by cross-correlation, then Gauss-Newton; standard uncertainties allow for residuals that go
-    together in time (Newey & West, Econometrica 1987;55:703).
+    together in time (Newey & West, Econometrica 1987;55:703, with
+    residuals as in MacKinnon & White, J Econom 1985;29:305).
     """
     t, e = _cumulative("at_s", at_s, energy_j, 4)
     u, f = _cumulative("other_at_s", other_at_s, other_energy_j, _LEAST)
@@ -201,14 +202,16 @@ def _refine(
 
 def _newey_west(jacobian: Vector, residual: Vector) -> Vector:
     """Return the covariance of a least-squares fit whose residuals go together in time."""
-    n, p = jacobian.shape
+    n = residual.size
     size = np.sqrt((jacobian**2).sum(axis=0))
     unit = jacobian / size
     inverse = np.linalg.pinv(unit.T @ unit)
-    score = unit * residual[:, None]
+    # A few readings at steps of power say it all: their residuals are too small (HC3).
+    pull = np.einsum("ij,jk,ik->i", unit, inverse, unit)
+    score = unit * (residual / np.maximum(1 - pull, 0.1))[:, None]
     meat = score.T @ score
     reach = math.ceil(4 * (n / 100) ** (2 / 9))
     for k in range(1, min(reach, n - 1) + 1):
         lagged = score[k:].T @ score[:-k]
         meat += (1 - k / (reach + 1)) * (lagged + lagged.T)
-    return np.asarray(inverse @ meat @ inverse * n / (n - p) / np.outer(size, size))
+    return np.asarray(inverse @ meat @ inverse / np.outer(size, size))

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calibrate.stats.estimate import Estimate, Vector, check_level, measured, t_estimate
+from calibrate.stats.estimate import Estimate, Vector, check_level, measured
 from calibrate.stats.line import positive_weights
-from calibrate.stats.quantile import chi2_tail
+from calibrate.stats.quantile import chi2_tail, normal_quantile, t_quantile
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def consensus(values: ArrayLike, u: ArrayLike, level: float = 0.95) -> Consensus
     Notes
     -----
     Mandel & Paule, Anal Chem 1970;42:1194 (between-reference variance), with the standard
-    uncertainty and t interval of Knapp & Hartung, Stat Med 2003;22:2693, which does not fall below
-    what the stated uncertainties give.
+    uncertainty and t interval of Knapp & Hartung, Stat Med 2003;22:2693, which here do not fall
+    below what the stated uncertainties give.
     """
     v = measured("values", values)
     k = v.size
@@ -72,17 +72,20 @@ def consensus(values: ArrayLike, u: ArrayLike, level: float = 0.95) -> Consensus
     between = _between(v, variance)
     w = 1 / (variance + between)
     mean = float(w @ v / w.sum())
-    # Knapp-Hartung's factor, never below 1: it would say that luck makes references better.
-    factor = max(_q(v, variance, between) / (k - 1), 1.0)
-    estimate = t_estimate(
+    # Knapp and Hartung's factor may fall below 1; no luck makes references better than stated.
+    factor = math.sqrt(_q(v, variance, between) / (k - 1))
+    unit, p = 1 / math.sqrt(float(w.sum())), 0.5 + check_level(level) / 2
+    reach = max(t_quantile(p, k - 1) * factor, normal_quantile(p)) * unit
+    estimate = Estimate(
         mean,
-        math.sqrt(factor / float(w.sum())),
-        k - 1,
-        level=check_level(level),
-        method="random effects, Mandel-Paule; Knapp-Hartung t",
-        n_runs=k,
-        n_clusters=k,
-        checks=("Two references only: the interval is wide for that reason.",) if k == 2 else (),
+        max(factor, 1.0) * unit,
+        mean - reach,
+        mean + reach,
+        level,
+        "random effects, Mandel-Paule; wider of Knapp-Hartung t and stated uncertainties",
+        k,
+        k,
+        ("Two references only: the interval is wide for that reason.",) if k == 2 else (),
     )
     return Consensus(
         estimate,

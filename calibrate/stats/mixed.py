@@ -7,6 +7,7 @@ Needs the extra `stats` (statsmodels).
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -179,16 +180,20 @@ def _fit(values: Vector, design: Vector, codes: dict[str, Index], along: Vector 
         (code,) = codes.values()
         random = {"groups": code, "exog_re": np.stack([np.ones(n), along], axis=1)}
     model = MixedLM(values, design, **random)
+    found = []
     with warnings.catch_warnings():
         # A variance of zero is said in the result, not warned of.
         warnings.simplefilter("ignore")
-        # One search alone may stop far away (lbfgs does for lme4's Dyestuff).
-        fits = [model.fit(reml=True, method=[how], maxiter=2000) for how in ("lbfgs", "powell")]
-        best = max(fits, key=lambda fit: fit.llf if np.isfinite(fit.llf) else -math.inf)
-        finite = np.isfinite(best.llf) and np.isfinite(best.bse_fe).all()
-    if not finite:
+        for how in ("lbfgs", "powell"):
+            # One search alone may stop far away (lbfgs does for lme4's Dyestuff), or step where
+            # a matrix has no inverse.
+            with contextlib.suppress(np.linalg.LinAlgError):
+                fit = model.fit(reml=True, method=[how], maxiter=2000)
+                if np.isfinite(fit.llf) and np.isfinite(fit.bse_fe).all():
+                    found.append(fit)
+    if not found:
         raise ValueError("The mixed model does not settle; there are too few runs for it.")
-    return best
+    return max(found, key=lambda fit: fit.llf)
 
 
 def probes(
