@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +18,16 @@ from calibrate import __version__, bench, catalog, environment, machine, store
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.plan import Plan, jobs
 from calibrate.run import Limits, Source, describe, run
-from calibrate.store import CampaignRecord, Job, ProbeLog, ProbeState, SourceRecord
+from calibrate.store import (
+    CampaignRecord,
+    Job,
+    KnownFactor,
+    ProbeLog,
+    ProbeState,
+    SourceRecord,
+    StopRecord,
+)
+from calibrate.until import Goal
 
 
 class Watcher(Protocol):
@@ -37,6 +47,9 @@ class Watcher(Protocol):
 
     def finished(self, record: store.RunRecord) -> None:
         """A run has ended."""
+
+    def known(self, factors: tuple[KnownFactor, ...], target: float) -> None:
+        """A repeat has ended; so well are the factors known."""
 
 
 def known(extra: Iterable[Path] = ()) -> dict[str, Source]:
@@ -77,6 +90,7 @@ def create(
     model: str | None = None,
     workloads: Sequence[Path] = (),
     faults: Sequence[str] = (),
+    until: float | None = None,
 ) -> CampaignRecord:
     """Write ``campaign.json`` in a new or empty folder.
 
@@ -87,6 +101,7 @@ def create(
     model : the simulated machine it will be performed on, a name or a file; None for this host.
     workloads : folders with workloads of the user's own.
     faults : what is wrong with the simulated machine.
+    until : stop when every factor is known to this, relative; the plan's repeats are the most.
 
     Raises
     ------
@@ -113,6 +128,7 @@ def create(
             for s in chosen
         ),
         jobs=jobs(plan, seed, workloads),
+        until=until,
         command=tuple(sys.argv),
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +137,7 @@ def create(
 
 
 def perform(folder: Path, watcher: Watcher, limits: Limits = Limits()) -> None:
-    """Do every run of a campaign that has not been done.
+    """Do every run of a campaign that has not been done, or until its factors are known.
 
     Raises
     ------
@@ -129,6 +145,8 @@ def perform(folder: Path, watcher: Watcher, limits: Limits = Limits()) -> None:
         workload cannot be started.
     """
     record = store.read(folder / store.CAMPAIGN, CampaignRecord)
+    if (folder / store.STOP).exists():
+        return
     _same_machine(record)
     watcher.planned(record)
     chosen = [Source(s.name, Path(s.adapter), Path(s.python), s.options) for s in record.sources]
@@ -140,14 +158,37 @@ def perform(folder: Path, watcher: Watcher, limits: Limits = Limits()) -> None:
         reasons = "; ".join(f"{name}: {state.reason}" for name, (state, _) in states.items())
         raise CrosswattError(f"No probe works here ({reasons}). Try 'crosswatt doctor'.")
     pause = Plan.model_validate(record.plan).pause
-    for job in record.jobs:
-        if store.is_finished(folder, job):
-            continue
-        place = folder / job.folder
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-        watcher.started(job, place)
-        watcher.finished(run(job, working, place, pause, limits, watcher.stage))
+    goal = None if record.until is None else Goal(record.until)
+    for number, repeat in groupby(record.jobs, lambda job: job.repeat):
+        planned = list(repeat)
+        for job in planned:
+            if not store.is_finished(folder, job):
+                place = folder / job.folder
+                shutil.rmtree(place, ignore_errors=True)
+                place.mkdir()
+                watcher.started(job, place)
+                watcher.finished(run(job, working, place, pause, limits, watcher.stage))
+        if goal and _enough(folder, record, goal, planned, number, watcher):
+            return
+
+
+def _enough(
+    folder: Path,
+    record: CampaignRecord,
+    goal: Goal,
+    repeat: Sequence[Job],
+    number: int,
+    watcher: Watcher,
+) -> bool:
+    """Take a finished repeat in; if all is known well enough, write why the campaign stops."""
+    runs = [store.load_run(folder / job.folder) for job in repeat]
+    goal.add(store.Campaign(folder, record, {}, ()), runs)
+    factors = goal.factors()
+    watcher.known(factors, goal.target)
+    if goal.reached:
+        stop = StopRecord(target=goal.target, repeats=number, factors=factors)
+        store.save(folder / store.STOP, stop)
+    return goal.reached
 
 
 def _keep_states(folder: Path, states: dict[str, tuple[ProbeState, ProbeLog]]) -> None:

@@ -132,25 +132,36 @@ def run(
         Path | None, typer.Option("--resume", help="Continue the campaign in this folder.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the order of runs.")] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", help="Repeat until every factor is known to this: 1% ..."),
+    ] = None,
+    max_repeats: Annotated[
+        int, typer.Option("--max-repeats", min=1, help="With --until: give up after so many.")
+    ] = 100,
     adapters: Adapters = None,
     workloads: Workloads = None,
 ) -> int:
     """Run workloads while several probes measure, then compare, explain, correct and report."""
     from calibrate import bench as benches
     from calibrate import campaign, machine, store, view
+    from calibrate import until as goals
 
     started = time.monotonic()
     target = resume or folder or Path(f"crosswatt-{datetime.now():%Y%m%d-%H%M%S}")
     if not resume:
         mine = tuple(workloads or ())
         chosen = _plan(command, quick, plan, workload, mine)
+        goal = None if until is None else goals.parse(until)
+        if goal is not None:
+            chosen = chosen.model_copy(update={"repeats": max_repeats})
         model = _bench_model(bench, fault or [], no_bench)
         asked, own = probe or chosen.probes, tuple(adapters or ())
         sources = campaign.sources(asked, own, simulated=model is not None)
         if model and not machine.on_bench():
             benches.check()  # before anything is written
         order = secrets.randbelow(2**31) if seed is None else seed
-        campaign.create(target, chosen, sources, order, model, mine, fault or [])
+        campaign.create(target, chosen, sources, order, model, mine, fault or [], goal)
     record = store.read(target / store.CAMPAIGN, store.CampaignRecord)
     if record.bench and not machine.on_bench():
         return _inside(benches.Setup(record.bench, record.faults), target)
@@ -164,6 +175,11 @@ def run(
         )
         return INTERRUPTED
     _conclude(target, started)
+    if record.until and not (target / store.STOP).exists():
+        err.print(
+            f"Not every factor is known to {100 * record.until:g} % after all repeats; the report "
+            "has what was reached. 'crosswatt plan' says what it takes."
+        )
     return 0
 
 
@@ -337,6 +353,66 @@ def gate(
     state = gates.overall(rulings)
     out.print(state, markup=False)
     return gates.EXIT[state]
+
+
+@app.command()
+def plan(
+    pilot: Folder,
+    until: Annotated[
+        str, typer.Option("--until", help="How well every factor shall be known: 1% ...")
+    ] = "1%",
+    reference: Reference = None,
+) -> None:
+    """Say from a pilot campaign how many repeats, and how long runs, a wanted uncertainty takes."""
+    from calibrate import analysis, view
+    from calibrate import until as goals
+
+    target = goals.parse(until)
+    found = analysis.analyze(pilot, reference)
+    label = "SIMULATED MACHINE. " if found.comparison.simulated else ""
+    table = Table(
+        title=f"{label}To know every factor to {100 * target:g} %, for these workloads",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for name in (
+        "probe",
+        "column",
+        "spread",
+        "repeats",
+        "with --until",
+        "time",
+        "runs of at least",
+    ):
+        table.add_column(name, overflow="fold")
+    repeat_s = goals.seconds_of_repeat(found.campaign)
+    for each in goals.forecast(found.comparison.pairs, target, repeat_s):
+        if each.sd is None:
+            table.add_row(each.probe, each.column, each.reason, *["-"] * 4)
+            continue
+        table.add_row(
+            each.probe,
+            each.column,
+            f"{100 * each.sd:.2g} %",
+            str(each.repeats),
+            f"about {each.sequence}",
+            "-" if each.campaign_s is None else view.span(each.campaign_s),
+            "any length"
+            if (each.seconds or 0) < 0.1
+            else f"{each.seconds:.2g} s ({each.workload})",
+        )
+    out.print(table)
+    out.print(
+        "Planned with the upper 80 % limit of each spread. Repeats make the error of chance "
+        "smaller, not the difference between workloads nor the error of the reference.",
+        style="dim",
+    )
+
+
+def _length(seconds: float | None, workload: str) -> str:
+    """Return how long runs must be, and for which workload; below 0.1 s none is too short."""
+    return f"{seconds:.2g} s ({workload})" if seconds and seconds >= 0.1 else "any length"
 
 
 @app.command()

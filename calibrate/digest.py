@@ -16,7 +16,7 @@ from calibrate.analysis import Analysis
 from calibrate.compare import Pair, ProbeSummary
 from calibrate.diagnose import NO_FAULT, UNEXPLAINED, Diagnosis
 from calibrate.fit import Correction
-from calibrate.store import Run
+from calibrate.store import Campaign, Run
 from calibrate.verdict import Verdict, interval, number, probability, rounded, verdicts
 
 #: In the order of urgency.
@@ -228,7 +228,7 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
             + (f"; {repeats} repeats" if repeats else ""),
         ),
         ("Seed", str(record.seed)),
-        ("Runs", f"{comparison.runs} compared of {len(record.jobs)} planned"),
+        ("Runs", f"{comparison.runs} compared of {_asked(analysis.campaign)}"),
         ("Reference", f"{comparison.reference}{_family(analysis)}"),
         ("Measure it again", _command(analysis)),
         (
@@ -236,6 +236,17 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
             f"crosswatt report {shlex.quote(analysis.campaign.folder.name)} --format html",
         ),
     )
+
+
+def _asked(campaign: Campaign) -> str:
+    """Return how many runs were planned, or why there are fewer."""
+    jobs, stop = len(campaign.record.jobs), campaign.stop
+    if stop:
+        return (
+            f"at most {jobs}; stopped after {stop.repeats} repeats, every factor known to "
+            f"{100 * stop.target:g} % (confidence sequence, for these workloads)"
+        )
+    return f"{jobs} planned"
 
 
 def _planned(plan: Mapping[str, Any]) -> list[str]:
@@ -469,7 +480,7 @@ def _left(analysis: Analysis) -> Table:
     cells += [
         (f"run {job.folder}", "planned, not finished", resume)
         for job in campaign.record.jobs
-        if job.folder not in done
+        if job.folder not in done and campaign.stop is None
     ]
     rows = tuple(Row((what, text(why), text(fix, MISSING))) for what, why, fix in cells)
     return Table(("what", "why", "what would help"), rows)

@@ -29,6 +29,7 @@ from calibrate.probe import Domain
 
 SCHEMA = 1
 CAMPAIGN, PROBES, RUN = "campaign.json", "probes.json", "run.json"
+STOP = "stop.json"
 ProbeStatus = Literal["ok", "unavailable", "failed", "hung", "killed"]
 FOREIGN = "Give the folder that 'crosswatt run --out FOLDER' wrote."
 
@@ -135,7 +136,10 @@ class SourceRecord(Document):
 
 
 class CampaignRecord(Saved):
-    """A planned, randomised set of runs on one machine."""
+    """A planned, randomised set of runs on one machine.
+
+    ``until`` is the relative half-width at which to stop; without one all jobs are done.
+    """
 
     kind: Literal["campaign"] = "campaign"
     created: str
@@ -147,7 +151,28 @@ class CampaignRecord(Saved):
     machine: Machine
     sources: tuple[SourceRecord, ...]
     jobs: tuple[Job, ...]
+    until: float | None = None
     command: tuple[str, ...] = ()
+
+
+class KnownFactor(Document):
+    """How well a probe's factor is known; ``half_width`` is relative, at 95 %."""
+
+    probe: str
+    column: str
+    repeats: int
+    factor: float | None
+    half_width: float | None
+    reached: bool
+
+
+class StopRecord(Saved):
+    """Why a campaign ended before all that was planned: every factor is known well enough."""
+
+    kind: Literal["stop"] = "stop"
+    target: float
+    repeats: int
+    factors: tuple[KnownFactor, ...]
 
 
 class ProbesRecord(Saved):
@@ -201,12 +226,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Campaign:
-    """A campaign as it lies on disk, with the runs that are finished."""
+    """A campaign as it lies on disk, with the runs that are finished.
+
+    ``stop`` says why it ended early, where it did.
+    """
 
     folder: Path
     record: CampaignRecord
     probes: dict[str, ProbeState]
     runs: tuple[Run, ...]
+    stop: StopRecord | None = None
 
 
 def write(path: Path, text: str) -> None:
@@ -267,7 +296,9 @@ def load_campaign(folder: Path) -> Campaign:
     runs = [load_run(folder / job.folder) for job in record.jobs if is_finished(folder, job)]
     tried = folder / PROBES
     probes = read(tried, ProbesRecord).probes if tried.exists() else {}
-    return Campaign(folder, record, probes, tuple(runs))
+    ended = folder / STOP
+    stop = read(ended, StopRecord) if ended.exists() else None
+    return Campaign(folder, record, probes, tuple(runs), stop)
 
 
 def is_finished(folder: Path, job: Job) -> bool:

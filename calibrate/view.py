@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from calibrate import series
-from calibrate.store import CampaignRecord, Job, ProbeLog, ProbeState, RunRecord
+from calibrate.store import CampaignRecord, Job, KnownFactor, ProbeLog, ProbeState, RunRecord
 
 TAIL_BYTES = 8192
 
@@ -30,8 +30,10 @@ class Plain:
     def planned(self, campaign: CampaignRecord) -> None:
         """Say what will be done, and on what."""
         self._total = len(campaign.jobs)
+        most = "at most " if campaign.until else ""
         self._console.print(
-            f"{self._total} runs, seed {campaign.seed}, on: {campaign.machine.label}", markup=False
+            f"{most}{self._total} runs, seed {campaign.seed}, on: {campaign.machine.label}",
+            markup=False,
         )
 
     def probes(self, states: dict[str, tuple[ProbeState, ProbeLog]]) -> None:
@@ -59,6 +61,18 @@ class Plain:
         for name, state in record.probes.items():
             if state.status != "ok":
                 self._drop(name, state, f" in run {record.number}")
+
+    def known(self, factors: tuple[KnownFactor, ...], target: float) -> None:
+        """Say how well each factor is known."""
+        told = [
+            f"{each.probe} {'not yet' if each.half_width is None else _percent(each.half_width)}"
+            for each in factors
+        ]
+        repeats = max((each.repeats for each in factors), default=0)
+        self._console.print(
+            f"After {repeats} repeats, wanted {_percent(target)}: {', '.join(told) or 'nothing'}",
+            markup=False,
+        )
 
     def _drop(self, name: str, state: ProbeState, where: str = "") -> None:
         fix = f" To mend it: {state.fix}" if state.fix else ""
@@ -124,6 +138,10 @@ class Screen(Plain):
         return Group(self._progress, table)
 
 
+def _percent(share: float) -> str:
+    return f"±{100 * share:.2g} %"
+
+
 def watts_now(path: Path, log: ProbeLog, column: series.Column) -> float | None:
     """Return the watts between the last two different readings in a file that is being written."""
     latest: tuple[int, float] | None = None
@@ -167,6 +185,12 @@ def watcher(console: Console) -> Iterator[Plain]:
 
 
 def elapsed(since: float) -> str:
+    """Return the time since an instant of `time.monotonic`, for a person."""
+    return span(time.monotonic() - since)
+
+
+def span(seconds: float) -> str:
     """Return a duration for a person."""
-    seconds = time.monotonic() - since
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

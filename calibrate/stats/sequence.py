@@ -7,6 +7,7 @@ nearly half of all campaigns. These do so in at most 5 %.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from numpy.typing import ArrayLike
 
@@ -175,6 +176,11 @@ def runs_needed(sd: float, half_width: float, level: float = 0.95, most: int = 1
     def enough(n: int) -> bool:
         return t_quantile(p, n - 1) * sd <= half_width * math.sqrt(n)
 
+    return _smallest(enough, most)
+
+
+def _smallest(enough: Callable[[int], bool], most: int) -> int:
+    """Return the smallest number from 2 on that is enough, or refuse more than `most`."""
     high = 2
     while not enough(high):
         high *= 2
@@ -187,3 +193,31 @@ def runs_needed(sd: float, half_width: float, level: float = 0.95, most: int = 1
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle + 1, high)
     return high
+
+
+def repeats_expected(
+    sd: float, half_width: float, level: float = 0.95, n_opt: int = 30, most: int = 1_000_000
+) -> int:
+    """Return after how many values a confidence sequence is expected to be mean -+ half_width.
+
+    Parameters
+    ----------
+    sd : expected sd of one value.
+    half_width : wanted, in the same unit.
+    level, n_opt : see `confidence_sequence`.
+    most : larger numbers are refused.
+
+    Raises
+    ------
+    ValueError : sd or half_width not above zero; more than `most` would be needed.
+    """
+    if not (0 < sd < math.inf and 0 < half_width < math.inf):
+        raise ValueError("sd and half_width must be above zero.")
+    alpha = 1 - check_level(level)
+    rho = best_rho(n_opt, alpha)
+
+    def enough(n: int) -> bool:
+        half = _half_width(n, sd, alpha, rho)
+        return half is not None and half <= half_width
+
+    return _smallest(enough, most)

@@ -44,6 +44,9 @@ def listing(folder: Path) -> dict[str, bytes]:
         (["probes", "add", "codecarbon"], "not an exact release"),
         (["probes", "add", "codecarbn==1.2.0"], "did you mean codecarbon"),
         (["probes", "remove", "nobody-1.0"], "There is no environment"),
+        (["run", "--bench", "desktop", "--until", "90%"], "write 1% or 0.01"),
+        (["plan", "nowhere"], "no such folder"),
+        (["plan", "nowhere", "--until", "much"], "no uncertainty from 0.01%"),
         (["nonsense"], "No such command"),
     ],
 )

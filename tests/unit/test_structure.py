@@ -23,7 +23,7 @@ ORDER = (
     ("trial", "replay"),
     ("digest", "figures"),
     ("campaign", "gate", "verdict", "correct"),
-    ("plan", "environment"),
+    ("plan", "environment", "until"),
     ("analysis",),
     ("fit", "judgement", "known"),
     ("compare", "diagnose"),
