@@ -137,10 +137,10 @@ class Curve:
 
 def curve(log: ProbeLog, domain: Domain) -> Curve:
     """Return one domain's readings, joules unwrapped; watts as they are."""
-    rows = [r for r in log.readings if domain.name in r.values]
-    before = np.array([r.before_ns for r in rows], dtype=np.int64)
-    after = np.array([r.after_ns for r in rows], dtype=np.int64)
-    value = np.array([r.values[domain.name] for r in rows], dtype=np.float64)
+    taken = log.readings
+    value = taken.values.get(domain.name, np.full(len(taken), np.nan))
+    there = ~np.isnan(value)
+    before, after, value = taken.before_ns[there], taken.after_ns[there], value[there]
     if domain.kind == "counter" and domain.wraps_at_j and value.size:
         wraps = np.concatenate([[0], np.cumsum(np.diff(value) < 0)])
         value = value + wraps * domain.wraps_at_j

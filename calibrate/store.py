@@ -15,13 +15,17 @@ Schema history
 from __future__ import annotations
 
 import json
+import math
 import os
 import tomllib
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from calibrate.errors import BadFile, CrosswattError
@@ -195,13 +199,55 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Readings:
+    """All readings of a probe in one run, as columns: a million of them are a few arrays.
+
+    Parameters
+    ----------
+    before_ns, after_ns : monotonic instants, shape (n,).
+    values : domain -> joules or watts, shape (n,); NaN where a reading lacks the domain.
+    """
+
+    before_ns: NDArray[np.int64]
+    after_ns: NDArray[np.int64]
+    values: dict[str, NDArray[np.float64]]
+
+    def __len__(self) -> int:
+        """Return the number of readings."""
+        return int(self.before_ns.size)
+
+    @classmethod
+    def of(cls, readings: Iterable[Reading] = ()) -> Readings:
+        """Return readings as columns.
+
+        Raises
+        ------
+        TypeError, OverflowError : an instant or a value is no number.
+        """
+        before, after = array("q"), array("q")
+        values: dict[str, array[float]] = {}
+        for each in readings:
+            for name in each.values.keys() - values.keys():
+                values[name] = array("d", [math.nan]) * len(before)
+            before.append(each.before_ns)
+            after.append(each.after_ns)
+            for name, column in values.items():
+                column.append(each.values.get(name, math.nan))
+        return cls(
+            np.array(before, dtype=np.int64),
+            np.array(after, dtype=np.int64),
+            {name: np.array(column, dtype=np.float64) for name, column in values.items()},
+        )
+
+
+@dataclass(frozen=True)
 class ProbeLog:
     """A probe's file of one run.
 
     Parameters
     ----------
     domains : by name; empty when the probe never opened.
-    readings : in the order they were taken.
+    readings : in the order they were taken; see `Readings`.
     window_ns : from the end of `Probe.begin` to the start of `Probe.end`; None without both.
     stop : the stop document; its status is ``killed`` when the file has none.
     """
@@ -210,7 +256,7 @@ class ProbeLog:
     domains: dict[str, Domain] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
     period_s: float = 0.0
-    readings: tuple[Reading, ...] = ()
+    readings: Readings = field(default_factory=Readings.of)
     window_ns: tuple[int, int] | None = None
     stop: dict[str, Any] = field(default_factory=dict)
 
@@ -319,12 +365,22 @@ def load_log(path: Path) -> ProbeLog:
     has no stop document. Damage anywhere else raises `BadFile` with the line.
     """
     log: dict[str, Any] = {"name": path.stem}
-    readings: list[Reading] = []
     marks: dict[str, tuple[int, int]] = {}
+    log["readings"] = Readings.of(_readings(path, log, marks))
+    if len(marks) == 2:
+        log["window_ns"] = (marks["begin"][1], marks["end"][0])
+    log.setdefault("stop", {"status": "killed", "reason": "its file has no stop document"})
+    return ProbeLog(**log)
+
+
+def _readings(
+    path: Path, log: dict[str, Any], marks: dict[str, tuple[int, int]]
+) -> Iterator[Reading]:
+    """Yield the readings of a file; what else it says goes into `log` and `marks`."""
     for number, data in _lines(path):
         try:
             if data["doc"] == "reading":
-                readings.append(Reading(data["before_ns"], data["after_ns"], data["values"]))
+                yield _reading(data)
             elif data["doc"] == "probe":
                 log["domains"] = {each["name"]: Domain(**each) for each in data["domains"]}
                 log["facts"], log["period_s"] = data["facts"], data["period_s"]
@@ -336,29 +392,40 @@ def load_log(path: Path) -> ProbeLog:
                 raise ValueError(f"unknown document {data['doc']!r}")
         except (KeyError, TypeError, ValueError) as error:
             raise BadFile(path, f"it is not a probe's document ({error!r})", number) from None
-    if len(marks) == 2:
-        log["window_ns"] = (marks["begin"][1], marks["end"][0])
-    log.setdefault("stop", {"status": "killed", "reason": "its file has no stop document"})
-    return ProbeLog(readings=tuple(readings), **log)
+
+
+def _reading(data: dict[str, Any]) -> Reading:
+    """Return a reading, or raise what its document makes of it."""
+    before, after, values = data["before_ns"], data["after_ns"], data["values"]
+    if type(before) is not int or type(after) is not int or not 0 <= before <= after < 2**63:
+        raise ValueError("its instants are not two whole numbers of nanoseconds in order")
+    if not all(type(value) in (float, int) for value in values.values()):
+        raise ValueError("a value is not a number")
+    return Reading(before, after, values)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, document); forgive a last line without its end."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for number, line in enumerate(file, start=1):
+                if line.endswith("\n"):
+                    yield number, _document(path, number, line)
     except FileNotFoundError:
         raise BadFile(path, "there is no such file, though run.json names the probe") from None
     except UnicodeDecodeError as error:
         raise BadFile(path, f"it is not text ({error})") from None
-    lines = text.split("\n")
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            data = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise BadFile(path, f"the line is damaged ({error.msg})", number) from None
-        if not isinstance(data, dict):
-            raise BadFile(path, "the line is not a document", number)
-        yield number, data
+
+
+def _document(path: Path, number: int, line: str) -> dict[str, Any]:
+    """Return one line as a document."""
+    try:
+        data = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise BadFile(path, f"the line is damaged ({error.msg})", number) from None
+    if not isinstance(data, dict):
+        raise BadFile(path, "the line is not a document", number)
+    return data
 
 
 def close_log(path: Path, state: ProbeState, at_ns: int) -> None:

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from calibrate import series
 from calibrate.probe import Domain
-from calibrate.store import ProbeLog, Reading
+from calibrate.store import ProbeLog, Reading, Readings
 
 S = 1_000_000_000
 instants = st.lists(st.integers(0, 100 * S), min_size=2, max_size=60, unique=True).map(sorted)
 
 
 def made(domain: Domain, at: list[int], values: list[float]) -> ProbeLog:
-    readings = tuple(Reading(t, t, {domain.name: v}) for t, v in zip(at, values, strict=True))
+    readings = Readings.of(Reading(t, t, {domain.name: v}) for t, v in zip(at, values, strict=True))
     return ProbeLog("x", {domain.name: domain}, readings=readings, stop={"status": "ok"})
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from calibrate import series
 from calibrate.probe import Domain
-from calibrate.store import ProbeLog, Reading
+from calibrate.store import ProbeLog, Reading, Readings
 
 S = 1_000_000_000
 
@@ -15,7 +15,7 @@ Pair = tuple[float, float]
 
 
 def log(domain: Domain, *points: Pair, window: Pair | None = None) -> ProbeLog:
-    readings = tuple(Reading(int(t * S), int(t * S), {domain.name: v}) for t, v in points)
+    readings = Readings.of(Reading(int(t * S), int(t * S), {domain.name: v}) for t, v in points)
     marks = (int(window[0] * S), int(window[1] * S)) if window else None
     domains = {domain.name: domain}
     return ProbeLog("x", domains, readings=readings, window_ns=marks, stop={"status": "ok"})
