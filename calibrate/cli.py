@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import secrets
 import shlex
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from calibrate.analysis import Analysis
     from calibrate.bench import Setup
     from calibrate.conformance import Conformance
+    from calibrate.drift import Course
     from calibrate.plan import Plan
 
 REFUSED, IMPOSSIBLE, INTERRUPTED = 64, 69, 130
@@ -60,6 +62,7 @@ Adapters = Annotated[
 Workloads = Annotated[
     list[Path] | None, typer.Option("--workloads", help="A folder with workloads of your own.")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reference = Annotated[
     str | None, typer.Option("--reference", help="The probe that the others are compared with.")
 ]
@@ -408,6 +411,115 @@ def plan(
         "smaller, not the difference between workloads nor the error of the reference.",
         style="dim",
     )
+
+
+@app.command()
+def diff(
+    first: Annotated[Path, typer.Argument(help="A campaign's folder.")],
+    second: Annotated[Path, typer.Argument(help="A later one, of the same machine.")],
+    tolerance: Annotated[
+        str, typer.Option("--tolerance", help="A change up to this is none: 1% ...")
+    ] = "1%",
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Compare two machines all the same.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Say whether probes have changed between two campaigns: 0 same, 1 changed, 2 inconclusive."""
+    from calibrate import drift as drifts
+    from calibrate import until as goals
+
+    found = drifts.diff(first, second, goals.parse(tolerance), anyway=anyway)
+    if as_json:
+        sys.stdout.write(found.model_dump_json(indent=1) + "\n")
+        return drifts.EXIT[found.state]
+    label = "SIMULATED MACHINE. " if found.simulated else ""
+    table = Table(
+        title=f"{label}Change of probe / reference from {first.name} to {second.name}",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for name in ("probe", "column", "change", "90 % interval", "En", "verdict"):
+        table.add_column(name, overflow="fold")
+    for each in found.differences:
+        table.add_row(
+            each.probe,
+            each.column,
+            _signed(each.change),
+            "-" if each.low is None else f"{_signed(each.low)} to {_signed(each.high)}",
+            "-" if each.en is None else f"{each.en:.2g}",
+            f"{each.state} ({each.reason})" if each.reason else each.state,
+            style="yellow" if each.state == "changed" else None,
+        )
+    out.print(table)
+    _coincides(found.conditions, "Differs between them (what coincides, not what caused it):")
+    return drifts.EXIT[found.state]
+
+
+@app.command()
+def drift(
+    folder: Annotated[Path, typer.Argument(help="A folder with campaigns of one machine.")],
+    as_json: AsJson = False,
+) -> int:
+    """Chart every probe over the campaigns in a folder: 0 same, 1 changed, 2 inconclusive."""
+    from calibrate import drift as drifts
+
+    found = drifts.drift(folder)
+    if as_json:
+        sys.stdout.write(found.model_dump_json(indent=1) + "\n")
+        return drifts.EXIT[found.state]
+    label = "SIMULATED MACHINE. " if found.simulated else ""
+    for course in found.courses:
+        out.print(_chart(course, label))
+        if course.change:
+            step, p = course.change["step"]["value"], course.change["p_value"]
+            first = course.sessions[course.change["first"]]
+            title = f"The step is {_signed(math.expm1(step))}, p = {p:.2g}. With it changed:"
+            _coincides(first.coincides, title)
+    return drifts.EXIT[found.state]
+
+
+def _chart(course: Course, label: str) -> Table:
+    """Return the control chart of one probe as a table, a line a campaign."""
+    reason = f" ({course.reason})" if course.reason else ""
+    title = f"{label}{course.probe} {course.column}: {course.state}{reason}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in ("campaign", "when", "probe / reference", "EWMA", "limits", ""):
+        table.add_column(name, overflow="fold")
+    first = course.change["first"] if course.change else None
+    for i, session in enumerate(course.sessions):
+        smooth = limits = "-"
+        if course.chart:
+            low, middle, high = (
+                f"{math.exp(course.chart[key][i]):.4f}" for key in ("low", "smoothed", "high")
+            )
+            smooth, limits = middle, f"{low} to {high}"
+        outside = "outside" if session.folder in course.out else ""
+        table.add_row(
+            session.folder,
+            session.at.replace("T", " ").removesuffix("+00:00"),
+            f"{session.ratio:.4f}",
+            smooth,
+            limits,
+            "changed here" if i == first else outside,
+        )
+    return table
+
+
+def _signed(share: float | None) -> str:
+    """Return a relative change in percent."""
+    return "-" if share is None else f"{100 * share:+.3g} %"
+
+
+def _coincides(changed: Mapping[str, tuple[str, str]], title: str) -> None:
+    """Print what differs, from what to what."""
+    if not changed:
+        out.print(f"{title} nothing that is recorded.")
+        return
+    out.print(title)
+    for name, (before, after) in changed.items():
+        out.print(f"  {name}: {before} -> {after}", markup=False)
 
 
 def _length(seconds: float | None, workload: str) -> str:
