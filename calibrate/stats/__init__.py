@@ -4,6 +4,8 @@
     agreement   mean ratio, limits of agreement, prediction, correction factor
     evidence    closed-form evidence for models of the log ratio
 
+The others are in docs/statistics.md, with their sources.
+
 Nothing here reads a file or knows of probes; numpy and scipy are the only imports.
 """
 
