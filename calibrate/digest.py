@@ -406,7 +406,7 @@ def _agreement_cells(pair: Pair) -> tuple[str, ...]:
 
 def _corrections(analysis: Analysis) -> Table:
     head = ("probe", "column", "verdict", "multiply by (95 % interval)", "u, new workload",
-            "error left when held out", "tried with", "reason")  # fmt: skip
+            "made of", "error left when held out", "tried with", "reason")  # fmt: skip
     main = {(p.probe, p.column): p.headline for p in analysis.comparison.pairs}
     rows = [
         Row(_correction_cells(each), main[each.probe, each.column])
@@ -429,10 +429,18 @@ def _correction_cells(found: Correction) -> tuple[str, ...]:
         found.verdict,
         f"none; best was {factor}" if found.verdict == "not calibratable" else factor,
         u,
+        _made_of(found),
         ", ".join(f"{name} {percent(error, sign=True)}" for name, error in held.items()) or MISSING,
         _tried(found),
         text(found.reason, MISSING),
     )
+
+
+def _made_of(found: Correction) -> str:
+    """Return the shares of the variance that matter, the largest first."""
+    parts = found.budget.parts if found.budget else ()
+    shares = sorted(((part.share, part.name) for part in parts), reverse=True)
+    return ", ".join(f"{name} {100 * share:.0f} %" for share, name in shares if share >= 0.005) or MISSING
 
 
 def _tried(found: Correction) -> str:

@@ -15,9 +15,11 @@ import numpy as np
 
 from calibrate.compare import Comparison, Pair, Row
 from calibrate.diagnose import CONSTANT_POWER, Diagnosis
+from calibrate.stats.agreement import Correction as Fitted
 from calibrate.stats.agreement import correction
 from calibrate.stats.estimate import log_ratio, t_estimate
 from calibrate.store import Document, Saved
+from calibrate.uncertainty import UncertaintyBudget, factor_budget
 
 #: Largest error that may be left in a workload held out, for a factor to count as a correction.
 HELD_OUT_LIMIT = 0.05
@@ -38,9 +40,9 @@ class Correction(Document):
     """The correction of one column of one probe.
 
     ``factor`` is an estimate as in `calibrate.stats.estimate`; ``relative_u`` its relative
-    standard uncertainty on a new workload. ``offset_w``, for the verdict ``offset``, is an estimate
-    of the watts to subtract, also for a new workload. ``held_out`` is the relative error left in
-    each workload by the correction fitted on the others.
+    standard uncertainty on a new workload, and ``budget`` what that is made of. ``offset_w``, for
+    the verdict ``offset``, is an estimate of the watts to subtract, also for a new workload.
+    ``held_out`` is the relative error left in each workload by the correction fitted on the others.
     """
 
     probe: str
@@ -52,6 +54,7 @@ class Correction(Document):
     reason: str
     factor: dict[str, Any] | None = None
     relative_u: float | None = None
+    budget: UncertaintyBudget | None = None
     offset_w: dict[str, Any] | None = None
     held_out: dict[str, float] | None = None
     valid: Range | None = None
@@ -100,7 +103,7 @@ def _correct(comparison: Comparison, pair: Pair, diagnosis: Diagnosis) -> Correc
     if not rows:
         reason = "no run has a positive energy on both sides"
         return Correction(**about, verdict="not calibratable", reason=reason)
-    fitted, why_not = _fit(about, rows)
+    fitted, why_not = _fit(about, rows, pair.resolution_j)
     unusable = len(pair.rows) - len(rows)
     if _too_coarse(fitted):
         shifted = _offset(fitted, rows)
@@ -108,7 +111,7 @@ def _correct(comparison: Comparison, pair: Pair, diagnosis: Diagnosis) -> Correc
             return shifted
         # A meter may see itself: at idle its own work is a good part of the load. A factor can
         # still hold for everything but idleness, and then says from how many watts.
-        loaded, _ = _fit(about, [row for row in rows if row.workload != IDLE])
+        loaded, _ = _fit(about, [r for r in rows if r.workload != IDLE], pair.resolution_j)
         if loaded.worst_held_out is not None and not _too_coarse(loaded):
             error = (fitted.held_out or {}).get(IDLE, 0.0)
             verdict, reason = _verdict(loaded, diagnosis, unusable, None)
@@ -118,17 +121,22 @@ def _correct(comparison: Comparison, pair: Pair, diagnosis: Diagnosis) -> Correc
     return fitted.model_copy(update={"verdict": verdict, "reason": reason})
 
 
-def _fit(about: dict[str, str], rows: list[Row]) -> tuple[Correction, str | None]:
+def _fit(
+    about: dict[str, str], rows: list[Row], resolution_j: float
+) -> tuple[Correction, str | None]:
     """Return one factor for some runs, and why no workload could be held out, if none could."""
     d = log_ratio([row.probe_j for row in rows], [row.reference_j for row in rows])
     found = correction(d, [row.workload for row in rows])
     powers = [row.reference_j / row.seconds for row in rows]
+    budget = factor_budget(rows, resolution_j)
+    factor, relative = _with(found, budget)
     fitted = Correction(
         **about,
         verdict="factor",
         reason="",
-        factor=found.factor.as_dict(),
-        relative_u=found.relative_u,
+        factor=factor,
+        relative_u=relative,
+        budget=budget,
         held_out=found.held_out,
         valid=Range(
             watts=(min(powers), max(powers)),
@@ -137,6 +145,23 @@ def _fit(about: dict[str, str], rows: list[Row]) -> tuple[Correction, str | None
         ),
     )
     return fitted, found.why_not
+
+
+def _with(found: Fitted, budget: UncertaintyBudget | None) -> tuple[dict[str, Any], float | None]:
+    """Return factor and relative uncertainty with all of the budget in them.
+
+    What the runs cannot show widens the interval about as much as the uncertainty; its t quantile
+    stays that of the workloads.
+    """
+    factor = found.factor.as_dict()
+    if budget is None or not found.relative_u or factor["low"] is None:
+        return factor, found.relative_u
+    wider = budget.u / found.relative_u
+    value = factor["value"]
+    factor["u"] = value * budget.u
+    for end in ("low", "high"):
+        factor[end] = value * (factor[end] / value) ** wider
+    return factor, budget.u
 
 
 def _offset(about: Correction, rows: list[Row]) -> Correction | None:
@@ -177,7 +202,13 @@ def _offset(about: Correction, rows: list[Row]) -> Correction | None:
         for name, other in zip(names, others, strict=True)
     }
     made = about.model_copy(
-        update={"verdict": "offset", "factor": None, "relative_u": None, "held_out": left}
+        update={
+            "verdict": "offset",
+            "factor": None,
+            "relative_u": None,
+            "budget": None,
+            "held_out": left,
+        }
     )
     reason = f"a workload held out is within {made.worst_held_out or 0.0:.2%} of the reference"
     return made.model_copy(update={"offset_w": found.as_dict(), "reason": reason})

@@ -26,6 +26,7 @@ ORDER = (
     ("plan", "environment", "until"),
     ("analysis",),
     ("fit", "judgement", "known"),
+    ("uncertainty",),
     ("compare", "diagnose"),
     ("series",),
     ("run",),

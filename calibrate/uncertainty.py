@@ -1,0 +1,99 @@
+"""What the uncertainty of a factor is made of: a budget after the GUM.
+
+The factor is for a workload that was not measured. Everything is relative, on ln(factor).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from calibrate.compare import Row
+from calibrate.stats.agreement import components
+from calibrate.stats.budget import Row as Part
+from calibrate.stats.budget import budget, monte_carlo
+from calibrate.stats.estimate import log_ratio
+from calibrate.store import Document
+
+#: What no campaign can show of itself; whoever knows it adds it.
+LEFT_OUT = (
+    "error of the reference itself (its certificate)",
+    "drift since the campaign (crosswatt drift)",
+)
+#: Trials that are enough to see whether first order will do.
+_TRIALS = 200_000
+
+
+class Contribution(Document):
+    """One source: relative standard uncertainty, degrees of freedom, share of the variance."""
+
+    name: str
+    u: float
+    df: float | None
+    share: float
+
+
+class UncertaintyBudget(Document):
+    """The budget of a factor.
+
+    ``u`` is the combined relative standard uncertainty, ``expanded_u`` its half-width at 95 % with
+    ``df`` effective degrees of freedom. ``confirmed``: propagating the distributions (JCGM 101)
+    gives the same interval to one digit; None where that was not settled.
+    """
+
+    u: float
+    expanded_u: float
+    df: float | None
+    parts: tuple[Contribution, ...]
+    confirmed: bool | None
+    left_out: tuple[str, ...] = LEFT_OUT
+
+
+def factor_budget(rows: Sequence[Row], resolution_j: float) -> UncertaintyBudget | None:
+    """Return the budget of a factor, or None with one workload, which cannot show how they differ.
+
+    Parameters
+    ----------
+    rows : the runs it was fitted on, all with a ratio.
+    resolution_j : step of the probe's counters, J.
+    """
+    parts = _parts(rows, resolution_j)
+    if parts is None or not any(part.u > 0 for part in parts):
+        return None
+    found = budget(0.0, parts, n_runs=len(rows))
+    return UncertaintyBudget(
+        u=float(found.total.u or 0.0),
+        expanded_u=found.expanded_u,
+        df=found.df,
+        parts=tuple(
+            Contribution(name=p.name, u=p.u, df=p.df, share=found.shares[p.name]) for p in parts
+        ),
+        confirmed=monte_carlo(found, digits=1, max_trials=_TRIALS).confirms,
+    )
+
+
+def _parts(rows: Sequence[Row], resolution_j: float) -> list[Part] | None:
+    """Return the sources: what the runs show, then what readings cannot show."""
+    d = log_ratio([row.probe_j for row in rows], [row.reference_j for row in rows])
+    c = components(d, [row.workload for row in rows])
+    if c.k < 2 or c.variance_of_means is None:
+        return None
+    between = c.variance_of_means if c.between_sd is None else c.between_sd**2
+    # The mean of workload means has both in it; what is not between workloads is repeatability.
+    new = between * (1 + 1 / c.k)
+    repeats = max(between + c.variance_of_means / c.k - new, 0.0)
+    parts = [Part("between workloads", math.sqrt(new), df=c.k - 1.0)]
+    if c.n > c.k:
+        parts.append(Part("repeatability", math.sqrt(repeats), df=float(c.n - c.k)))
+    parts += [
+        Part("reading of the reference", _mean_of([r.u_reference_j / r.reference_j for r in rows])),
+        Part("resolution", _mean_of([resolution_j / math.sqrt(6) / r.probe_j for r in rows])),
+    ]
+    return parts
+
+
+def _mean_of(relative: Sequence[float]) -> float:
+    """Return the standard uncertainty of a mean of readings with these."""
+    return float(np.sqrt(np.sum(np.square(relative)))) / len(relative)
