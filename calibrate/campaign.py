@@ -16,7 +16,7 @@ from typing import Protocol
 
 from calibrate import __version__, bench, catalog, environment, machine, store
 from calibrate.errors import CrosswattError, UnknownName
-from calibrate.plan import Plan, jobs
+from calibrate.plan import Plan, jobs, jobs_alone
 from calibrate.run import Limits, Source, describe, run
 from calibrate.store import (
     CampaignRecord,
@@ -91,6 +91,7 @@ def create(
     workloads: Sequence[Path] = (),
     faults: Sequence[str] = (),
     until: float | None = None,
+    alone: str | None = None,
 ) -> CampaignRecord:
     """Write ``campaign.json`` in a new or empty folder.
 
@@ -102,6 +103,8 @@ def create(
     workloads : folders with workloads of the user's own.
     faults : what is wrong with the simulated machine.
     until : stop when every factor is known to this, relative; the plan's repeats are the most.
+    alone : run each probe alone beside this reference, all together, and none, to see what they
+        do to the machine and to each other.
 
     Raises
     ------
@@ -127,13 +130,21 @@ def create(
             )
             for s in chosen
         ),
-        jobs=jobs(plan, seed, workloads),
+        jobs=_jobs(plan, seed, workloads, alone, [s.name for s in chosen]),
         until=until,
         command=tuple(sys.argv),
     )
     folder.mkdir(parents=True, exist_ok=True)
     store.save(folder / store.CAMPAIGN, record)
     return record
+
+
+def _jobs(
+    plan: Plan, seed: int, workloads: Sequence[Path], alone: str | None, names: Sequence[str]
+) -> tuple[Job, ...]:
+    if alone is None:
+        return jobs(plan, seed, workloads)
+    return jobs_alone(plan, seed, alone, names, workloads)
 
 
 def perform(folder: Path, watcher: Watcher, limits: Limits = Limits()) -> None:
@@ -167,7 +178,8 @@ def perform(folder: Path, watcher: Watcher, limits: Limits = Limits()) -> None:
                 shutil.rmtree(place, ignore_errors=True)
                 place.mkdir()
                 watcher.started(job, place)
-                watcher.finished(run(job, working, place, pause, limits, watcher.stage))
+                taking_part = [s for s in working if job.probes is None or s.name in job.probes]
+                watcher.finished(run(job, taking_part, place, pause, limits, watcher.stage))
         if goal and _enough(folder, record, goal, planned, number, watcher):
             return
 

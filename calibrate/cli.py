@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from calibrate.bench import Setup
     from calibrate.conformance import Conformance
     from calibrate.drift import Course
+    from calibrate.observer import Effect, Observation
     from calibrate.plan import Plan
 
 REFUSED, IMPOSSIBLE, INTERRUPTED = 64, 69, 130
@@ -414,6 +415,99 @@ def plan(
 
 
 @app.command()
+def observe(
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder that this command wrote; says it again.")
+    ] = None,
+    probe: Annotated[
+        list[str] | None, typer.Option("--probe", help="Only this probe; may be repeated.")
+    ] = None,
+    plan: Annotated[
+        str, typer.Option("--plan", help="A shipped plan by name, or a TOML file.")
+    ] = "observe",
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="The probe that is always there.")
+    ] = None,
+    bench: Annotated[
+        str | None,
+        typer.Option("--bench", help="Run on this simulated machine: a model, or a TOML file."),
+    ] = None,
+    no_bench: Annotated[
+        bool, typer.Option("--no-bench", help="Measure this machine even without RAPL.")
+    ] = False,
+    target: Annotated[
+        Path | None, typer.Option("--out", help="The folder to write; new or empty.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the order of runs.")] = None,
+    as_json: AsJson = False,
+    adapters: Adapters = None,
+) -> int:
+    """Say what probes do to the machine and to each other: each alone, all together, none."""
+    from calibrate import bench as benches
+    from calibrate import campaign, machine, observer, view
+    from calibrate import plan as plans
+
+    if folder is None:
+        model = _bench_model(bench, [], no_bench)
+        chosen = plans.load(plan)
+        own = tuple(adapters or ())
+        sources = campaign.sources(probe or chosen.probes, own, simulated=model is not None)
+        always = reference or ("truth" if model else "rapl")
+        if always not in {source.name for source in sources}:
+            sources = [*campaign.sources([always], own), *sources]
+        if model and not machine.on_bench():
+            benches.check()  # before anything is written
+        order = secrets.randbelow(2**31) if seed is None else seed
+        folder = target or Path(f"crosswatt-observe-{datetime.now():%Y%m%d-%H%M%S}")
+        campaign.create(folder, chosen, sources, order, model, alone=always)
+        if model and not machine.on_bench():
+            if code := _inside(benches.Setup(model), folder):
+                return code
+        else:
+            with _interruptible(), view.watcher(out) as watching:
+                campaign.perform(folder, watching)
+    _say_effects(observer.observe(folder), as_json=as_json)
+    return 0
+
+
+def _say_effects(found: Observation, *, as_json: bool) -> None:
+    """Print the interference matrix: conditions by what they affect."""
+    if as_json:
+        sys.stdout.write(found.model_dump_json(indent=1) + "\n")
+        return
+    label = "SIMULATED MACHINE. " if found.simulated else ""
+    for workload in dict.fromkeys(each.workload for each in found.effects):
+        mine = [each for each in found.effects if each.workload == workload]
+        affected = list(dict.fromkeys(each.affected for each in mine))
+        cells = {(each.condition, each.affected): _effect(each) for each in mine}
+        table = Table(
+            title=f"{label}What measuring changes, workload {workload}, beside {found.reference}",
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+        )
+        for name in ("measured by", *affected):
+            table.add_column(name, overflow="fold")
+        for condition in dict.fromkeys(each.condition for each in mine):
+            table.add_row(condition, *(cells.get((condition, name), "-") for name in affected))
+        out.print(table)
+    out.print(
+        "Power and speed against no probe but the reference; a probe's own ratio against that "
+        "probe alone. 95 % intervals; * differs from zero though so many were looked at (Holm).",
+        style="dim",
+    )
+
+
+def _effect(effect: Effect) -> str:
+    """Return one cell of the matrix."""
+    watts = "" if effect.watts is None else f", {effect.watts:+.2g} W"
+    if effect.low is None:
+        return f"{_signed(effect.change)}{watts}"
+    half = 100 * (effect.high - effect.low) / 2 if effect.high is not None else 0.0
+    return f"{_signed(effect.change)} ± {half:.2g} %{watts}{' *' if effect.clear else ''}"
+
+
+@app.command()
 def diff(
     first: Annotated[Path, typer.Argument(help="A campaign's folder.")],
     second: Annotated[Path, typer.Argument(help="A later one, of the same machine.")],
@@ -509,7 +603,9 @@ def _chart(course: Course, label: str) -> Table:
 
 def _signed(share: float | None) -> str:
     """Return a relative change in percent."""
-    return "-" if share is None else f"{100 * share:+.3g} %"
+    if share is None:
+        return "-"
+    return f"{100 * share:+.{2 if abs(share) < 0.1 else 3}g} %"
 
 
 def _coincides(changed: Mapping[str, tuple[str, str]], title: str) -> None:

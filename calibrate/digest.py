@@ -440,7 +440,10 @@ def _made_of(found: Correction) -> str:
     """Return the shares of the variance that matter, the largest first."""
     parts = found.budget.parts if found.budget else ()
     shares = sorted(((part.share, part.name) for part in parts), reverse=True)
-    return ", ".join(f"{name} {100 * share:.0f} %" for share, name in shares if share >= 0.005) or MISSING
+    return (
+        ", ".join(f"{name} {100 * share:.0f} %" for share, name in shares if share >= 0.005)
+        or MISSING
+    )
 
 
 def _tried(found: Correction) -> str:

@@ -100,18 +100,44 @@ def jobs(plan: Plan, seed: int, extra: Sequence[Path] = ()) -> tuple[Job, ...]:
     planned: list[Job] = []
     for repeat in range(1, plan.repeats + 1):
         for step in shuffle.sample(plan.workload, len(plan.workload)):
-            number = len(planned) + 1
-            seconds = step.seconds[(repeat - 1) % len(step.seconds)]
-            own = step.name == COMMAND
-            timed = () if own else ("--seconds", f"{seconds:g}")
-            planned.append(
-                Job(
-                    folder=f"{number:03d}-{step.name}",
-                    number=number,
-                    workload=step.name,
-                    script=None if own else str(catalog.find("workloads", step.name, extra)),
-                    arguments=(*timed, *step.arguments),
-                    repeat=repeat,
-                )
-            )
+            planned.append(_job(step, repeat, len(planned) + 1, extra))
     return tuple(planned)
+
+
+def jobs_alone(
+    plan: Plan, seed: int, reference: str, probes: Sequence[str], extra: Sequence[Path] = ()
+) -> tuple[Job, ...]:
+    """Return the runs that show what probes do to the machine and to each other.
+
+    Every repeat takes every workload with none of the probes, with each alone, and with all of
+    them, the reference always beside; in a shuffled order and then back again (ABBA), so that a
+    steady drift falls on all of them alike.
+    """
+    shuffle = random.Random(seed)  # noqa: S311 - an order, not a secret
+    others = [name for name in probes if name != reference]
+    crews: list[tuple[str, ...]] = [(), *((name,) for name in others)]
+    if len(others) > 1:
+        crews.append(tuple(others))
+    planned: list[Job] = []
+    for repeat in range(1, plan.repeats + 1):
+        for step in shuffle.sample(plan.workload, len(plan.workload)):
+            order = shuffle.sample(crews, len(crews))
+            for crew in (*order, *reversed(order)):
+                job = _job(step, repeat, len(planned) + 1, extra)
+                planned.append(job.model_copy(update={"probes": (reference, *crew)}))
+    return tuple(planned)
+
+
+def _job(step: Step, repeat: int, number: int, extra: Sequence[Path]) -> Job:
+    """Return a workload of a plan as a run."""
+    seconds = step.seconds[(repeat - 1) % len(step.seconds)]
+    own = step.name == COMMAND
+    timed = () if own else ("--seconds", f"{seconds:g}")
+    return Job(
+        folder=f"{number:03d}-{step.name}",
+        number=number,
+        workload=step.name,
+        script=None if own else str(catalog.find("workloads", step.name, extra)),
+        arguments=(*timed, *step.arguments),
+        repeat=repeat,
+    )

@@ -5,6 +5,7 @@
     001-gemm/run.json         one finished run; a run without it never happened
     001-gemm/rapl.jsonl       one probe: describe, readings, stop
     001-gemm/output.log       what the workload printed
+    stop.json                 why it ended before all that was planned, where it did
     comparison.json, diagnosis.json, calibration.json, report.html   derived, remade at any time
 
 Schema history
@@ -104,6 +105,7 @@ class Job(Document):
     """A run that is planned.
 
     ``script`` is the workload's file; without one, ``arguments`` is a command of the user's own.
+    ``probes`` are those that take part, where not all do.
     """
 
     folder: str
@@ -112,6 +114,7 @@ class Job(Document):
     script: str | None = None
     arguments: tuple[str, ...] = ()
     repeat: int = 1
+    probes: tuple[str, ...] | None = None
 
 
 class Machine(Document):

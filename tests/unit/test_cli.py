@@ -47,6 +47,10 @@ def listing(folder: Path) -> dict[str, bytes]:
         (["run", "--bench", "desktop", "--until", "90%"], "write 1% or 0.01"),
         (["plan", "nowhere"], "no such folder"),
         (["plan", "nowhere", "--until", "much"], "no uncertainty from 0.01%"),
+        (["observe", "nowhere"], "no such folder"),
+        (["observe", "--bench", "desktp"], "did you mean desktop"),
+        (["diff", "nowhere", "neither"], "no such folder"),
+        (["drift", "nowhere"], "holds 0 campaign folder"),
         (["nonsense"], "No such command"),
     ],
 )

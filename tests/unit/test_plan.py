@@ -16,8 +16,8 @@ def test_shipped_plans_are_whole(name: str) -> None:
     made = plan.load(name)
     loads = {step.name for step in made.workload}
     assert "idle" in loads
-    assert "asr" in loads
-    assert len(loads) >= 5
+    if name != "observe":  # which shows what probes do, and needs no variety of loads for it
+        assert "asr" in loads and len(loads) >= 5
 
 
 def test_every_repeat_holds_every_workload_once_in_an_order_of_its_own() -> None:
