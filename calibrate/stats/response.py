@@ -1,0 +1,418 @@
+"""How a meter responds: how often it is renewed, what it averages over, how late it is.
+
+All from a meter's own readings, some beside a finer reference; what the readings do not show is
+refused with the reason. Times are in seconds on one clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from calibrate.stats.alignment import Alignment, align
+from calibrate.stats.estimate import Estimate, Vector, measured, t_estimate
+from calibrate.stats.line import least_squares, line_data
+
+#: Renewals below which a period is a guess.
+_LEAST = 8
+#: Share of readings with a new value above which renewals are faster than readings.
+_TOO_FAST = 0.8
+#: Floating-point errors of a difference, in units of the largest value.
+_ROUND = 4e-16
+
+
+def renewals(at_s: ArrayLike, value: ArrayLike) -> tuple[Vector, Vector]:
+    """Return when the value became another, and what it was then.
+
+    Parameters
+    ----------
+    at_s : instants of the readings, increasing, shape (n,).
+    value : joules or watts, shape (n,).
+
+    Returns
+    -------
+    at_s : middle between the last reading of the old value and the first of the new, shape (k,).
+    value : the new values, shape (k,).
+
+    Raises
+    ------
+    ValueError : not as many of both, or instants that do not increase.
+    """
+    t, v = _readings(at_s, value)
+    new = np.flatnonzero(np.diff(v) != 0) + 1
+    return (t[new] + t[new - 1]) / 2, v[new]
+
+
+def update_period(at_s: ArrayLike, value: ArrayLike, level: float = 0.95) -> Estimate:
+    """Return how often a meter is renewed, s.
+
+    Parameters
+    ----------
+    at_s, value : its readings, shape (n,). The power must not be so steady that a renewal may
+        bring the same value.
+    level : coverage probability.
+
+    Raises
+    ------
+    ValueError : fewer than 8 renewals; new values at most readings, so that it is renewed at least
+        as often as it is read.
+
+    Notes
+    -----
+    The slope of the instants of renewal over their number; a gap of several periods (a renewal
+    that brought the same value) counts for as many. Renewals are known to a reading's distance,
+    which is in the uncertainty.
+    """
+    t, _ = _readings(at_s, value)
+    when, _ = renewals(at_s, value)
+    if when.size < _LEAST:
+        raise ValueError(
+            f"The value changed {when.size} times; a period takes {_LEAST}. Record for longer, "
+            "under a load that changes."
+        )
+    if when.size > _TOO_FAST * (t.size - 1):
+        step = float(np.median(np.diff(t)))
+        raise ValueError(
+            f"The value is new at nearly every reading: it is renewed every {step:.3g} s or more "
+            "often. Read it more often."
+        )
+    gaps = np.diff(when)
+    typical = float(np.median(gaps))
+    count = np.concatenate([[0.0], np.cumsum(np.maximum(np.round(gaps / typical), 1.0))])
+    line = least_squares(count, when, level=level).slope
+    return _with(line, "slope of the instants of renewal, t", when.size)
+
+
+def resolution(value: ArrayLike) -> Estimate:
+    """Return the smallest step that all changes are multiples of, in the unit of the value.
+
+    Parameters
+    ----------
+    value : readings, shape (n,), of which at least 8 differ from the one before.
+
+    Raises
+    ------
+    ValueError : fewer than 8 changes; steps without a common measure: it is finer than the
+        numbers it comes in.
+    """
+    v = measured("value", value)
+    steps = np.unique(np.abs(np.diff(v)))
+    steps = steps[steps > 0]
+    changes = int(np.count_nonzero(np.diff(v)))
+    if changes < _LEAST:
+        raise ValueError(f"The value changed {changes} times; a resolution takes {_LEAST}.")
+    error = 8 * _ROUND * float(np.abs(v).max())
+    common = float(steps[0])
+    for step in steps[1:]:
+        common = _common(common, float(step), error)
+        if common <= 16 * error:
+            raise ValueError("The steps have no common measure: it is finer than its numbers.")
+        # The largest step so far knows its part best: errors do not add up from step to step.
+        common = float(step) / round(float(step) / common)
+    return Estimate(
+        common, None, None, None, 0.95, "greatest common step", v.size, 1,
+        () if steps.size > 2 else ("Few different steps: it may be finer.",),
+    )  # fmt: skip
+
+
+def _common(one: float, other: float, error: float) -> float:
+    """Return the greatest common measure of two numbers that are known to an error."""
+    one, other = max(one, other), min(one, other)
+    while other > 8 * error:
+        rest = math.fmod(one, other)
+        one, other = other, min(rest, other - rest)
+    return one
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a power reading is a mean of.
+
+    Parameters
+    ----------
+    window_s : length of the stretch it averages over.
+    lag_s : how long before the renewal that stretch ends.
+    gain, offset_w : of the meter over the reference.
+    residual_w : sd of what is left.
+    """
+
+    window_s: Estimate
+    lag_s: Estimate
+    gain: float
+    offset_w: float
+    residual_w: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them."""
+        return asdict(self) | {"window_s": self.window_s.as_dict(), "lag_s": self.lag_s.as_dict()}
+
+
+def averaging_window(
+    at_s: ArrayLike,
+    watts: ArrayLike,
+    reference_at_s: ArrayLike,
+    reference_j: ArrayLike,
+    *,
+    longest_s: float = 3.0,
+    longest_lag_s: float = 1.0,
+    level: float = 0.95,
+) -> Window:
+    """Return over what stretch of time a power reading is a mean.
+
+    Parameters
+    ----------
+    at_s, watts : readings of the meter, shape (n,).
+    reference_at_s, reference_j : cumulative energy by a finer reference, shape (m,); it must
+        begin `longest_s + longest_lag_s` before the meter.
+    longest_s, longest_lag_s : largest window and lag looked for.
+    level : coverage probability.
+
+    Raises
+    ------
+    ValueError : a power that does not change, too few renewals, or a reference that does not
+        reach back.
+
+    Notes
+    -----
+    At a renewal the meter shows gain (E(t - lag) - E(t - lag - window))/window + offset, found by
+    least squares over window and lag (gain and offset are linear and follow). A square wave whose
+    half-period is longer than the window shows both best; one near the update period shows part-
+    time sampling (Yang, Adamek & Armour, arXiv:2312.02741, section 4).
+    """
+    from scipy.optimize import least_squares as minimise
+
+    when, shown = renewals(at_s, watts)
+    t, e = _readings(reference_at_s, reference_j)
+    keep = (when - longest_s - longest_lag_s >= t[0]) & (when <= t[-1])
+    when, shown = when[keep], shown[keep]
+    if when.size < _LEAST:
+        raise ValueError(
+            f"{when.size} renewals lie within the reference; a window takes {_LEAST}. Begin the "
+            "reference earlier and record for longer."
+        )
+
+    def linear(window: float, lag: float) -> tuple[Vector, Vector]:
+        """Return residuals and (gain, offset) at a window and a lag."""
+        end = when - lag
+        mean = (np.interp(end, t, e) - np.interp(end - window, t, e)) / window
+        columns = np.stack([mean, np.ones_like(mean)], axis=1)
+        found = np.linalg.lstsq(columns, shown, rcond=None)[0]
+        return shown - columns @ found, found
+
+    step = float(np.median(np.diff(t)))
+    power = np.diff(e) / np.diff(t)
+    if float(np.ptp(power)) <= 1e-9 * float(np.abs(power).max()) or float(np.ptp(shown)) == 0.0:
+        raise ValueError("The power does not change: no window can be seen. Use a square wave.")
+    windows = np.geomspace(max(step, longest_s / 300), longest_s, 60)
+    lags = np.linspace(0.0, longest_lag_s, 41)
+    start = min(
+        ((float(w), float(lag)) for w in windows for lag in lags),
+        key=lambda point: float((linear(*point)[0] ** 2).sum()),
+    )
+    best = minimise(
+        lambda p: linear(p[0], p[1])[0],
+        start,
+        bounds=([step / 4, -step], [1.2 * longest_s, 1.2 * longest_lag_s + step]),
+        diff_step=max(step / 2 / start[0], 1e-3),
+        x_scale=[start[0], max(start[1], step)],
+    )
+    df = when.size - 4
+    residual, (gain, offset) = linear(*best.x)
+    variance = float(residual @ residual) / df
+    covariance = variance * np.linalg.pinv(best.jac.T @ best.jac)
+    # No edge is known better than readings of either meter lie apart, over all renewals.
+    floor = (step**2 + float(np.median(np.diff(measured("at_s", at_s)))) ** 2) / 12 / when.size
+    u = np.sqrt(np.diag(covariance) + floor)
+
+    def made(value: float, each: float) -> Estimate:
+        return t_estimate(
+            value, each, df, level=level, method="least squares on the mean over a window, t",
+            n_runs=when.size, n_clusters=1,
+        )  # fmt: skip
+
+    return Window(
+        made(float(best.x[0]), float(u[0])),
+        made(float(best.x[1]), float(u[1])),
+        float(gain),
+        float(offset),
+        math.sqrt(variance),
+    )
+
+
+def duty_cycle(window_s: Estimate, update_s: Estimate) -> Estimate:
+    """Return the share of the time that a meter sees: window over update period, at most 1.
+
+    Parameters
+    ----------
+    window_s, update_s : of `averaging_window` and `update_period`.
+
+    Notes
+    -----
+    Yang, Adamek & Armour, arXiv:2312.02741: 25 of 100 ms on A100 and H100.
+    """
+    share = window_s.value / update_s.value
+    relative = math.hypot(*((e.u or 0.0) / e.value for e in (window_s, update_s)))
+    return t_estimate(
+        min(share, 1.0),
+        share * relative,
+        min(window_s.n_runs, update_s.n_runs) - 2,
+        level=window_s.level,
+        method="window over update period",
+        n_runs=window_s.n_runs,
+        n_clusters=1,
+        checks=("It averages over more than one update period: all is seen.",) if share > 1 else (),
+    )
+
+
+def counter_lag(
+    at_s: ArrayLike, joules: ArrayLike, reference_at_s: ArrayLike, reference_j: ArrayLike
+) -> Alignment:
+    """Return how late a counter is, from its renewals beside a finer reference; see `align`.
+
+    A counter that is new at every reading is taken as it is; one that is renewed less often than
+    it is read is taken at its renewals alone, so that the time it stands still is no lag.
+    """
+    t, v = _readings(at_s, joules)
+    when, new = renewals(t, v)
+    if when.size < _TOO_FAST * (t.size - 1):
+        t, v = when, new
+    return align(reference_at_s, reference_j, t, v)
+
+
+def noise_w(at_s: ArrayLike, joules: ArrayLike, over_s: float = 1.0) -> Estimate:
+    """Return the sd of the power over a time, under a steady load, W.
+
+    Parameters
+    ----------
+    at_s, joules : readings and cumulative energy (a power meter's integrated), shape (n,).
+    over_s : averaging time.
+
+    Raises
+    ------
+    ValueError : fewer than 8 stretches of that length.
+
+    Notes
+    -----
+    The Allan deviation: differences of neighbours over sqrt(2), so that a slow drift is no noise
+    (IEEE 1139). u is value/sqrt(2 (n - 1)).
+    """
+    t, e = _readings(at_s, joules)
+    edges = np.arange(t[0], t[-1], over_s)
+    if edges.size < _LEAST + 1:
+        raise ValueError(
+            f"There are {max(edges.size - 1, 0)} stretches of {over_s:g} s; noise takes {_LEAST}. "
+            "Record for longer."
+        )
+    watts = np.diff(np.interp(edges, t, e)) / over_s
+    steps = np.diff(watts)
+    value = float(np.sqrt(np.mean(steps**2) / 2))
+    return t_estimate(
+        value, value / math.sqrt(2 * (steps.size - 1)), steps.size - 1, level=0.95,
+        method=f"Allan deviation at {over_s:g} s", n_runs=steps.size, n_clusters=1,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Linearity:
+    """How far a meter is from a straight line over its range.
+
+    Parameters
+    ----------
+    gain, offset_w : of the line through the means of the levels, meter over reference.
+    worst_w : largest deviation of a level from the line, W.
+    worst_at_w : the level at which that is.
+    """
+
+    gain: Estimate
+    offset_w: Estimate
+    worst_w: float
+    worst_at_w: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them."""
+        return asdict(self) | {"gain": self.gain.as_dict(), "offset_w": self.offset_w.as_dict()}
+
+
+def linearity(reference_w: ArrayLike, meter_w: ArrayLike, level: float = 0.95) -> Linearity:
+    """Return gain, offset and the largest deviation from the line of some levels of power.
+
+    Parameters
+    ----------
+    reference_w, meter_w : mean power of each level by both, shape (n,), n at least 4.
+    level : coverage probability.
+
+    Raises
+    ------
+    ValueError : as in `line_data`.
+    """
+    x, y = line_data(reference_w, meter_w, minimum=4)
+    line = least_squares(x, y, level=level)
+    away = y - line.at(x)
+    worst = int(np.argmax(np.abs(away)))
+    return Linearity(line.slope, line.intercept, float(away[worst]), float(x[worst]))
+
+
+def deficit(
+    seconds: ArrayLike, meter_j: ArrayLike, reference_j: ArrayLike, level: float = 0.95
+) -> Estimate:
+    """Return the time at the ends of a measurement that a meter does not see, s.
+
+    Parameters
+    ----------
+    seconds : lengths of measurements, shape (n,), n at least 4, over a range of 3 or more.
+    meter_j, reference_j : energies of each, J.
+    level : coverage probability.
+
+    Raises
+    ------
+    ValueError : as in `line_data`; lengths that are too alike to tell a deficit from a factor.
+
+    Notes
+    -----
+    meter/(reference power) = gain (seconds - deficit) is a line over the seconds, whose zero is
+    the deficit; its uncertainty to first order, with the covariance.
+    """
+    t = measured("seconds", seconds)
+    meter, reference = measured("meter_j", meter_j), measured("reference_j", reference_j)
+    if t.min() <= 0 or reference.min() <= 0 or t.max() < 3 * t.min():
+        raise ValueError(
+            "A deficit takes runs whose lengths differ at least threefold, with energy in each."
+        )
+    x, y = line_data(t, meter * t / reference, minimum=4)
+    line = least_squares(x, y, level=level)
+    a, b = line.intercept, line.slope
+    if b.value <= 0:
+        raise ValueError("The meter does not show more for longer runs: there is no deficit.")
+    value = -a.value / b.value
+    variance = (
+        (a.u or 0.0) ** 2 + value**2 * (b.u or 0.0) ** 2 + 2 * value * (line.covariance or 0.0)
+    ) / b.value**2
+    return t_estimate(
+        value, math.sqrt(max(variance, 0.0)), x.size - 2, level=level,
+        method="zero of the line over the length, t", n_runs=x.size, n_clusters=x.size,
+    )  # fmt: skip
+
+
+def _readings(at_s: ArrayLike, value: ArrayLike) -> tuple[Vector, Vector]:
+    """Return instants and values, or refuse them."""
+    t, v = measured("at_s", at_s), measured("value", value)
+    if t.size != v.size or t.size < 2:
+        raise ValueError(f"There are {t.size} instants for {v.size} values; it takes two of both.")
+    if (np.diff(t) <= 0).any():
+        raise ValueError("The instants do not increase; sort the readings.")
+    return t, v
+
+
+def _with(found: Estimate, method: str, n: int) -> Estimate:
+    return Estimate(found.value, found.u, found.low, found.high, found.level, method, n, 1)
+
+
+def integrate(at_s: Sequence[float] | Vector, watts: Sequence[float] | Vector) -> Vector:
+    """Return cumulative joules of power readings, each held until the next."""
+    t, w = _readings(at_s, watts)
+    return np.concatenate([[0.0], np.cumsum(np.diff(t) * w[:-1])])
