@@ -22,7 +22,7 @@ ORDER = (
     ("conformance",),
     ("trial", "replay"),
     ("digest", "figures"),
-    ("campaign", "gate", "verdict", "correct", "drift", "observer"),
+    ("campaign", "gate", "verdict", "correct", "drift", "observer", "datasheet"),
     ("plan", "environment", "until"),
     ("analysis",),
     ("fit", "judgement", "known"),

@@ -1,0 +1,326 @@
+"""A probe's datasheet: how it responds, from a campaign of steps, square waves, levels and rest.
+
+A pure function of a folder that `crosswatt characterize` wrote. Every entry has its uncertainty or
+the reason why it could not be had; nothing is taken from what the probe says of itself, but what it
+says is put beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrate import series, store
+from calibrate.compare import Comparison, compare
+from calibrate.errors import CrosswattError, UnknownName
+from calibrate.probe import Domain
+from calibrate.series import Column
+from calibrate.stats.estimate import Estimate, t_estimate
+from calibrate.stats.response import (
+    averaging_window,
+    counter_lag,
+    deficit,
+    duty_cycle,
+    integrate,
+    linearity,
+    noise_w,
+    resolution,
+    update_period,
+)
+from calibrate.store import Document, Run, Saved
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+class Entry(Document):
+    """One quantity: an estimate as in `calibrate.stats.estimate`, or why there is none."""
+
+    quantity: str
+    unit: str
+    estimate: dict[str, Any] | None = None
+    reason: str = ""
+
+
+class Sheet(Document):
+    """The entries of one domain, and what the probe says of itself."""
+
+    domain: str
+    scope: str
+    kind: str
+    stated_resolution_j: float | None
+    stated_wrap_j: float | None
+    entries: tuple[Entry, ...]
+
+
+class Datasheet(Saved):
+    """The datasheet of a probe on one machine."""
+
+    kind: str = "datasheet"
+    simulated: bool
+    machine: str
+    probe: str
+    facts: dict[str, str]
+    reference: str | None
+    sheets: tuple[Sheet, ...]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One domain with the runs, and the reference's column of its scope, where there is one."""
+
+    probe: str
+    domain: Domain
+    runs: Sequence[Run]
+    reference: str | None
+    beside: Column | None
+
+    def curve(self, run: Run) -> Curve:
+        """Return seconds and values of the domain in one run."""
+        found = series.curve(run.logs[self.probe], self.domain)
+        return found.at_ns / 1e9, found.value
+
+    def truth(self, run: Run) -> Curve:
+        """Return seconds and cumulative joules of the reference in one run."""
+        if self.reference is None or self.beside is None:
+            raise ValueError(f"There is no reference of scope {self.domain.scope} beside it.")
+        log = run.logs[self.reference]
+        parts = [series.curve(log, log.domains[name]) for name in self.beside.parts]
+        at = parts[0].at_ns
+        joules = sum(np.interp(at, part.at_ns, part.value) for part in parts)
+        return at / 1e9, np.asarray(joules, dtype=np.float64)
+
+    def of(self, workload: str) -> list[Run]:
+        """Return the runs of a workload, the longest first, or refuse."""
+        found = [run for run in self.runs if run.record.workload == workload]
+        if not found:
+            raise ValueError(f"The campaign has no run of the workload {workload}.")
+        return sorted(found, key=lambda run: -run.record.seconds)
+
+
+def datasheet(folder: Path, probe: str, domain: str | None = None) -> Datasheet:
+    """Return the datasheet of a probe from a campaign.
+
+    Parameters
+    ----------
+    folder : a campaign's folder, best of the plan ``characterize``.
+    probe : its name.
+    domain : only this domain of it; all unless given.
+
+    Raises
+    ------
+    UnknownName : the probe or the domain is not in the campaign.
+    CrosswattError : the probe completed no run.
+    """
+    campaign = store.load_campaign(folder)
+    names = [source.name for source in campaign.record.sources]
+    if probe not in names:
+        raise UnknownName("probe in this campaign", probe, names)
+    tried = [run for run in campaign.runs if run.record.exit_code == 0 and probe in run.logs]
+    runs = [run for run in tried if run.record.probes[probe].status == "ok"]
+    if not runs:
+        reasons = {run.record.probes[probe].reason for run in tried}
+        told = "; ".join(sorted(reasons)) or "no run is finished"
+        raise CrosswattError(f"{probe} completed no run in {folder}: {told}.")
+    described = runs[0].logs[probe]
+    if domain is not None and domain not in described.domains:
+        raise UnknownName(f"domain of {probe}", domain, described.domains)
+    reference = _reference(names, probe, runs)
+    comparison = compare(campaign, reference) if reference else None
+    return Datasheet(
+        simulated=campaign.record.machine.simulated,
+        machine=campaign.record.machine.label,
+        probe=probe,
+        facts=described.facts,
+        reference=reference,
+        sheets=tuple(
+            _sheet(probe, each, runs, reference, comparison)
+            for name, each in described.domains.items()
+            if domain in (None, name)
+        ),
+    )
+
+
+def _reference(names: Sequence[str], probe: str, runs: Sequence[Run]) -> str | None:
+    """Return what the probe is seen beside: the truth, a wall meter, or raw RAPL."""
+    for name in ("truth", "wall", "rapl"):
+        if name in names and name != probe and all(run.logs[name].domains for run in runs):
+            return name
+    return None
+
+
+def _sheet(
+    probe: str,
+    domain: Domain,
+    runs: Sequence[Run],
+    reference: str | None,
+    comparison: Comparison | None,
+) -> Sheet:
+    beside = None
+    if reference:
+        log = next(run.logs[reference] for run in runs if run.logs[reference].domains)
+        beside = series.by_scope(series.columns(log.domains.values())).get(domain.scope)
+    having = [run for run in runs if domain.name in run.logs[probe].domains]
+    case = _Case(probe, domain, having, reference, beside)
+    made = [("cost of a read", "s", lambda: _cost(case))]
+    if domain.kind != "window":
+        made += [
+            ("update period", "s", lambda: _update(case)),
+            ("resolution", "J" if domain.kind == "counter" else "W", lambda: _resolution(case)),
+            ("noise at rest, over 1 s", "W", lambda: _noise(case)),
+        ]
+    if domain.kind == "counter":
+        made += [("lag", "s", lambda: _lag(case)), ("wrap", "J", lambda: _wrap(case))]
+    if domain.kind == "power":
+        made += [
+            ("averaging window", "s", lambda: _window(case)[0]),
+            ("lag", "s", lambda: _window(case)[1]),
+            ("duty cycle", "1", lambda: duty_cycle(_window(case)[0], _update(case))),
+        ]
+    made += [
+        ("gain", "1", lambda: _line(case, comparison).gain),
+        ("offset", "W", lambda: _line(case, comparison).offset_w),
+        ("largest deviation from the line", "W", lambda: _worst(case, comparison)),
+        ("idle offset", "W", lambda: _idle(case, comparison)),
+        ("deficit at start and stop", "s", lambda: _deficit(case, comparison)),
+    ]
+    return Sheet(
+        domain=domain.name,
+        scope=domain.scope,
+        kind=domain.kind,
+        stated_resolution_j=domain.resolution_j,
+        stated_wrap_j=domain.wraps_at_j,
+        entries=tuple(_entry(*each) for each in made),
+    )
+
+
+def _entry(quantity: str, unit: str, find: Callable[[], Estimate]) -> Entry:
+    """Return a quantity, or the reason why the runs do not show it."""
+    try:
+        return Entry(quantity=quantity, unit=unit, estimate=find().as_dict())
+    except ValueError as why:
+        return Entry(quantity=quantity, unit=unit, reason=str(why))
+
+
+def _cost(case: _Case) -> Estimate:
+    """Return how long a read takes: the median, with the middle half as its interval."""
+    took = np.concatenate(
+        [
+            (log.readings.after_ns - log.readings.before_ns) / 1e9
+            for log in (run.logs[case.probe] for run in case.runs)
+        ]
+    )
+    if not took.size:
+        raise ValueError("It was never read.")
+    low, middle, high = (float(q) for q in np.quantile(took, [0.25, 0.5, 0.75]))
+    return Estimate(
+        middle, None, low, high, 0.5, "median and middle half of all reads", took.size, 1
+    )
+
+
+def _update(case: _Case) -> Estimate:
+    return update_period(*case.curve(case.of("square")[0]))
+
+
+def _resolution(case: _Case) -> Estimate:
+    return resolution(np.concatenate([case.curve(run)[1] for run in case.of("square")]))
+
+
+def _noise(case: _Case) -> Estimate:
+    """Return the noise at rest, without the runs' lead in and out."""
+    run = case.of("idle")[0]
+    at, value = case.curve(run)
+    inside = (at >= run.record.begin_ns / 1e9) & (at <= run.record.end_ns / 1e9)
+    at, value = at[inside], value[inside]
+    if at.size < 2:
+        raise ValueError("The idle run has no readings.")
+    return noise_w(at, integrate(at, value) if case.domain.kind == "power" else value)
+
+
+def _lag(case: _Case) -> Estimate:
+    run = case.of("square")[0]
+    return counter_lag(*case.curve(run), *case.truth(run)).lag_s
+
+
+def _window(case: _Case) -> tuple[Estimate, Estimate]:
+    run = case.of("square")[0]
+    found = averaging_window(*case.curve(run), *case.truth(run))
+    return found.window_s, found.lag_s
+
+
+def _wrap(case: _Case) -> Estimate:
+    """Return the range of a counter that was seen to wrap: what it fell by, and rose meanwhile."""
+    found = []
+    for run in case.runs:
+        log = run.logs[case.probe]
+        value = log.readings.values.get(case.domain.name, np.array([]))
+        at = log.readings.before_ns / 1e9
+        there = ~np.isnan(value)
+        value, at = value[there], at[there]
+        for i in np.flatnonzero(np.diff(value) < 0):
+            near = slice(max(i - 50, 0), i + 1)
+            if i >= 2:
+                rate = float(value[near][-1] - value[near][0]) / float(at[near][-1] - at[near][0])
+                found.append(float(value[i] - value[i + 1]) + rate * float(at[i + 1] - at[i]))
+    if not found:
+        raise ValueError("The counter did not wrap while it was watched.")
+    n = len(found)
+    u = float(np.std(found, ddof=1)) / n**0.5 if n > 1 else None
+    return t_estimate(
+        float(np.mean(found)), u, max(n - 1, 1), level=0.95,
+        method="fall, and rise at the rate before it", n_runs=n, n_clusters=1,
+    )  # fmt: skip
+
+
+def _rows(case: _Case, comparison: Comparison | None) -> list[Any]:
+    """Return the runs of this domain beside the reference."""
+    for pair in comparison.pairs if comparison else ():
+        if pair.probe == case.probe and pair.column == case.domain.name:
+            return list(pair.rows)
+    raise ValueError(f"There is no reference of scope {case.domain.scope} beside it.")
+
+
+def _line(case: _Case, comparison: Comparison | None) -> Any:
+    rows = _rows(case, comparison)
+    return linearity(
+        [row.reference_j / row.seconds for row in rows], [row.probe_j / row.seconds for row in rows]
+    )
+
+
+def _worst(case: _Case, comparison: Comparison | None) -> Estimate:
+    found = _line(case, comparison)
+    return Estimate(
+        found.worst_w, None, None, None, 0.95, f"level at {found.worst_at_w:.3g} W",
+        found.gain.n_runs, found.gain.n_clusters,
+    )  # fmt: skip
+
+
+def _idle(case: _Case, comparison: Comparison | None) -> Estimate:
+    """Return what it shows at rest beyond the reference."""
+    rows = [row for row in _rows(case, comparison) if row.workload == "idle"]
+    if not rows:
+        raise ValueError("The campaign has no idle run beside a reference.")
+    each = [(row.probe_j - row.reference_j) / row.seconds for row in rows]
+    u = float(np.std(each, ddof=1)) / len(each) ** 0.5 if len(each) > 1 else None
+    return t_estimate(
+        float(np.mean(each)), u, max(len(each) - 1, 1), level=0.95,
+        method="difference at rest, t on runs", n_runs=len(each), n_clusters=1,
+    )  # fmt: skip
+
+
+def _deficit(case: _Case, comparison: Comparison | None) -> Estimate:
+    rows = [row for row in _rows(case, comparison) if row.workload == "integer"]
+    powers = [row.reference_j / row.seconds for row in rows]
+    # One level: others bring in what the meter makes of other loads.
+    full = [row for row, w in zip(rows, powers, strict=True) if w > 0.85 * max(powers)]
+    if len(full) < 4:
+        raise ValueError(f"{len(full)} runs of one load; a deficit takes 4 of different lengths.")
+    return deficit(
+        [row.seconds for row in full],
+        [row.probe_j for row in full],
+        [row.reference_j for row in full],
+    )
