@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from calibrate.analysis import Analysis
     from calibrate.bench import Setup
     from calibrate.conformance import Conformance
+    from calibrate.datasheet import Datasheet, Sheet
     from calibrate.drift import Course
     from calibrate.observer import Effect, Observation
     from calibrate.plan import Plan
@@ -443,31 +444,120 @@ def observe(
     adapters: Adapters = None,
 ) -> int:
     """Say what probes do to the machine and to each other: each alone, all together, none."""
-    from calibrate import bench as benches
-    from calibrate import campaign, machine, observer, view
+    from calibrate import campaign, observer
     from calibrate import plan as plans
 
     if folder is None:
         model = _bench_model(bench, [], no_bench)
         chosen = plans.load(plan)
-        own = tuple(adapters or ())
-        sources = campaign.sources(probe or chosen.probes, own, simulated=model is not None)
         always = reference or ("truth" if model else "rapl")
+        names = [*(probe or chosen.probes)]
+        sources = campaign.sources(names, adapters or (), simulated=model is not None)
         if always not in {source.name for source in sources}:
-            sources = [*campaign.sources([always], own), *sources]
-        if model and not machine.on_bench():
-            benches.check()  # before anything is written
-        order = secrets.randbelow(2**31) if seed is None else seed
+            sources = [*campaign.sources([always], adapters or ()), *sources]
         folder = target or Path(f"crosswatt-observe-{datetime.now():%Y%m%d-%H%M%S}")
+        order = secrets.randbelow(2**31) if seed is None else seed
+        _ready(model)
         campaign.create(folder, chosen, sources, order, model, alone=always)
-        if model and not machine.on_bench():
-            if code := _inside(benches.Setup(model), folder):
-                return code
-        else:
-            with _interruptible(), view.watcher(out) as watching:
-                campaign.perform(folder, watching)
+        if code := _do(folder, model, []):
+            return code
     _say_effects(observer.observe(folder), as_json=as_json)
     return 0
+
+
+def _ready(model: str | None) -> None:
+    """Refuse a simulated machine that cannot be, before anything is written."""
+    from calibrate import bench, machine
+
+    if model and not machine.on_bench():
+        bench.check()
+
+
+def _do(folder: Path, model: str | None, faults: Sequence[str]) -> int:
+    """Perform a campaign here or on the simulated machine; return an exit code."""
+    from calibrate import bench, campaign, machine, view
+
+    if model and not machine.on_bench():
+        return _inside(bench.Setup(model, tuple(faults)), folder)
+    with _interruptible(), view.watcher(out) as watching:
+        campaign.perform(folder, watching)
+    return 0
+
+
+@app.command()
+def characterize(
+    probe: Annotated[str, typer.Argument(help="The probe; with --folder, one of that campaign.")],
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="A campaign's folder; nothing is measured.")
+    ] = None,
+    domain: Annotated[
+        str | None, typer.Option("--domain", help="Only this domain of the probe.")
+    ] = None,
+    plan: Annotated[
+        str, typer.Option("--plan", help="A shipped plan by name, or a TOML file.")
+    ] = "characterize",
+    bench: Annotated[
+        str | None,
+        typer.Option("--bench", help="Run on this simulated machine: a model, or a TOML file."),
+    ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="What is wrong with it: stale=0.2 ...")
+    ] = None,
+    no_bench: Annotated[
+        bool, typer.Option("--no-bench", help="Measure this machine even without RAPL.")
+    ] = False,
+    target: Annotated[
+        Path | None, typer.Option("--out", help="The folder to write; new or empty.")
+    ] = None,
+    as_json: AsJson = False,
+    adapters: Adapters = None,
+) -> int:
+    """Measure how a probe responds, and write its datasheet: period, resolution, window, lag ..."""
+    from calibrate import campaign, store
+    from calibrate import datasheet as sheets
+    from calibrate import plan as plans
+
+    if folder is None:
+        model = _bench_model(bench, fault or [], no_bench)
+        chosen = plans.load(plan)
+        beside = [name for name in ("truth" if model else "rapl",) if name != probe]
+        sources = campaign.sources([*beside, probe], adapters or ())
+        folder = target or Path(f"crosswatt-{probe}-{datetime.now():%Y%m%d-%H%M%S}")
+        _ready(model)
+        campaign.create(folder, chosen, sources, secrets.randbelow(2**31), model, (), fault or [])
+        if code := _do(folder, model, fault or []):
+            return code
+    found = sheets.datasheet(folder, probe, domain)
+    store.save(folder / f"datasheet-{probe}.json", found)
+    if as_json:
+        sys.stdout.write(found.model_dump_json(indent=1, by_alias=True) + "\n")
+        return 0
+    for sheet in found.sheets:
+        out.print(_sheet(found, sheet))
+    return 0
+
+
+def _sheet(found: Datasheet, sheet: Sheet) -> Table:
+    """Return the datasheet of one domain as a table."""
+    label = "SIMULATED MACHINE. " if found.simulated else ""
+    beside = f", beside {found.reference}" if found.reference else ", without a reference"
+    title = f"{label}{found.probe} {sheet.domain} ({sheet.kind}){beside}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in ("quantity", "value", "interval", "how, or why not"):
+        table.add_column(name, overflow="fold")
+    for entry in sheet.entries:
+        if entry.estimate is None:
+            table.add_row(entry.quantity, "-", "-", entry.reason, style="dim")
+            continue
+        values = (entry.estimate[key] for key in ("value", "low", "high"))
+        value, low, high = ("-" if v is None else f"{v:.4g}" for v in values)
+        unit = "" if entry.unit == "1" else f" {entry.unit}"
+        span = "-" if low == "-" else f"{low} to {high}{unit}"
+        table.add_row(entry.quantity, f"{value}{unit}", span, entry.estimate["method"])
+    for name, stated in (("resolution", sheet.stated_resolution_j), ("wrap", sheet.stated_wrap_j)):
+        if stated:
+            table.add_row(f"{name}, as it says", f"{stated:.4g} J", "-", "stated by the probe")
+    return table
 
 
 def _say_effects(found: Observation, *, as_json: bool) -> None:

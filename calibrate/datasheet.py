@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +60,7 @@ class Sheet(Document):
 class Datasheet(Saved):
     """The datasheet of a probe on one machine."""
 
-    kind: str = "datasheet"
+    kind: Literal["datasheet"] = "datasheet"
     simulated: bool
     machine: str
     probe: str

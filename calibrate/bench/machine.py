@@ -27,7 +27,7 @@ from calibrate.bench.power import Conditions, Rate
 from calibrate.errors import BadFile
 
 _REMEMBERED_S = 5.0
-_MOST_STRETCHES = 20_000  # workloads begin one each time they declare something
+_MOST_STRETCHES = 100_000  # begun whenever a workload declares something or the past is asked for
 Clock = Callable[[], int]
 
 
@@ -163,16 +163,26 @@ class Live:
             if place == 0:
                 return self._past[0].joules[scope]
             low = self._past[place - 1]
-            if place < len(self._past):
-                high_ns, high_j = self._past[place].t_ns, self._past[place].joules[scope]
-            else:
-                now = self.look()
-                high_ns, high_j = now.t_ns, now.joules(scope)
+            if place == len(self._past):
+                self._fix_past()
+            high = self._past[min(place, len(self._past) - 1)]
+            high_ns, high_j = high.t_ns, high.joules[scope]
         if t_ns >= high_ns:
             return high_j
         return low.joules[scope] + (high_j - low.joules[scope]) * (
             (t_ns - low.t_ns) / (high_ns - low.t_ns)
         )
+
+    def _fix_past(self) -> None:
+        """Put down what was used until now: what was said of the past is not said otherwise later.
+
+        Between two points the past is a straight line, and one that ended at a present that moves
+        on would move with it: a counter that is renewed seldom would tremble, and go back.
+        """
+        now, was = self.look(), self._past[-1]
+        if now.t_ns > was.t_ns:
+            joules = {scope: now.joules(scope) for scope in self.scopes}
+            self._past.append(replace(self._stretch, t_ns=now.t_ns, joules=joules))
 
     def remember(self, seconds: float) -> None:
         """See `Machine`."""

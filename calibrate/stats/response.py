@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -107,8 +107,8 @@ def resolution(value: ArrayLike) -> Estimate:
     if changes < _LEAST:
         raise ValueError(f"The value changed {changes} times; a resolution takes {_LEAST}.")
     error = 8 * _ROUND * float(np.abs(v).max())
-    common = float(steps[0])
-    for step in steps[1:]:
+    common = _decimal(v) or float(steps[0])
+    for step in () if _decimal(v) else steps[1:]:
         common = _common(common, float(step), error)
         if common <= 16 * error:
             raise ValueError("The steps have no common measure: it is finer than its numbers.")
@@ -118,6 +118,18 @@ def resolution(value: ArrayLike) -> Estimate:
         common, None, None, None, 0.95, "greatest common step", v.size, 1,
         () if steps.size > 2 else ("Few different steps: it may be finer.",),
     )  # fmt: skip
+
+
+def _decimal(v: Vector) -> float | None:
+    """Return the common step of decimal numbers (a kernel's microjoules), which are exact."""
+    for digits in range(10):
+        counts = v * 10.0**digits
+        whole = np.round(counts)
+        if np.abs(counts - whole).max() <= min(4 * _ROUND * float(np.abs(counts).max()), 0.01):
+            if np.abs(whole).max() > 2**53:
+                return None
+            return int(np.gcd.reduce(np.abs(np.diff(whole)).astype(np.int64))) / 10.0**digits
+    return None
 
 
 def _common(one: float, other: float, error: float) -> float:
@@ -225,9 +237,10 @@ def averaging_window(
     residual, (gain, offset) = linear(*best.x)
     variance = float(residual @ residual) / df
     covariance = variance * np.linalg.pinv(best.jac.T @ best.jac)
-    # No edge is known better than readings of either meter lie apart, over all renewals.
-    floor = (step**2 + float(np.median(np.diff(measured("at_s", at_s)))) ** 2) / 12 / when.size
-    u = np.sqrt(np.diag(covariance) + floor)
+    read = float(np.median(np.diff(measured("at_s", at_s)))) ** 2 / 12
+    # Both ends of a window are off alike; only the lag is, where readings and renewals keep step.
+    edge = step**2 / 12 + read
+    u = np.sqrt(np.diag(covariance) + np.array([edge / when.size, edge]))
 
     def made(value: float, each: float) -> Estimate:
         return t_estimate(
@@ -278,10 +291,24 @@ def counter_lag(
     it is read is taken at its renewals alone, so that the time it stands still is no lag.
     """
     t, v = _readings(at_s, joules)
+    step = float(np.median(np.diff(t)))
     when, new = renewals(t, v)
-    if when.size < _TOO_FAST * (t.size - 1):
-        t, v = when, new
-    return align(reference_at_s, reference_j, t, v)
+    if when.size >= _TOO_FAST * (t.size - 1):
+        return align(reference_at_s, reference_j, t, v)
+    found = align(reference_at_s, reference_j, when, new)
+    # A renewal is known to a reading's distance, and not better where the two keep step.
+    lag = found.lag_s
+    wide = t_estimate(
+        lag.value,
+        math.hypot(lag.u or 0.0, step / math.sqrt(12)),
+        math.inf,
+        level=lag.level,
+        method=f"{lag.method}; at renewals",
+        n_runs=1,
+        n_clusters=1,
+        checks=lag.checks,
+    )
+    return replace(found, lag_s=wide)
 
 
 def noise_w(at_s: ArrayLike, joules: ArrayLike, over_s: float = 1.0) -> Estimate:

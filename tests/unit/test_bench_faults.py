@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 
 import pytest
@@ -13,7 +14,7 @@ from calibrate.bench import tree
 from calibrate.bench.faults import KINDS, LIMITS, Fault, Obstacle, parse
 from calibrate.bench.files import File
 from calibrate.errors import CrosswattError, UnknownName
-from tests.benches import POWERCAP, Machine
+from tests.benches import POWERCAP, SECOND, Machine
 
 ZONE = f"{POWERCAP}/intel-rapl/intel-rapl:0"
 
@@ -334,3 +335,23 @@ def test_a_fault_that_strikes_nothing_is_refused(fault: str) -> None:
 def test_the_name_of_the_nearest_fault_is_given() -> None:
     with pytest.raises(UnknownName, match="io-error"):
         parse("ioerror")
+
+
+@pytest.mark.parametrize("fault", ["stale=0.2", "lag=0.013", "stale=0.2,scope=package-0"])
+def test_what_was_said_of_the_past_stands(fault: str) -> None:
+    """Load comes and goes between two renewals of the conditions; a counter never goes back, and
+    one that is renewed seldom stands still meanwhile."""
+    machine = Machine("desktop", fault)
+    shown = []
+    for step in range(2000):
+        machine.t_ns += SECOND // 1000
+        busy = SECOND // 1000 if step % 37 < 11 else 0
+        machine.activity.now = [each + busy for each in machine.activity.now]
+        machine.seconds += 0.001
+        if step % 50 == 0:
+            machine.live.renew()
+        shown.append(machine.snapshots.shown_j("package-0"))
+    rises = [b - a for a, b in itertools.pairwise(shown)]
+    assert min(rises) >= 0.0
+    if fault.startswith("stale"):
+        assert sum(rise > 0 for rise in rises) == pytest.approx(2.0 / 0.2, abs=1)

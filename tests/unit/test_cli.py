@@ -48,6 +48,8 @@ def listing(folder: Path) -> dict[str, bytes]:
         (["plan", "nowhere"], "no such folder"),
         (["plan", "nowhere", "--until", "much"], "no uncertainty from 0.01%"),
         (["observe", "nowhere"], "no such folder"),
+        (["characterize", "raple", "--bench", "desktop"], "did you mean rapl"),
+        (["characterize", "rapl", "--folder", "nowhere"], "no such folder"),
         (["observe", "--bench", "desktp"], "did you mean desktop"),
         (["diff", "nowhere", "neither"], "no such folder"),
         (["drift", "nowhere"], "holds 0 campaign folder"),

@@ -83,6 +83,14 @@ def test_resolution_is_the_common_step(step: float) -> None:
     assert resolution(step * counts).value == pytest.approx(step, rel=1e-6)
 
 
+def test_resolution_of_a_kernels_microjoules() -> None:
+    """61 uJ rounded to whole ones, at 12 kJ: the step that can be seen is 1 uJ."""
+    counts = 200_000_000 + np.cumsum(RNG.integers(1000, 100_000, 500))
+    shown = np.floor(counts * 61.03515625) / 1e6
+    assert resolution(shown).value == pytest.approx(1e-6, rel=1e-9)
+    assert resolution(np.round(shown, 3)).value == pytest.approx(1e-3, rel=1e-9)
+
+
 def test_resolution_refuses_what_has_none() -> None:
     with pytest.raises(ValueError, match="no common measure"):
         resolution(np.cumsum(RNG.uniform(1, 2, 500)))
