@@ -10,6 +10,7 @@ A negative number is the NVML error that the call for it returns.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -64,6 +65,12 @@ def _altered(gpu: Gpu, faults: Sequence[Fault], scope: str) -> Gpu:
         if fault.strikes(scope) and fault.name == "gpu-slow-power":
             gpu = _with_window(gpu, fault.size)
     return gpu
+
+
+def shortest_window_s(model: Model, faults: Sequence[Fault]) -> float:
+    """Return the shortest time that a GPU's power is a mean of; infinite without GPUs."""
+    gpus = (_altered(gpu, faults, f"gpu-{number}") for number, gpu in enumerate(model.gpus))
+    return min((gpu.power_window_s for gpu in gpus), default=math.inf)
 
 
 def _with_window(gpu: Gpu, window_s: float) -> Gpu:

@@ -18,10 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from calibrate.bench.demand import Demand
+from calibrate.bench.gpus import shortest_window_s
 from calibrate.bench.power import TICK_S
 from calibrate.bench.snapshot import Snapshots
 
 _LAZY_S = 0.25
+#: Points of the past in the shortest window of a GPU's power, and how near each other at most.
+_NOTES, _FINEST_S = 5, 0.002
 
 
 class Host:
@@ -40,6 +43,9 @@ class Host:
         self._pid = pid
         distorted = any(fault.group == "counter" for fault in snapshots.faults)
         self._step_s = TICK_S if self._machine.restless or distorted else _LAZY_S
+        # A mean over a short window needs a past that is as fine.
+        window_s = shortest_window_s(snapshots.model, snapshots.faults)
+        self._note_s = max(window_s / _NOTES, _FINEST_S)
         self._events = sorted(self._list(), key=lambda event: event[0])
 
     def _list(self) -> list[tuple[float, Callable[[], None]]]:
@@ -67,8 +73,19 @@ class Host:
                 self._events.pop(0)[1]()
             self._machine.renew()
             self._demand.refresh()
-            next_s = self._events[0][0] if self._events else math.inf
-            time.sleep(max(0.0005, min(self._step_s, next_s - self._snapshots.seconds())))
+            until_s = self._snapshots.seconds() + self._step_s
+            if self._events:
+                until_s = min(until_s, self._events[0][0])
+            self._wait(until_s)
+
+    def _wait(self, until_s: float) -> None:
+        """Wait, and put the past down as often as somebody needs it."""
+        while True:
+            left_s = until_s - self._snapshots.seconds()
+            time.sleep(max(0.0005, min(left_s, self._note_s)))
+            if left_s <= self._note_s:
+                return
+            self._machine.note()
 
     def _suspend(self) -> None:
         self._machine.sleep(True)

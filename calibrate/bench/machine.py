@@ -73,6 +73,9 @@ class Machine(Protocol):
     def renew(self) -> None:
         """Renew the conditions; to be called every `power.TICK_S` if `restless`."""
 
+    def note(self) -> None:
+        """Put down what was used until now, for who asks for a short stretch of the past."""
+
     @property
     def restless(self) -> bool:
         """Tell whether conditions change at all."""
@@ -164,7 +167,7 @@ class Live:
                 return self._past[0].joules[scope]
             low = self._past[place - 1]
             if place == len(self._past):
-                self._fix_past()
+                self.note()
             high = self._past[min(place, len(self._past) - 1)]
             high_ns, high_j = high.t_ns, high.joules[scope]
         if t_ns >= high_ns:
@@ -173,16 +176,17 @@ class Live:
             (t_ns - low.t_ns) / (high_ns - low.t_ns)
         )
 
-    def _fix_past(self) -> None:
-        """Put down what was used until now: what was said of the past is not said otherwise later.
+    def note(self) -> None:
+        """See `Machine`. What was said of the past is not said otherwise later.
 
         Between two points the past is a straight line, and one that ended at a present that moves
         on would move with it: a counter that is renewed seldom would tremble, and go back.
         """
-        now, was = self.look(), self._past[-1]
-        if now.t_ns > was.t_ns:
-            joules = {scope: now.joules(scope) for scope in self.scopes}
-            self._past.append(replace(self._stretch, t_ns=now.t_ns, joules=joules))
+        with self._lock:
+            now, was = self.look(), self._past[-1]
+            if now.t_ns > was.t_ns:
+                joules = {scope: now.joules(scope) for scope in self.scopes}
+                self._past.append(replace(self._stretch, t_ns=now.t_ns, joules=joules))
 
     def remember(self, seconds: float) -> None:
         """See `Machine`."""
@@ -352,6 +356,9 @@ class Replay:
 
     def renew(self) -> None:
         """See `Machine`."""
+
+    def note(self) -> None:
+        """See `Machine`. A trace is known."""
 
     def declare(self, gpu_use: Mapping[int, float], traffic_gbps: float) -> None:
         """See `Machine`. A trace is deaf to workloads."""

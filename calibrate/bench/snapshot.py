@@ -33,6 +33,7 @@ class Snapshots:
     def __init__(
         self, model: Model, machine: Machine, faults: Sequence[Fault] = (), *, armed: bool = False
     ) -> None:
+        self.model = model
         self.machine = machine
         self.faults = tuple(faults)
         self.counters = {

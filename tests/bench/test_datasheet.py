@@ -1,0 +1,76 @@
+"""Datasheets of real probes on simulated machines whose response is known."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calibrate import cli
+
+ADAPTERS = Path(__file__).parents[1] / "adapters"
+
+#: Shorter than the shipped one: what is asserted here needs no levels.
+PLAN = """
+title = "short"
+repeats = 1
+idle_before_s = 0.5
+idle_after_s = 1.0
+[[workload]]
+name = "idle"
+seconds = [9.5]
+[[workload]]
+name = "square"
+seconds = [16.0]
+arguments = ["--period", "1.37"]
+"""
+
+
+def entries(folder: Path, *arguments: str) -> dict[str, dict[str, Any]]:
+    """Measure a datasheet and return its estimates by quantity."""
+    plan = folder / "plan.toml"
+    plan.write_text(PLAN)
+    probe = arguments[0]
+    place = folder / "campaign"
+    code = cli.main(["characterize", *arguments, "--plan", str(plan), "--out", str(place)])
+    assert code == 0
+    (sheet,) = json.loads((place / f"datasheet-{probe}.json").read_text())["sheets"]
+    return {each["quantity"]: each["estimate"] or each["reason"] for each in sheet["entries"]}
+
+
+@pytest.mark.parametrize(
+    ("fault", "update_s", "lag_s"), [("stale=0.17", 0.17, 0.0), ("lag=0.25", None, 0.25)]
+)
+def test_a_counter_that_is_seldom_renewed_or_late(
+    bench_ready: None, tmp_path: Path, fault: str, update_s: float | None, lag_s: float
+) -> None:
+    found = entries(
+        tmp_path, "rapl", "--bench", "desktop", "--fault", fault, "--domain", "package-0"
+    )
+    if update_s is None:
+        assert "Read it more often" in found["update period"]
+    else:
+        assert found["update period"]["value"] == pytest.approx(update_s, rel=0.05)
+    assert found["lag"]["value"] == pytest.approx(lag_s, abs=0.010)
+    assert found["resolution"]["value"] == pytest.approx(1e-6)
+    assert 0 < found["noise at rest, over 1 s"]["value"] < 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "window_s"), [([], 0.025), (["--fault", "gpu-slow-power=0.6"], 0.6)]
+)
+def test_a_gpu_that_sees_part_of_the_time(
+    bench_ready: None, tmp_path: Path, fault: list[str], window_s: float
+) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("virtual GPUs need a C compiler")
+    found = entries(
+        tmp_path, "gpu_power", "--bench", "gpu-node", "--adapters", str(ADAPTERS), *fault
+    )
+    assert found["update period"]["value"] == pytest.approx(0.1, rel=0.05)
+    assert found["averaging window"]["value"] == pytest.approx(window_s, rel=0.1)
+    assert found["duty cycle"]["value"] == pytest.approx(min(window_s / 0.1, 1.0), abs=0.03)
+    assert found["lag"]["value"] == pytest.approx(0.0, abs=0.010)
