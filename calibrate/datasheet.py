@@ -22,6 +22,7 @@ from calibrate.probe import Domain
 from calibrate.series import Column
 from calibrate.stats.estimate import Estimate, t_estimate
 from calibrate.stats.response import (
+    Linearity,
     averaging_window,
     counter_lag,
     deficit,
@@ -33,6 +34,9 @@ from calibrate.stats.response import (
     update_period,
 )
 from calibrate.store import Document, Run, Saved
+
+#: Share of a run that is left to a meter to settle before its level is taken.
+_SETTLING = 0.4
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -284,11 +288,30 @@ def _rows(case: _Case, comparison: Comparison | None) -> list[Any]:
     raise ValueError(f"There is no reference of scope {case.domain.scope} beside it.")
 
 
-def _line(case: _Case, comparison: Comparison | None) -> Any:
-    rows = _rows(case, comparison)
-    return linearity(
-        [row.reference_j / row.seconds for row in rows], [row.probe_j / row.seconds for row in rows]
-    )
+def _line(case: _Case, comparison: Comparison | None) -> Linearity:
+    if case.domain.kind == "window":
+        rows = _rows(case, comparison)
+        levels = [(row.reference_j / row.seconds, row.probe_j / row.seconds) for row in rows]
+    else:
+        levels = [level for run in case.runs if (level := _level(case, run)) is not None]
+    return linearity([x for x, _ in levels], [y for _, y in levels])
+
+
+def _level(case: _Case, run: Run) -> tuple[float, float] | None:
+    """Return the mean power of the end of a run by the reference and by the probe.
+
+    What a late meter still shows of the time before is left behind in the run's beginning.
+    """
+    at, joules = case.truth(run)
+    begin, end = run.record.begin_ns, run.record.end_ns
+    window = begin + round(_SETTLING * (end - begin)), end
+    domain = case.domain
+    whole = Column(domain.name, domain.scope, domain.basis, domain.family, (domain.name,))
+    found = series.energy(run.logs[case.probe], whole, window)
+    if found is None or at[0] * 1e9 > window[0] or at[-1] * 1e9 < window[1]:
+        return None
+    first, last = np.interp([window[0] / 1e9, window[1] / 1e9], at, joules)
+    return float(last - first) / found.seconds, found.joules / found.seconds
 
 
 def _worst(case: _Case, comparison: Comparison | None) -> Estimate:
