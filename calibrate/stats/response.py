@@ -81,11 +81,24 @@ def update_period(at_s: ArrayLike, value: ArrayLike, level: float = 0.95) -> Est
             f"The value is new at nearly every reading: it is renewed every {step:.3g} s or more "
             "often. Read it more often."
         )
-    gaps = np.diff(when)
-    typical = float(np.median(gaps))
-    count = np.concatenate([[0.0], np.cumsum(np.maximum(np.round(gaps / typical), 1.0))])
-    line = least_squares(count, when, level=level).slope
+    line = least_squares(_count(when), when, level=level).slope
     return _with(line, "slope of the instants of renewal, t", when.size)
+
+
+def _count(when: Vector) -> Vector:
+    """Return the number of each renewal; a gap of several periods counts for as many."""
+    gaps = np.diff(when)
+    return np.concatenate([[0.0], np.cumsum(np.maximum(np.round(gaps / np.median(gaps)), 1.0))])
+
+
+def _paced(when: Vector, read_s: float) -> Vector:
+    """Return the instants of renewals on the beat that they keep, if they keep one.
+
+    Each is seen up to a reading late; taken as seen, that would widen every window.
+    """
+    count = _count(when)
+    beat = least_squares(count, when).at(count)
+    return beat if float(np.abs(when - beat).max()) <= read_s else when
 
 
 def resolution(value: ArrayLike) -> Estimate:
@@ -200,6 +213,8 @@ def averaging_window(
 
     when, shown = renewals(at_s, watts)
     t, e = _readings(reference_at_s, reference_j)
+    if when.size >= _LEAST:
+        when = _paced(when, 1.5 * float(np.median(np.diff(measured("at_s", at_s)))))
     keep = (when - longest_s - longest_lag_s >= t[0]) & (when <= t[-1])
     when, shown = when[keep], shown[keep]
     if when.size < _LEAST:
