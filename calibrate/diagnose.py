@@ -14,25 +14,28 @@ The models and their priors are in `calibrate.stats.models`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibrate import outliers
+from calibrate.diagnosis import UNEXPLAINED, Candidate, Diagnosis, Flag, Runs
+from calibrate.outliers import LOST_WRAP, MISFIT_BELOW, NO_ENERGY, PART_TIME, STRAY, places
 from calibrate.stats import structures
 from calibrate.stats.agreement import mean_ratio
-from calibrate.stats.estimate import MAX_LOG, Estimate, Vector, encode
+from calibrate.stats.estimate import MAX_LOG, Estimate, encode
 from calibrate.stats.evidence import Posterior, log_sum
 from calibrate.stats.models import CONSTANT_POWER, NO_FAULT, LevelModel, Table, catalogue
-from calibrate.stats.quantile import chi2_tail
 from calibrate.stats.structures import StructureModel
 
 __all__ = [
     "CONSTANT_POWER",
     "LOST_WRAP",
+    "NO_ENERGY",
     "NO_FAULT",
+    "PART_TIME",
+    "STRAY",
     "UNEXPLAINED",
     "Candidate",
     "Diagnosis",
@@ -41,16 +44,6 @@ __all__ = [
     "diagnose",
 ]
 
-UNEXPLAINED = "unexplained"
-
-LOST_WRAP = "lost wraparound"
-#: Ranges of energy counters: 2^32 steps of 61.04 or 15.26 µJ, 2^32 µJ (J).
-WRAPS_J = (2.0**18, 262143.328850, 2.0**16, 65532.610987, 4294.967296)
-#: More wraps than this in a run fit any energy.
-MOST_WRAPS = 20
-#: How likely chance may be where wraps are named, and how likely another fault is negative.
-CHANCE, NEGATIVE = 0.01, 0.05
-
 Model = LevelModel | StructureModel
 Fitted = tuple[Model, Posterior]
 
@@ -58,8 +51,6 @@ Fitted = tuple[Model, Posterior]
 NAMED_FROM = 0.95
 #: Faults that may share a name; more than these tell a reader nothing.
 MOST_ALIASES = 4
-#: Predictive p-value below which a model does not fit, however much better than the others it is.
-MISFIT_BELOW = 0.001
 #: A factor that no workload, offset or window makes: it may be named from one workload.
 DECADES = 100.0
 #: Relative standard uncertainty of a reference above which it cannot clear a meter.
@@ -68,160 +59,6 @@ WEAK_REFERENCE = 0.05
 _NO_ENERGY = ("not finite", "negative", "zero")
 #: Smallest ratio of reference powers for which "the same power whatever the load" means something.
 LOAD_SPAN = 1.3
-
-
-@dataclass(frozen=True, eq=False)
-class Runs:
-    """The runs of one probe domain beside one reference.
-
-    Parameters
-    ----------
-    probe_j, reference_j : energy of each run, J, shape (n,). The probe's may be anything a probe
-        can say, including zero, negative and NaN.
-    seconds : duration of each run, s, shape (n,).
-    workload : label of each run; `idle` is the idle load.
-    resolution_j : smallest step of the probe, J; 0 where unknown.
-    reference_resolution_j : the same for the reference.
-    u_ref : relative standard uncertainty of the reference's gain (0.01 is 1 %), common to all runs.
-    idle_w : power of the idle machine by the reference, W, where idle runs gave it.
-    wraps_at_j : range of the counter that the probe reads, J; 0 where unknown.
-    parts_j : energy of parts of the machine by the reference, J, for example ``dram``, from which
-        a missing, doubled or lone part is recognised.
-    """
-
-    probe_j: Sequence[float] | Vector
-    reference_j: Sequence[float] | Vector
-    seconds: Sequence[float] | Vector
-    workload: Sequence[str]
-    resolution_j: float = 0.0
-    reference_resolution_j: float = 0.0
-    u_ref: float = 0.0
-    idle_w: float | None = None
-    wraps_at_j: float = 0.0
-    parts_j: Mapping[str, Sequence[float] | Vector] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        n = len(self.workload)
-        if n == 0:
-            raise ValueError("There are no runs to diagnose.")
-        lists = {"probe_j": self.probe_j, "reference_j": self.reference_j, "seconds": self.seconds}
-        for name, values in (lists | dict(self.parts_j)).items():
-            if np.shape(values) != (n,):
-                raise ValueError(f"{name} has shape {np.shape(values)} for {n} workload labels.")
-        for name in ("resolution_j", "reference_resolution_j", "u_ref", "wraps_at_j"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} is {value}; it must be a finite number, zero or more.")
-
-
-@dataclass(frozen=True)
-class Flag:
-    """A finding about single runs that needs no statistics.
-
-    Parameters
-    ----------
-    kind : ``not finite``, ``negative``, ``zero``, ``reference not usable``, ``near resolution`` or
-        ``identical power``.
-    runs : the runs, counted from 0.
-    text : a sentence.
-    """
-
-    kind: str
-    runs: tuple[int, ...]
-    text: str
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model and what the data say of it.
-
-    Parameters
-    ----------
-    name : of the model.
-    probability : posterior within the catalogue.
-    log_evidence : ln of the marginal likelihood.
-    explains : whether the model is a diagnosis; the others only describe what is unexplained.
-    parameters : level and spreads, by name with unit.
-    """
-
-    name: str
-    probability: float
-    log_evidence: float
-    explains: bool
-    parameters: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """The verdict on a probe domain, with the numbers behind it. Every number is finite or None.
-
-    Parameters
-    ----------
-    name : `no fault found`, a fault of the catalogue, or `unexplained`.
-    probability : posterior of `name`; for `unexplained`, of all models without a name together,
-        which is small where the design or a check, and not the evidence, withheld a name. None
-        where no run could be used.
-    conclusive : False where the runs are too few or too alike to tell.
-    sentence : the verdict for people.
-    reasons : what limits the verdict, a sentence each.
-    cause : what usually makes this fault; empty where there is no name.
-    aliases : other slips with the same signature; the data cannot tell them from the name.
-    alternatives : the faults that the runs cannot tell apart, where `name` joins several.
-    key : what the list of reported faults calls it; empty where it has no name there.
-    reported : where users of this release reported it; empty where that is not known.
-    factor : the catalogue's exact probe/reference ratio; None for anything but a scale fault.
-    residual_gain : what is left after `factor` (probe = factor * residual_gain * reference), also
-        for `no fault found`; for `unexplained` the mean ratio itself; None for constant power.
-    residual_min, residual_max : the same of single runs.
-    ratio_min, ratio_max : probe/reference of single runs.
-    constant_w : the power reported whatever the load, W; constant power only.
-    workload_sd, run_sd : spread of ln(ratio) between workloads and from run to run.
-    predictive_p, held_out_p : p-values of the checks of the leading model; None where not made.
-    leading : the most probable model, whether or not it was named.
-    candidates : all models, the most probable first.
-    flags : findings about single runs.
-    n_runs, n_usable, n_workloads : all runs, those with a ratio, and the workloads of the latter.
-    """
-
-    name: str
-    probability: float | None
-    conclusive: bool
-    sentence: str
-    reasons: tuple[str, ...] = ()
-    cause: str = ""
-    aliases: tuple[str, ...] = ()
-    alternatives: tuple[str, ...] = ()
-    key: str = ""
-    reported: str = ""
-    factor: float | None = None
-    residual_gain: Estimate | None = None
-    residual_min: float | None = None
-    residual_max: float | None = None
-    ratio_min: float | None = None
-    ratio_max: float | None = None
-    constant_w: float | None = None
-    workload_sd: float | None = None
-    run_sd: float | None = None
-    predictive_p: float | None = None
-    held_out_p: float | None = None
-    leading: str | None = None
-    candidates: tuple[Candidate, ...] = ()
-    flags: tuple[Flag, ...] = ()
-    n_runs: int = 0
-    n_usable: int = 0
-    n_workloads: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return plain
-
-
-def _plain(value: Any) -> Any:
-    """Return the value with lists for tuples."""
-    if isinstance(value, Mapping):
-        return {key: _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def diagnose(runs: Runs) -> Diagnosis:
@@ -237,60 +74,9 @@ def diagnose(runs: Runs) -> Diagnosis:
         `unexplained` with the reason.
     """
     found = _diagnose(runs)
-    if found.name != UNEXPLAINED:
+    if found.name != UNEXPLAINED and not outliers.wild(found):
         return found
-    return _mended(runs) or found
-
-
-def _mended(runs: Runs) -> Diagnosis | None:
-    """Return the diagnosis of a counter whose wraps were lost, or None where that is not it."""
-    probe = np.asarray(runs.probe_j, dtype=np.float64)
-    reference = np.asarray(runs.reference_j, dtype=np.float64)
-    for range_j in (runs.wraps_at_j,) if runs.wraps_at_j else WRAPS_J:
-        with np.errstate(invalid="ignore"):
-            lost = np.round((reference - probe) / range_j)
-        # A range that is small beside the energy could mend anything.
-        plain = bool(np.isfinite(lost).all()) and float(reference.max()) < MOST_WRAPS * range_j
-        if not plain or lost.min() < 0 or lost.max() < 1:
-            continue
-        mended = probe + lost * range_j
-        if _by_chance((reference - mended) / range_j, lost > 0, probe < 0) > CHANCE:
-            continue
-        whole = _diagnose(replace(runs, probe_j=mended))
-        if _sound(whole):
-            count = int((lost > 0).sum())
-            text = f"{count} of {lost.size} runs are low by multiples of {_digits(range_j)} J."
-            flag = Flag("wrap", _places(lost > 0), text)
-            return replace(
-                whole,
-                name=LOST_WRAP,
-                probability=whole.candidates[0].probability,
-                conclusive=True,
-                key="wrap",
-                sentence=f"{text} The counter's wraps are lost; apart from them: {whole.sentence}",
-                cause="the counter starts again at zero and the meter does not add its range",
-                flags=(flag, *whole.flags),
-            )
-    return None
-
-
-def _by_chance(rest: Vector, mended: NDArray[np.bool_], negative: NDArray[np.bool_]) -> float:
-    """Return how likely runs come so near to whole ranges, and below zero, without a wrap.
-
-    Without one, what rounding leaves is anywhere between half a range too much and too little, and
-    the runs' shares of that are combined by Fisher's method (Statistical Methods, 1932, 21.1). No
-    less than a hundredth of a range counts, as references are no better.
-    """
-    near = np.clip(2 * np.abs(rest[mended]), 0.02, 1.0)
-    chance = chi2_tail(-2 * float(np.log(near).sum()), 2 * near.size)
-    return chance * NEGATIVE ** int(negative[mended].sum())
-
-
-def _sound(found: Diagnosis) -> bool:
-    """Tell whether a sound meter is the likeliest and passes its checks."""
-    checks = [p for p in (found.predictive_p, found.held_out_p) if p is not None]
-    likely = found.leading == NO_FAULT and found.candidates[0].probability > 0.5
-    return likely and min(checks) >= MISFIT_BELOW
+    return outliers.explain(runs, found, _diagnose) or found
 
 
 def _diagnose(runs: Runs) -> Diagnosis:
@@ -441,16 +227,11 @@ def _hard_rules(runs: Runs) -> tuple[NDArray[np.bool_], tuple[Flag, ...]]:
         ("near resolution", near, "less than ten steps of the probe's resolution"),
     )
     flags = tuple(
-        Flag(kind, _places(mask), f"{int(mask.sum())} of {probe.size} runs have {what}.")
+        Flag(kind, places(mask), f"{int(mask.sum())} of {probe.size} runs have {what}.")
         for kind, mask, what in rules
         if mask.any()
     )
     return both & ~far, flags
-
-
-def _places(mask: NDArray[np.bool_]) -> tuple[int, ...]:
-    """Return the indices of the true ones."""
-    return tuple(int(i) for i in np.flatnonzero(mask))
 
 
 def _same_power(usable: NDArray[np.bool_], table: Table) -> tuple[Flag, ...]:
@@ -464,7 +245,7 @@ def _same_power(usable: NDArray[np.bool_], table: Table) -> tuple[Flag, ...]:
         f"The reported power is {_digits(math.exp(float(np.median(reported))))} W in every run "
         f"while the reference's changes by a factor of {_digits(math.exp(span))}."
     )
-    return (Flag("identical power", _places(usable), text),)
+    return (Flag("identical power", places(usable), text),)
 
 
 def _table(runs: Runs, usable: NDArray[np.bool_]) -> tuple[Table, tuple[str, ...]]:

@@ -12,7 +12,10 @@ import pytest
 from calibrate.diagnose import (
     CONSTANT_POWER,
     LOST_WRAP,
+    NO_ENERGY,
     NO_FAULT,
+    PART_TIME,
+    STRAY,
     UNEXPLAINED,
     Diagnosis,
     Runs,
@@ -187,17 +190,48 @@ def test_weak_reference_clears_nobody() -> None:
 
 def test_runs_without_energy_are_flagged() -> None:
     rows = [(100.0, 100.0, "a"), (300.0, 300.0, "b")] * 3
-    for bad, kind in ((0.0, "zero"), (-50.0, "negative"), (math.nan, "not finite")):
+    for bad, kind, name in (
+        (0.0, "zero", NO_ENERGY),
+        (-50.0, "negative", STRAY),
+        (math.nan, "not finite", STRAY),
+    ):
         found = one(*rows, (bad, 100.0, "a"))
-        assert found.name == UNEXPLAINED and found.flags[0].kind == kind
-        assert found.flags[0].runs == (6,) and "but 1 of 7 runs" in found.sentence
+        assert found.name == name and found.conclusive and found.flags[0].runs == (6,)
+        assert found.sentence.startswith("1 of 7 runs stand apart from the others: run 7 has")
         # A unit fault stays one; the run is reported beside it.
         scaled = one(*[(e / 1000, r, w) for e, r, w in rows], (bad, 100.0, "a"))
-        assert scaled.name == KW_FOR_W and scaled.flags == found.flags
+        assert scaled.name == KW_FOR_W
+        assert scaled.flags[0].kind == kind and scaled.flags[0].runs == (6,)
         most = one(*rows, *[(bad, 100.0, "a")] * 6)
-        assert most.name == UNEXPLAINED and most.probability is None
-        assert most.sentence.startswith("Most runs cannot be compared: 6 of 12 runs")
+        assert most.name == (NO_ENERGY if bad == 0 else UNEXPLAINED) and most.probability is None
+        begin = "Reports no energy at all in" if bad == 0 else "Most runs cannot be compared:"
+        assert most.sentence.startswith(f"{begin} 6 of 12 runs")
         json.dumps(most.as_dict(), allow_nan=False)
+
+
+def test_a_stray_run_is_named_and_the_others_judged() -> None:
+    rows = [(100.0, 100.0, "a"), (300.0, 300.1, "b"), (201.0, 200.0, "c")] * 3
+    leap = one(*rows, (5100.0, 100.0, "a"))
+    assert leap.name == STRAY and leap.flags[0].runs == (9,) and leap.n_runs == 10
+    assert "run 10 has 51 times the reference" in leap.sentence
+    # Two of ten may be stray, three may not; nor may all runs of a workload.
+    assert one(*rows, (5100.0, 100.0, "a"), (30.0, 100.0, "b")).name == STRAY
+    three = one(*rows, (5100.0, 100.0, "a"), (30.0, 100.0, "b"), (910.0, 100.0, "b"))
+    assert three.name == UNEXPLAINED
+    assert one(*rows, (5100.0, 100.0, "d"), (30.0, 100.0, "d")).name != STRAY
+    # What is wrong with all runs is said first.
+    half = one(*[(e / 2, r, w) for e, r, w in rows], (5100.0, 100.0, "a"))
+    assert half.name.startswith("ratio 1/2") and half.flags[0].kind == "stray"
+
+
+def test_a_workload_that_scatters_alone_is_seen_part_time() -> None:
+    steady = [(100.0, 100.0, "a"), (300.0, 300.6, "b"), (201.0, 200.0, "c")] * 4
+    square = [
+        (r * k, r, "square") for r, k in ((100.0, 0.7), (101.0, 1.4), (99.0, 1.2), (100, 0.8))
+    ]
+    found = one(*steady, *square)
+    assert found.name == PART_TIME and found.flags[0].runs == (12, 13, 14, 15)
+    assert "The runs of square scatter by" in found.sentence
 
 
 def test_lost_wraps_are_recognised_from_the_counters_range() -> None:
@@ -207,8 +241,8 @@ def test_lost_wraps_are_recognised_from_the_counters_range() -> None:
     assert found.flags[0].runs == (6,)
     # A range that the probe states is the only one that counts, and a sound rest is needed.
     assert one(*rows, (-1900.0, 100.0, "a"), wraps_at_j=2000.0).name == LOST_WRAP
-    assert one(*rows, (-1900.0, 100.0, "a")).name == UNEXPLAINED
-    assert one(*rows, (-1700.0, 100.0, "a"), wraps_at_j=2000.0).name == UNEXPLAINED
+    assert one(*rows, (-1900.0, 100.0, "a")).name == STRAY
+    assert one(*rows, (-1700.0, 100.0, "a"), wraps_at_j=2000.0).name == STRAY
     # Every run may have wrapped; then none has a usable ratio as it stands.
     every = [(e - 2000, r, w) for e, r, w in rows]
     assert one(*every, wraps_at_j=2000.0).name == LOST_WRAP

@@ -28,6 +28,8 @@ ORDER = (
     ("fit", "judgement", "known"),
     ("uncertainty",),
     ("compare", "diagnose"),
+    ("outliers",),
+    ("diagnosis",),
     ("series",),
     ("run",),
     ("machine", "workload"),

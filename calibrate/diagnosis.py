@@ -1,0 +1,168 @@
+"""What a diagnosis is made from, and what it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from calibrate.stats.estimate import Estimate, Vector
+
+UNEXPLAINED = "unexplained"
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """The runs of one probe domain beside one reference.
+
+    Parameters
+    ----------
+    probe_j, reference_j : energy of each run, J, shape (n,). The probe's may be anything a probe
+        can say, including zero, negative and NaN.
+    seconds : duration of each run, s, shape (n,).
+    workload : label of each run; `idle` is the idle load.
+    resolution_j : smallest step of the probe, J; 0 where unknown.
+    reference_resolution_j : the same for the reference.
+    u_ref : relative standard uncertainty of the reference's gain (0.01 is 1 %), common to all runs.
+    idle_w : power of the idle machine by the reference, W, where idle runs gave it.
+    wraps_at_j : range of the counter that the probe reads, J; 0 where unknown.
+    parts_j : energy of parts of the machine by the reference, J, for example ``dram``, from which
+        a missing, doubled or lone part is recognised.
+    """
+
+    probe_j: Sequence[float] | Vector
+    reference_j: Sequence[float] | Vector
+    seconds: Sequence[float] | Vector
+    workload: Sequence[str]
+    resolution_j: float = 0.0
+    reference_resolution_j: float = 0.0
+    u_ref: float = 0.0
+    idle_w: float | None = None
+    wraps_at_j: float = 0.0
+    parts_j: Mapping[str, Sequence[float] | Vector] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.workload)
+        if n == 0:
+            raise ValueError("There are no runs to diagnose.")
+        lists = {"probe_j": self.probe_j, "reference_j": self.reference_j, "seconds": self.seconds}
+        for name, values in (lists | dict(self.parts_j)).items():
+            if np.shape(values) != (n,):
+                raise ValueError(f"{name} has shape {np.shape(values)} for {n} workload labels.")
+        for name in ("resolution_j", "reference_resolution_j", "u_ref", "wraps_at_j"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} is {value}; it must be a finite number, zero or more.")
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A finding about single runs that needs no statistics.
+
+    Parameters
+    ----------
+    kind : ``not finite``, ``negative``, ``zero``, ``reference not usable``, ``near resolution`` or
+        ``identical power``.
+    runs : the runs, counted from 0.
+    text : a sentence.
+    """
+
+    kind: str
+    runs: tuple[int, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model and what the data say of it.
+
+    Parameters
+    ----------
+    name : of the model.
+    probability : posterior within the catalogue.
+    log_evidence : ln of the marginal likelihood.
+    explains : whether the model is a diagnosis; the others only describe what is unexplained.
+    parameters : level and spreads, by name with unit.
+    """
+
+    name: str
+    probability: float
+    log_evidence: float
+    explains: bool
+    parameters: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The verdict on a probe domain, with the numbers behind it. Every number is finite or None.
+
+    Parameters
+    ----------
+    name : `no fault found`, a fault of the catalogue, or `unexplained`.
+    probability : posterior of `name`; for `unexplained`, of all models without a name together,
+        which is small where the design or a check, and not the evidence, withheld a name. None
+        where no run could be used.
+    conclusive : False where the runs are too few or too alike to tell.
+    sentence : the verdict for people.
+    reasons : what limits the verdict, a sentence each.
+    cause : what usually makes this fault; empty where there is no name.
+    aliases : other slips with the same signature; the data cannot tell them from the name.
+    alternatives : the faults that the runs cannot tell apart, where `name` joins several.
+    key : what the list of reported faults calls it; empty where it has no name there.
+    reported : where users of this release reported it; empty where that is not known.
+    factor : the catalogue's exact probe/reference ratio; None for anything but a scale fault.
+    residual_gain : what is left after `factor` (probe = factor * residual_gain * reference), also
+        for `no fault found`; for `unexplained` the mean ratio itself; None for constant power.
+    residual_min, residual_max : the same of single runs.
+    ratio_min, ratio_max : probe/reference of single runs.
+    constant_w : the power reported whatever the load, W; constant power only.
+    workload_sd, run_sd : spread of ln(ratio) between workloads and from run to run.
+    predictive_p, held_out_p : p-values of the checks of the leading model; None where not made.
+    leading : the most probable model, whether or not it was named.
+    candidates : all models, the most probable first.
+    flags : findings about single runs.
+    n_runs, n_usable, n_workloads : all runs, those with a ratio, and the workloads of the latter.
+    """
+
+    name: str
+    probability: float | None
+    conclusive: bool
+    sentence: str
+    reasons: tuple[str, ...] = ()
+    cause: str = ""
+    aliases: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
+    key: str = ""
+    reported: str = ""
+    factor: float | None = None
+    residual_gain: Estimate | None = None
+    residual_min: float | None = None
+    residual_max: float | None = None
+    ratio_min: float | None = None
+    ratio_max: float | None = None
+    constant_w: float | None = None
+    workload_sd: float | None = None
+    run_sd: float | None = None
+    predictive_p: float | None = None
+    held_out_p: float | None = None
+    leading: str | None = None
+    candidates: tuple[Candidate, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    n_runs: int = 0
+    n_usable: int = 0
+    n_workloads: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    """Return the value with lists for tuples."""
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
