@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,7 +55,8 @@ def analyze(folder: Path, reference: str | None = None) -> Analysis:
     diagnoses = {
         (pair.probe, pair.column): _diagnosis(pair, comparison) for pair in comparison.pairs
     }
-    return Analysis(campaign, comparison, diagnoses, calibrate(comparison, diagnoses))
+    made = datetime.fromisoformat(campaign.record.created).date()
+    return Analysis(campaign, comparison, diagnoses, calibrate(comparison, diagnoses, made))
 
 
 def write(analysis: Analysis) -> None:
@@ -101,15 +103,19 @@ def _diagnosis(pair: Pair, comparison: Comparison) -> Diagnosis:
 
 def _runs(pair: Pair, comparison: Comparison) -> Runs:
     idle = [row.reference_j / row.seconds for row in pair.rows if row.workload == "idle"]
+    edges = [row.edges_w for row in pair.rows]
     return Runs(
         probe_j=np.array([row.probe_j for row in pair.rows]),
         reference_j=np.array([row.reference_j for row in pair.rows]),
         seconds=np.array([row.seconds for row in pair.rows]),
         workload=[row.workload for row in pair.rows],
         resolution_j=pair.resolution_j,
+        reference_resolution_j=pair.reference_resolution_j,
+        u_ref=pair.u_reference or 0.0,
         idle_w=float(np.median(idle)) if idle else None,
         wraps_at_j=pair.wraps_at_j or 0.0,
         parts_j={part: [row.parts_j[part] for row in pair.rows] for part in _parts(pair)},
+        edges_w=None if None in edges else [each for each in edges if each],
     )
 
 

@@ -715,7 +715,10 @@ def _length(seconds: float | None, workload: str) -> str:
 
 @app.command()
 def correct(
-    table: Annotated[Path, typer.Argument(help="A CSV file; CodeCarbon's emissions.csv as it is.")],
+    table: Annotated[
+        Path,
+        typer.Argument(help="A CSV file; CodeCarbon's emissions.csv or a carbontracker log as is."),
+    ],
     calibration: Annotated[
         Path, typer.Option("--calibration", help="The calibration.json of a campaign.")
     ],
@@ -740,7 +743,10 @@ def correct(
 
     found = corrections.load(calibration)
     text = corrections.read_table(table)
-    if energy:
+    log = None if energy else corrections.carbontracker_table(text)
+    if log is not None:
+        text, columns = log, corrections.Columns({"energy": None}, "seconds", "kWh")
+    elif energy:
         named = (each.partition("=") for each in energy)
         columns = corrections.Columns({n: ours or None for n, _, ours in named}, seconds, unit)
     else:

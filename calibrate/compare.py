@@ -22,12 +22,15 @@ from calibrate.store import Campaign, Document, ProbeLog, Run, Saved
 
 #: What serves as the reference when none is named: the first of these that worked.
 REFERENCES = ("truth", "wall", "rapl")
+#: How long before the ends of a run the power is looked at, ns.
+_EDGE_NS = 300_000_000
 
 
 class Row(Document):
     """One run: both energies over the same window, the reference's power, and its parts.
 
-    ``parts_j`` is the energy of parts of the reference's scope (``dram``, ``package-0``), by name.
+    ``parts_j`` is the energy of parts of the reference's scope (``dram``, ``package-0``), by name;
+    ``edges_w`` the power by the reference just before the window began and just before it ended.
     """
 
     run: str
@@ -38,6 +41,7 @@ class Row(Document):
     reference_j: float
     u_reference_j: float
     parts_j: dict[str, float] = {}
+    edges_w: tuple[float, float] | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -52,7 +56,9 @@ class Pair(Document):
     ``ratio``, ``limits`` and ``prediction`` are results of `calibrate.stats.agreement`, None where
     no run has a ratio. ``same_family``: both read the same source, so that their agreement shows
     consistency and says nothing of accuracy. ``wraps_at_j``: the range of the counters of its
-    family, as any probe of the campaign tells it.
+    family, as any probe of the campaign tells it. ``u_reference`` is the relative standard
+    uncertainty of the reference's gain, None where it states none; the truth of a simulated machine
+    has none.
     """
 
     probe: str
@@ -64,6 +70,8 @@ class Pair(Document):
     headline: bool
     resolution_j: float
     wraps_at_j: float | None = None
+    reference_resolution_j: float = 0.0
+    u_reference: float | None = None
     rows: tuple[Row, ...]
     ratio: dict[str, Any] | None
     limits: dict[str, Any] | None
@@ -185,7 +193,21 @@ def _compare_probe(
             left.append(Left(probe=name, column=column.name, reason=reason))
             continue
         found = _pair(name, column, beside, rows, logs[0], headline=column == first)
-        pairs.append(found.model_copy(update={"wraps_at_j": _range(runs, column.family)}))
+        more = {"wraps_at_j": _range(runs, column.family)} | _reference_facts(
+            runs, reference, beside
+        )
+        pairs.append(found.model_copy(update=more))
+
+
+def _reference_facts(runs: Sequence[Run], reference: str, beside: Column) -> dict[str, Any]:
+    """Return the resolution and the accuracy of the reference's column."""
+    known = {domain.name: domain for domain in _domains(runs, reference)}
+    parts = [known[name] for name in beside.parts]
+    stated = [0.0 if part.basis == "truth" else part.u_relative for part in parts]
+    # Parts of one meter share their error, so that the largest is that of the sum at most.
+    u = None if None in stated else max(each for each in stated if each is not None)
+    steps = [part.resolution_j or 0.0 for part in parts]
+    return {"reference_resolution_j": float(np.sum(steps)), "u_reference": u}
 
 
 def _range(runs: Sequence[Run], family: str) -> float | None:
@@ -234,7 +256,16 @@ def _rows(
                 reference_j=theirs.joules,
                 u_reference_j=theirs.u_j,
                 parts_j={part: each.joules for part, each in found.items() if each},
+                edges_w=_edges_w(other, beside, window),
             )
+
+
+def _edges_w(log: ProbeLog, column: Column, window: tuple[int, int]) -> tuple[float, float] | None:
+    """Return the power just before each end of a window, or None where it was not recorded."""
+    before, end = (series.energy(log, column, (edge - _EDGE_NS, edge)) for edge in window)
+    if before is None or end is None or min(before.joules, end.joules) < 0:
+        return None
+    return before.joules / before.seconds, end.joules / end.seconds
 
 
 def _pair(

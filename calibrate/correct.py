@@ -14,20 +14,31 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from calibrate import store
 from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.fit import Calibration, Correction
+from calibrate.stats.quantile import t_quantile
 
 #: Joules in a unit that a file may use.
 UNITS = {"J": 1.0, "kJ": 1e3, "mJ": 1e-3, "uJ": 1e-6, "Wh": 3600.0, "kWh": 3.6e6}
 #: CodeCarbon's columns of kWh, and the name of the same figure in a campaign.
 CODECARBON = {"cpu_energy": "cpu", "gpu_energy": "gpu", "ram_energy": "ram"}
 CODECARBON_TOTAL = {"energy_consumed": "energy"}
+
+
+#: Time and energy in carbontracker's output log, 1.x and 2.x.
+_CARBONTRACKER = re.compile(
+    r"Actual consumption\s*(?:for )?([^:\n]*):\s*\n\s*Time:\s*(\d+):(\d\d):(\d\d)\s*\n"
+    r"\s*Energy:\s*([0-9.eE+-]+)\s*kWh"
+)
 
 
 class CorrectionWarning(UserWarning):
@@ -45,6 +56,8 @@ class Corrected:
         where the calibration has none.
     low_j, high_j : limits of the interval at the calibration's level, J; None where it has none.
     notes : why the correction may not hold here, a sentence each; empty where it should.
+    distribution_free_j : limits of an interval that assumes no distribution of workloads, J, and
+        its level, which is what the number of workloads allows; None where there is none.
     """
 
     joules: float
@@ -52,6 +65,7 @@ class Corrected:
     low_j: float | None
     high_j: float | None
     notes: tuple[str, ...] = ()
+    distribution_free_j: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,7 @@ class Corrections:
         column: str | None = None,
         release: str | None = None,
         machine: str | None = None,
+        on: date | None = None,
     ) -> Corrected:
         """Correct one reading.
 
@@ -101,6 +116,7 @@ class Corrections:
         seconds : for how long, s.
         probe, column : whose correction to apply; the column may be left out if there is one.
         release, machine : with what and where the reading was made, where that is known.
+        on : the day of the reading, where it is not today.
 
         Raises
         ------
@@ -111,90 +127,97 @@ class Corrections:
         -----
         CorrectionWarning : once for every note of the result.
         """
-        found = self._apply(joules, seconds, self.find(probe, column), release, machine)
+        made = Reading(joules, seconds, release, machine, on or date.today())
+        found = self._apply(made, self.find(probe, column))
         for note in found.notes:
             warnings.warn(note, CorrectionWarning, stacklevel=2)
         return found
 
-    def _apply(
-        self,
-        joules: float,
-        seconds: float,
-        correction: Correction,
-        release: str | None,
-        machine: str | None,
-    ) -> Corrected:
+    def _apply(self, reading: Reading, correction: Correction) -> Corrected:
+        joules, seconds = reading.joules, reading.seconds
         if not (math.isfinite(joules) and math.isfinite(seconds) and seconds > 0 and joules >= 0):
             raise CrosswattError(
                 f"{joules:g} J in {seconds:g} s cannot be corrected; the energy must be zero or "
                 "more and the duration above zero."
             )
-        if correction.verdict == "offset" and correction.offset_w is not None:
-            made = _less(joules, seconds, correction.offset_w)
-        elif correction.verdict != "not calibratable" and correction.factor is not None:
-            made = _times(joules, correction)
-        else:
+        form = _FORMS.get(correction.verdict)
+        if form is None:
             raise CrosswattError(
                 f"{correction.probe} {correction.column} is not calibratable: {correction.reason}."
             )
-        return replace(
-            made, notes=tuple(self._notes(made.joules, seconds, correction, release, machine))
-        )
+        made = form(joules, seconds, correction)
+        return replace(made, notes=tuple(self._notes(made.joules, reading, correction)))
 
-    def _notes(
-        self,
-        corrected_j: float,
-        seconds: float,
-        correction: Correction,
-        release: str | None,
-        machine: str | None,
-    ) -> list[str]:
-        """Return in what this reading departs from those calibrated with."""
-        notes = []
-        if self.calibration.simulated:
-            notes.append("This calibration was made on a simulated machine.")
-        if release is not None and release != correction.release:
-            notes.append(
-                f"The reading is of release {release}, the calibration of "
+    def _notes(self, corrected_j: float, reading: Reading, correction: Correction) -> Iterator[str]:
+        """Yield in what this reading departs from those calibrated with."""
+        ours = self.calibration
+        if ours.simulated:
+            yield "This calibration was made on a simulated machine."
+        if reading.release is not None and reading.release != correction.release:
+            yield (
+                f"The reading is of release {reading.release}, the calibration of "
                 f"{correction.probe} {correction.release}."
             )
-        if machine is not None and machine != self.calibration.machine:
-            notes.append(
-                f"The calibration was made on another machine, {self.calibration.machine}."
-            )
+        if reading.machine is not None and reading.machine != ours.machine:
+            yield f"The calibration was made on another machine, {ours.machine}."
+        if ours.expires and reading.on.isoformat() > ours.expires:
+            yield f"The calibration, made on {ours.made}, expired on {ours.expires}."
         if correction.valid is not None:
-            watts = corrected_j / seconds
-            for name, value, (low, high) in (
+            watts = corrected_j / reading.seconds
+            for unit, value, (low, high) in (
                 ("W", watts, correction.valid.watts),
-                ("s", seconds, correction.valid.seconds),
+                ("s", reading.seconds, correction.valid.seconds),
             ):
                 if not low <= value <= high:
-                    notes.append(
-                        f"{value:.3g} {name} is outside the {low:.3g} to {high:.3g} {name} that "
+                    yield (
+                        f"{value:.3g} {unit} is outside the {low:.3g} to {high:.3g} {unit} that "
                         "were calibrated."
                     )
-        return notes
 
 
-def _times(joules: float, correction: Correction) -> Corrected:
+@dataclass(frozen=True)
+class Reading:
+    """What a probe reported: energy, duration, and with what, where and when, as far as known."""
+
+    joules: float
+    seconds: float
+    release: str | None
+    machine: str | None
+    on: date
+
+
+def _times(joules: float, seconds: float, correction: Correction) -> Corrected:
     """Return the energy times the factor; one that is not needed is not applied.
 
     Its uncertainty remains that of the reading.
     """
+    del seconds
     factor = correction.factor or {}
     shift = 1.0 if correction.verdict == "not needed" else factor["value"]
-    u, low, high = correction.relative_u, factor["low"], factor["high"]
+    made = _scaled(joules, shift, factor, correction.relative_u)
+    free = correction.distribution_free
+    if free is None:
+        return made
     scale = joules * shift / factor["value"]
+    limits = scale * free["low"], scale * free["high"], free["level"]
+    return replace(made, distribution_free_j=limits)
+
+
+def _scaled(joules: float, by: float, factor: Mapping[str, Any], u: float | None) -> Corrected:
+    """Return the energy times a number, with the relative interval of a factor."""
+    low, high = factor["low"], factor["high"]
+    scale = joules * by / factor["value"]
     return Corrected(
-        joules * shift,
-        None if u is None else joules * shift * u,
+        joules * by,
+        None if u is None else joules * by * u,
         None if low is None else scale * low,
         None if high is None else scale * high,
     )
 
 
-def _less(joules: float, seconds: float, offset_w: Mapping[str, float]) -> Corrected:
+def _less(joules: float, seconds: float, correction: Correction) -> Corrected:
     """Return the energy less a constant power; no limit is below zero."""
+    offset_w = correction.offset_w or {}
     left = joules - offset_w["value"] * seconds
     if left < 0:
         raise CrosswattError(
@@ -203,6 +226,47 @@ def _less(joules: float, seconds: float, offset_w: Mapping[str, float]) -> Corre
         )
     low, high = (max(joules - offset_w[end] * seconds, 0.0) for end in ("high", "low"))
     return Corrected(left, offset_w["u"] * seconds, low, high)
+
+
+def _along(joules: float, seconds: float, correction: Correction) -> Corrected:
+    """Return the energy by the line, inverted.
+
+    u of reference/probe = (1 - b/P)/a by the law of propagation (JCGM 100, 5.2), with the scatter
+    of workloads; t with the line's degrees of freedom.
+    """
+    line = correction.line
+    if line is None:
+        raise CrosswattError(f"{correction.probe} {correction.column} has no line.")
+    a, b = line.gain["value"], line.offset_w["value"]
+    watts = (joules / seconds - b) / a
+    if watts <= 0:
+        raise CrosswattError(
+            f"{joules:g} J in {seconds:g} s is less than the offset of {b:.3g} W alone; the "
+            "reading is not of the machine that was calibrated."
+        )
+    (aa, ab), (_, bb) = line.covariance
+    variance = watts**2 * (aa + line.scatter**2) + 2 * watts * ab + bb
+    u_j = math.sqrt(max(variance, 0.0)) / a * seconds
+    half = t_quantile((1 + line.gain["level"]) / 2, line.df) * u_j
+    value = watts * seconds
+    return Corrected(value, u_j, max(value - half, 0.0), value + half)
+
+
+def _by_load(joules: float, seconds: float, correction: Correction) -> Corrected:
+    """Return the energy times the factor of the range in which the probe's power is."""
+    watts = joules / seconds
+    band = next(b for b in correction.bands if b.below_w is None or watts < b.below_w)
+    return _scaled(joules, band.factor["value"], band.factor, band.relative_u)
+
+
+#: Verdict -> how it is applied; what is not here is not calibratable.
+_FORMS: Mapping[str, Callable[[float, float, Correction], Corrected]] = {
+    "factor": _times,
+    "not needed": _times,
+    "offset": _less,
+    "gain and offset": _along,
+    "by load": _by_load,
+}
 
 
 def load(path: Path | str) -> Corrections:
@@ -238,13 +302,28 @@ class Columns:
     energy : the file's column -> the calibration's column (None: its only one).
     seconds : the column with the duration, s.
     unit : of the energies, one of `UNITS`.
-    release : the column with the probe's release; empty where there is none.
+    release, when : the columns with the probe's release and the instant (ISO 8601); empty where
+        there is none.
     """
 
     energy: Mapping[str, str | None]
     seconds: str
     unit: str
     release: str = ""
+    when: str = ""
+
+
+def carbontracker_table(text: str) -> str | None:
+    """Return what a carbontracker output log says was used, as a table; None if it is no such log.
+
+    It has a row for every "Actual consumption", with seconds (whole ones, as carbontracker writes
+    them) and the energy in kWh, its factor for a data centre's overhead included.
+    """
+    rows = [
+        f"{what.strip()},{int(h) * 3600 + int(m) * 60 + int(s)},{kwh}"
+        for what, h, m, s, kwh in _CARBONTRACKER.findall(text)
+    ]
+    return "\n".join(["consumption,seconds,energy", *rows, ""]) if rows else None
 
 
 def codecarbon_columns(header: Sequence[str], corrections: Corrections, probe: str) -> Columns:
@@ -268,7 +347,7 @@ def codecarbon_columns(header: Sequence[str], corrections: Corrections, probe: s
             f"The calibration of {probe} is of {', '.join(sorted(known))}; the file has none of "
             "these."
         )
-    return Columns(energy, "duration", "kWh", "codecarbon_version")
+    return Columns(energy, "duration", "kWh", "codecarbon_version", "timestamp")
 
 
 def correct_csv(text: str, corrections: Corrections, probe: str, columns: Columns) -> str:
@@ -320,10 +399,10 @@ def _row(
 ) -> tuple[dict[str, str], Sequence[str]]:
     """Return the new cells of one energy of one row, and the notes."""
     unit = UNITS[columns.unit]
-    release = row.get(columns.release) or None
+    release, on = row.get(columns.release) or None, _day(row.get(columns.when))
     try:
         joules, seconds = float(row[name]) * unit, float(row[columns.seconds])
-        found = corrections._apply(joules, seconds, correction, release, None)
+        found = corrections._apply(Reading(joules, seconds, release, None, on), correction)
     except (ValueError, TypeError):
         return {}, [f"{name} or {columns.seconds} is no number."]
     except CrosswattError as why:
@@ -333,3 +412,11 @@ def _row(
         f"{name}_{end}": "" if value is None else f"{value / unit:.9g}"
         for end, value in values.items()
     }, found.notes
+
+
+def _day(text: str | None) -> date:
+    """Return the day of an instant; today where there is none that can be read."""
+    try:
+        return datetime.fromisoformat(text or "").date()
+    except ValueError:
+        return date.today()

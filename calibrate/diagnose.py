@@ -21,16 +21,26 @@ from numpy.typing import NDArray
 
 from calibrate import outliers
 from calibrate.diagnosis import UNEXPLAINED, Candidate, Diagnosis, Flag, Runs
-from calibrate.outliers import LOST_WRAP, MISFIT_BELOW, NO_ENERGY, PART_TIME, STRAY, places
+from calibrate.outliers import (
+    FALSE_WRAP,
+    LOST_WRAP,
+    MISFIT_BELOW,
+    NO_ENERGY,
+    PART_TIME,
+    STRAY,
+    places,
+)
 from calibrate.stats import structures
 from calibrate.stats.agreement import mean_ratio
 from calibrate.stats.estimate import MAX_LOG, Estimate, encode
 from calibrate.stats.evidence import Posterior, log_sum
 from calibrate.stats.models import CONSTANT_POWER, NO_FAULT, LevelModel, Table, catalogue
+from calibrate.stats.staleness import StaleModel
 from calibrate.stats.structures import StructureModel
 
 __all__ = [
     "CONSTANT_POWER",
+    "FALSE_WRAP",
     "LOST_WRAP",
     "NO_ENERGY",
     "NO_FAULT",
@@ -44,7 +54,9 @@ __all__ = [
     "diagnose",
 ]
 
-Model = LevelModel | StructureModel
+Model = LevelModel | StructureModel | StaleModel
+#: Models that say how large their fault is.
+_SIZED = (StructureModel, StaleModel)
 Fitted = tuple[Model, Posterior]
 
 #: Posterior probability from which a model is named.
@@ -87,7 +99,7 @@ def _diagnose(runs: Runs) -> Diagnosis:
     table, labels = _table(runs, usable)
     flags += _same_power(usable, table)
     models: list[Model] = [*catalogue(runs.u_ref, float(np.median(table.power_w)))]
-    models += structures.catalogue(table)
+    models += [*structures.catalogue(table), StaleModel()]
     fits = [model.fit(table) for model in models]
     scores = np.array(
         [f.log_evidence + math.log(m.prior) for m, f in zip(models, fits, strict=True)]
@@ -264,7 +276,8 @@ def _table(runs: Runs, usable: NDArray[np.bool_]) -> tuple[Table, tuple[str, ...
         name: np.asarray(values, dtype=np.float64)[usable] for name, values in runs.parts_j.items()
     }
     sound = {n: v for n, v in parts.items() if np.isfinite(v).all() and (v > 0).all()}
-    taken = seconds, runs.idle_w, sound
+    edges = None if runs.edges_w is None else np.asarray(runs.edges_w, dtype=np.float64)[usable].T
+    taken = seconds, runs.idle_w, sound, edges
     return Table(y, power_w, code, floor, runs.u_ref, *taken), labels
 
 
@@ -388,8 +401,8 @@ def _sentence(
         )
     ratio = _gain(case, 0.0).value
     reports = f"Reports {_share(ratio)}"
-    if named and (len(group) > 1 or isinstance(best, StructureModel)):
-        parts = (f"{m.name} ({m.said(f)})" if isinstance(m, StructureModel) else m.name
+    if named and (len(group) > 1 or isinstance(best, _SIZED)):
+        parts = (f"{m.name} ({m.said(f)})" if isinstance(m, _SIZED) else m.name
                  for m, f in group)  # fmt: skip
         return f"{reports}: {' or '.join(parts)}."
     if named and best.factor is not None:

@@ -31,6 +31,8 @@ class Runs:
     wraps_at_j : range of the counter that the probe reads, J; 0 where unknown.
     parts_j : energy of parts of the machine by the reference, J, for example ``dram``, from which
         a missing, doubled or lone part is recognised.
+    edges_w : power by the reference just before each run began and just before it ended, W, n
+        pairs, from which a late meter is recognised; None where it was not seen.
     """
 
     probe_j: Sequence[float] | Vector
@@ -43,6 +45,7 @@ class Runs:
     idle_w: float | None = None
     wraps_at_j: float = 0.0
     parts_j: Mapping[str, Sequence[float] | Vector] = field(default_factory=dict)
+    edges_w: Sequence[tuple[float, float]] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.workload)
@@ -52,6 +55,8 @@ class Runs:
         for name, values in (lists | dict(self.parts_j)).items():
             if np.shape(values) != (n,):
                 raise ValueError(f"{name} has shape {np.shape(values)} for {n} workload labels.")
+        if self.edges_w is not None and np.shape(self.edges_w) != (n, 2):
+            raise ValueError(f"edges_w has shape {np.shape(self.edges_w)} for {n} runs.")
         for name in ("resolution_j", "reference_resolution_j", "u_ref", "wraps_at_j"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):

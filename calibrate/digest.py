@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from calibrate.analysis import Analysis
 from calibrate.compare import Pair, ProbeSummary
 from calibrate.diagnose import NO_FAULT, UNEXPLAINED, Diagnosis
-from calibrate.fit import Correction
+from calibrate.fit import Band, Correction
 from calibrate.store import Campaign, Run
 from calibrate.verdict import Verdict, interval, number, probability, rounded, verdicts
 
@@ -312,7 +312,7 @@ def _card(verdict: Verdict, reference: str) -> Card:
 def _do(verdict: Verdict) -> str:
     said = text(verdict.correct)
     found = verdict.correction
-    if found.verdict in {"factor", "offset"} and found.valid:
+    if found.verdict not in {"not needed", "not calibratable"} and found.valid:
         said += f", in runs of {span(*found.valid.seconds, 's')}"
     return f"{said[:1].upper()}{said[1:].rstrip('.')}."
 
@@ -423,6 +423,13 @@ def _correction_cells(found: Correction) -> tuple[str, ...]:
     factor, u = estimated(found.factor), percent(found.relative_u)
     if found.offset_w:
         factor, u = f"subtract {estimated(found.offset_w)} W", f"{figure(found.offset_w['u'])} W"
+    if found.line:
+        watts = found.line.offset_w
+        factor = f"subtract {estimated(watts)} W, divide by {estimated(found.line.gain)}"
+        u = percent(found.line.scatter)
+    if found.bands:
+        factor = "; ".join(f"{estimated(band.factor)} {_end(band)}" for band in found.bands)
+        u = percent(max((band.relative_u or 0.0 for band in found.bands), default=0.0))
     return (
         found.probe if not release or release in found.probe else f"{found.probe} {release}",
         found.column,
@@ -434,6 +441,11 @@ def _correction_cells(found: Correction) -> tuple[str, ...]:
         _tried(found),
         text(found.reason, MISSING),
     )
+
+
+def _end(band: Band) -> str:
+    """Return where a range of load ends."""
+    return "above" if band.below_w is None else f"below {figure(band.below_w)} W"
 
 
 def _made_of(found: Correction) -> str:

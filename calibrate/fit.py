@@ -1,31 +1,41 @@
 """What to multiply a probe by, how sure that is, and where it holds.
 
-One factor for each column, on the scale of ln(probe/reference); where a factor leaves too much, an
-offset in watts; where that does too, a factor for all loads but idleness. The uncertainty is for a
-workload that was not among those measured, and each measured workload is held out once to show what
-is left. A probe that none of these mends is ``not calibratable``, and says why.
+Four forms are tried on each column: one factor, an offset in watts, both, and a factor for each
+range of load. The uncertainty is for a workload that was not among those measured, and each
+measured workload is held out once to show what is left: that chooses the simplest form that is
+about as good as any. Where none will do, a factor for all loads but idleness is tried; a probe that
+this does not mend either is ``not calibratable``, and says why.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 from typing import Any, Literal
-
-import numpy as np
 
 from calibrate.compare import Comparison, Pair, Row
 from calibrate.diagnose import CONSTANT_POWER, Diagnosis
+from calibrate.stats import forms
 from calibrate.stats.agreement import Correction as Fitted
 from calibrate.stats.agreement import correction
-from calibrate.stats.estimate import log_ratio, t_estimate
+from calibrate.stats.conformal import conformal
+from calibrate.stats.estimate import MAX_LOG, Vector, log_ratio
 from calibrate.store import Document, Saved
 from calibrate.uncertainty import UncertaintyBudget, factor_budget
 
 #: Largest error that may be left in a workload held out, for a factor to count as a correction.
 HELD_OUT_LIMIT = 0.05
+#: A form is preferred to a simpler one if it leaves less than this share of what that leaves; what
+#: is left below `FINE` is good enough.
+BETTER, FINE = 0.5, 0.01
+#: How long a calibration is taken to hold where nothing changed: as long as a meter's, a year.
+VALID_DAYS = 365
 IDLE = "idle"
 
-Verdict = Literal["factor", "offset", "not needed", "not calibratable"]
+Verdict = Literal[
+    "factor", "offset", "gain and offset", "by load", "not needed", "not calibratable"
+]
 
 
 class Range(Document):
@@ -36,13 +46,34 @@ class Range(Document):
     workloads: tuple[str, ...]
 
 
+class Line(Document):
+    """probe = gain * reference + offset; see `calibrate.stats.forms.GainOffset`."""
+
+    gain: dict[str, Any]
+    offset_w: dict[str, Any]
+    covariance: tuple[tuple[float, float], tuple[float, float]]
+    scatter: float
+    df: int
+
+
+class Band(Document):
+    """The factor of one range of load: where the probe reports less than ``below_w``."""
+
+    below_w: float | None
+    factor: dict[str, Any]
+    relative_u: float | None
+
+
 class Correction(Document):
     """The correction of one column of one probe.
 
     ``factor`` is an estimate as in `calibrate.stats.estimate`; ``relative_u`` its relative
     standard uncertainty on a new workload, and ``budget`` what that is made of. ``offset_w``, for
-    the verdict ``offset``, is an estimate of the watts to subtract, also for a new workload.
-    ``held_out`` is the relative error left in each workload by the correction fitted on the others.
+    the verdict ``offset``, is an estimate of the watts to subtract, also for a new workload;
+    ``line`` belongs to ``gain and offset``, ``bands`` to ``by load``. ``distribution_free`` is an
+    interval of the factor for a new workload that assumes no distribution; its level is what the
+    number of workloads allows. ``held_out`` is the relative error left in each workload by the
+    correction fitted on the others.
     """
 
     probe: str
@@ -55,7 +86,10 @@ class Correction(Document):
     factor: dict[str, Any] | None = None
     relative_u: float | None = None
     budget: UncertaintyBudget | None = None
+    distribution_free: dict[str, Any] | None = None
     offset_w: dict[str, Any] | None = None
+    line: Line | None = None
+    bands: tuple[Band, ...] = ()
     held_out: dict[str, float] | None = None
     valid: Range | None = None
 
@@ -68,20 +102,30 @@ class Correction(Document):
 
 
 class Calibration(Saved):
-    """All corrections of a campaign."""
+    """All corrections of a campaign. ``made`` and ``expires`` are dates, as in ISO 8601.
+
+    It holds for the machine, the releases and the loads that it names, and no longer than until it
+    expires; a change of kernel, driver or firmware ends it earlier (`crosswatt diff` shows that).
+    """
 
     kind: Literal["calibration"] = "calibration"
     simulated: bool
     machine: str
+    made: str = ""
+    expires: str = ""
     reference: str
     corrections: tuple[Correction, ...]
 
 
-def calibrate(comparison: Comparison, diagnoses: dict[tuple[str, str], Diagnosis]) -> Calibration:
-    """Fit a correction to every pair; `diagnoses` is by (probe, column)."""
+def calibrate(
+    comparison: Comparison, diagnoses: dict[tuple[str, str], Diagnosis], made: date | None = None
+) -> Calibration:
+    """Fit a correction to every pair; `diagnoses` is by (probe, column), `made` when it was run."""
     return Calibration(
         simulated=comparison.simulated,
         machine=comparison.machine,
+        made=made.isoformat() if made else "",
+        expires=(made + timedelta(days=VALID_DAYS)).isoformat() if made else "",
         reference=comparison.reference,
         corrections=tuple(
             _correct(comparison, pair, diagnoses[pair.probe, pair.column])
@@ -103,32 +147,94 @@ def _correct(comparison: Comparison, pair: Pair, diagnosis: Diagnosis) -> Correc
     if not rows:
         reason = "no run has a positive energy on both sides"
         return Correction(**about, verdict="not calibratable", reason=reason)
-    fitted, why_not = _fit(about, rows, pair.resolution_j)
+    factor, why_not = _fit(about, rows, pair)
     unusable = len(pair.rows) - len(rows)
-    if _too_coarse(fitted):
-        shifted = _offset(fitted, rows)
-        if not (shifted is None or _too_coarse(shifted) or unusable):
-            return shifted
+    candidates = [factor] if unusable else [factor, *_others(factor, rows)]
+    chosen = _choose(candidates)
+    if chosen is not factor:
+        return chosen
+    if _too_coarse(factor):
         # A meter may see itself: at idle its own work is a good part of the load. A factor can
         # still hold for everything but idleness, and then says from how many watts.
-        loaded, _ = _fit(about, [r for r in rows if r.workload != IDLE], pair.resolution_j)
+        loaded, _ = _fit(about, [r for r in rows if r.workload != IDLE], pair)
         if loaded.worst_held_out is not None and not _too_coarse(loaded):
-            error = (fitted.held_out or {}).get(IDLE, 0.0)
+            error = (factor.held_out or {}).get(IDLE, 0.0)
             verdict, reason = _verdict(loaded, diagnosis, unusable, None)
             reason += f"; not at idle, where {abs(error):.0%} is left"
             return loaded.model_copy(update={"verdict": verdict, "reason": reason})
-    verdict, reason = _verdict(fitted, diagnosis, unusable, why_not)
-    return fitted.model_copy(update={"verdict": verdict, "reason": reason})
+    verdict, reason = _verdict(factor, diagnosis, unusable, why_not, tried=len(candidates))
+    return factor.model_copy(update={"verdict": verdict, "reason": reason})
 
 
-def _fit(
-    about: dict[str, str], rows: list[Row], resolution_j: float
-) -> tuple[Correction, str | None]:
+def _choose(candidates: Sequence[Correction]) -> Correction:
+    """Return the simplest form that is about as good as any; the first where none will do."""
+    best = candidates[0]
+    for form in candidates[1:]:
+        left, less = best.worst_held_out, form.worst_held_out
+        if left is None or less is None or _too_coarse(form):
+            continue
+        if _too_coarse(best) or (left > FINE and less < BETTER * left):
+            best = form
+    return best
+
+
+def _others(about: Correction, rows: Sequence[Row]) -> Iterator[Correction]:
+    """Yield the corrections of the forms beyond one factor, the simplest first."""
+    blank = {"factor": None, "relative_u": None, "budget": None, "distribution_free": None}
+    powers = (
+        [row.probe_j / row.seconds for row in rows],
+        [row.reference_j / row.seconds for row in rows],
+        [row.workload for row in rows],
+    )
+    for form in (_offset, _line, _bands):
+        try:
+            made = about.model_copy(update=blank | form(*powers))
+        except ValueError:
+            continue  # too few workloads, or too alike, for this form
+        worst = made.worst_held_out or 0.0
+        reason = f"a workload held out is within {worst:.2%} of the reference"
+        yield made.model_copy(update={"reason": reason})
+
+
+def _offset(probe_w: list[float], reference_w: list[float], workload: list[str]) -> dict[str, Any]:
+    """Return the fields of an offset."""
+    found = forms.offset(probe_w, reference_w, workload)
+    return {
+        "verdict": "offset",
+        "held_out": found.held_out,
+        "offset_w": found.offset_w.as_dict(),
+    }
+
+
+def _line(probe_w: list[float], reference_w: list[float], workload: list[str]) -> dict[str, Any]:
+    """Return the fields of a gain with an offset."""
+    found = forms.gain_offset(probe_w, reference_w, workload)
+    line = Line(
+        gain=found.gain.as_dict(),
+        offset_w=found.offset_w.as_dict(),
+        covariance=found.covariance,
+        scatter=found.scatter,
+        df=found.df,
+    )
+    return {"verdict": "gain and offset", "held_out": found.held_out, "line": line}
+
+
+def _bands(probe_w: list[float], reference_w: list[float], workload: list[str]) -> dict[str, Any]:
+    """Return the fields of a factor for each range of load."""
+    found = forms.by_load(probe_w, reference_w, workload)
+    bands = tuple(
+        Band(below_w=end, factor=each.factor.as_dict(), relative_u=each.relative_u)
+        for end, each in zip((*found.below_w, None), found.factors, strict=True)
+    )
+    return {"verdict": "by load", "held_out": found.held_out, "bands": bands}
+
+
+def _fit(about: dict[str, str], rows: list[Row], pair: Pair) -> tuple[Correction, str | None]:
     """Return one factor for some runs, and why no workload could be held out, if none could."""
     d = log_ratio([row.probe_j for row in rows], [row.reference_j for row in rows])
     found = correction(d, [row.workload for row in rows])
     powers = [row.reference_j / row.seconds for row in rows]
-    budget = factor_budget(rows, resolution_j)
+    budget = factor_budget(rows, pair.resolution_j, pair.u_reference)
     factor, relative = _with(found, budget)
     fitted = Correction(
         **about,
@@ -137,6 +243,7 @@ def _fit(
         factor=factor,
         relative_u=relative,
         budget=budget,
+        distribution_free=_distribution_free(d, [row.workload for row in rows]),
         held_out=found.held_out,
         valid=Range(
             watts=(min(powers), max(powers)),
@@ -145,6 +252,23 @@ def _fit(
         ),
     )
     return fitted, found.why_not
+
+
+def _distribution_free(d: Vector, workload: Sequence[str]) -> dict[str, Any] | None:
+    """Return the factor's interval by jackknife+, at 95 % or what the workloads allow."""
+    k = len(set(workload))
+    if k < 2:
+        return None
+    found = conformal(-d, workload, min(0.95, k / (k + 1) - 1e-9))
+    if found.low is None or found.high is None or max(abs(found.low), abs(found.high)) > MAX_LOG:
+        return None
+    return {
+        "value": math.exp(found.value),
+        "low": math.exp(found.low),
+        "high": math.exp(found.high),
+        "level": round(found.level, 3),
+        "method": found.method,
+    }
 
 
 def _with(found: Fitted, budget: UncertaintyBudget | None) -> tuple[dict[str, Any], float | None]:
@@ -164,62 +288,16 @@ def _with(found: Fitted, budget: UncertaintyBudget | None) -> tuple[dict[str, An
     return factor, budget.u
 
 
-def _offset(about: Correction, rows: list[Row]) -> Correction | None:
-    """Return the correction by a constant power, or None with too few workloads to hold one out.
-
-    The offset of a workload is its mean of (probe - reference)/seconds; that of a new workload is
-    uncertain by their spread about the mean, t on workloads.
-    """
-    names = sorted({row.workload for row in rows})
-    if len(names) < 3:
-        return None
-    watts = [
-        [(row.probe_j - row.reference_j) / row.seconds for row in rows if row.workload == name]
-        for name in names
-    ]
-    means = np.array([float(np.mean(each)) for each in watts])
-    k = means.size
-    found = t_estimate(
-        float(means.mean()),
-        float(means.std(ddof=1)) * math.sqrt(1 + 1 / k),
-        k - 1,
-        level=0.95,
-        method="mean of workload means; t on workloads, for a new workload",
-        n_runs=len(rows),
-        n_clusters=k,
-    )
-    others = (means.sum() - means) / (k - 1)
-    left = {
-        name: float(
-            np.mean(
-                [
-                    (row.probe_j - other * row.seconds) / row.reference_j - 1
-                    for row in rows
-                    if row.workload == name
-                ]
-            )
-        )
-        for name, other in zip(names, others, strict=True)
-    }
-    made = about.model_copy(
-        update={
-            "verdict": "offset",
-            "factor": None,
-            "relative_u": None,
-            "budget": None,
-            "held_out": left,
-        }
-    )
-    reason = f"a workload held out is within {made.worst_held_out or 0.0:.2%} of the reference"
-    return made.model_copy(update={"offset_w": found.as_dict(), "reason": reason})
-
-
 def _too_coarse(fitted: Correction) -> bool:
     return fitted.worst_held_out is not None and fitted.worst_held_out > HELD_OUT_LIMIT
 
 
 def _verdict(
-    fitted: Correction, diagnosis: Diagnosis, unusable: int, why_not: str | None
+    fitted: Correction,
+    diagnosis: Diagnosis,
+    unusable: int,
+    why_not: str | None,
+    tried: int = 1,
 ) -> tuple[Verdict, str]:
     """Return the verdict on a factor and its reason."""
     if diagnosis.name == CONSTANT_POWER:
@@ -232,7 +310,8 @@ def _verdict(
     if worst > HELD_OUT_LIMIT:
         return (
             "not calibratable",
-            f"a factor leaves an error of {worst:.0%} in a workload held out",
+            f"a factor leaves an error of {worst:.0%} in a workload held out"
+            + (", and no other form is within the limit" if tried > 1 else ""),
         )
     factor = fitted.factor or {}
     if factor.get("low") is not None and factor["low"] <= 1 <= factor["high"] and worst <= 0.01:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from calibrate.diagnosis import UNEXPLAINED, Diagnosis, Flag, Runs
 from calibrate.stats.estimate import Vector
 from calibrate.stats.models import NO_FAULT
-from calibrate.stats.quantile import chi2_tail
+from calibrate.stats.quantile import chi2_tail, f_tail
 
 LOST_WRAP = "lost wraparound"
+FALSE_WRAP = "false wraparound"
 NO_ENERGY = "no energy counted"
 STRAY = "stray run"
 PART_TIME = "part-time sampling"
@@ -68,7 +69,7 @@ def wild(found: Diagnosis) -> bool:
 
 
 def _wrapped(runs: Runs, look: Look) -> Diagnosis | None:
-    """Return the diagnosis of a counter whose wraps were lost, or None where that is not it."""
+    """Return the diagnosis of a counter whose wraps were lost or made up, or None."""
     probe = np.asarray(runs.probe_j, dtype=np.float64)
     reference = np.asarray(runs.reference_j, dtype=np.float64)
     for range_j in (runs.wraps_at_j,) if runs.wraps_at_j else WRAPS_J:
@@ -76,23 +77,33 @@ def _wrapped(runs: Runs, look: Look) -> Diagnosis | None:
             lost = np.round((reference - probe) / range_j)
         # A range that is small beside the energy could mend anything.
         plain = bool(np.isfinite(lost).all()) and float(reference.max()) < MOST_WRAPS * range_j
-        if not plain or lost.min() < 0 or lost.max() < 1:
+        one_way = lost.min() >= 0 or lost.max() <= 0
+        if not plain or not one_way or not lost.any():
             continue
         mended = probe + lost * range_j
-        if _by_chance((reference - mended) / range_j, lost > 0, probe < 0) > CHANCE:
+        if _by_chance((reference - mended) / range_j, lost != 0, probe < 0) > CHANCE:
             continue
         rest = look(replace(runs, probe_j=mended))
         if _sound(rest):
-            count = int((lost > 0).sum())
-            text = f"{count} of {lost.size} runs are low by multiples of {range_j:.6g} J."
-            return replace(
-                _named(rest, LOST_WRAP),
-                flags=(Flag("wrap", places(lost > 0), text), *rest.flags),
-                key="wrap",
-                sentence=f"{text} The counter's wraps are lost; apart from them: {rest.sentence}",
-                cause="the counter starts again at zero and the meter does not add its range",
-            )
+            return _turned(rest, lost, range_j)
     return None
+
+
+def _turned(rest: Diagnosis, lost: Vector, range_j: float) -> Diagnosis:
+    """Return the diagnosis of whole ranges that are missing, or too many."""
+    missing = lost.max() > 0
+    way, what = ("low", "lost") if missing else ("high", "counted where there were none")
+    count = int((lost != 0).sum())
+    text = f"{count} of {lost.size} runs are {way} by multiples of {range_j:.6g} J."
+    return replace(
+        _named(rest, LOST_WRAP if missing else FALSE_WRAP),
+        flags=(Flag("wrap", places(lost != 0), text), *rest.flags),
+        key="wrap" if missing else "wrap-added",
+        sentence=f"{text} The counter's wraps are {what}; apart from that: {rest.sentence}",
+        cause="the counter starts again at zero and the meter does not add its range"
+        if missing
+        else "a counter that trembles or goes back a little is taken for one that wrapped",
+    )
 
 
 def _by_chance(rest: Vector, mended: Mask, negative: Mask) -> float:
@@ -199,18 +210,19 @@ def _scattered(runs: Runs, look: Look) -> Diagnosis | None:
     if len(names) < 3:
         return None
     within = {name: float(np.var(y[labels == name], ddof=1)) for name in names}
-    wild = max(names, key=lambda name: within[name])
+    wildest = max(names, key=lambda name: within[name])
     df = {name: int((labels == name).sum()) - 1 for name in names}
-    others = sum(within[n] * df[n] for n in names if n != wild)
-    rest_df = sum(df[n] for n in names if n != wild)
-    if _f_tail(within[wild], others / rest_df, df[wild], rest_df) * len(names) > _SCATTERS:
+    others = sum(within[n] * df[n] for n in names if n != wildest)
+    rest_df = sum(df[n] for n in names if n != wildest)
+    excess = within[wildest] * rest_df / max(others, 1e-12)
+    if f_tail(excess, df[wildest], rest_df) * len(names) > _SCATTERS:
         return None
-    keep = labels != wild
+    keep = labels != wildest
     rest = look(_only(runs, keep))
     if not _sound(rest) or float(np.std(y[~keep])) < _FAR:
         return None
     text = (
-        f"The runs of {wild} scatter by {100 * float(np.std(y[~keep], ddof=1)):.0f} %, those of "
+        f"The runs of {wildest} scatter by {100 * float(np.std(y[~keep], ddof=1)):.0f} %, those of "
         "the others do not."
     )
     flag = Flag("scatter", places(~keep), text)
@@ -222,13 +234,6 @@ def _scattered(runs: Runs, look: Look) -> Diagnosis | None:
         flags=(flag, *_moved(rest.flags, keep)),
         n_runs=int(keep.size),
     )
-
-
-def _f_tail(variance: float, beside: float, df: int, beside_df: int) -> float:
-    """Return the chance of a variance so much larger than another."""
-    from scipy.special import fdtrc
-
-    return float(fdtrc(df, beside_df, variance / max(beside, 1e-12)))
 
 
 def _sound(found: Diagnosis) -> bool:
@@ -257,6 +262,7 @@ def _only(runs: Runs, keep: Mask) -> Runs:
         reference_j=np.asarray(runs.reference_j)[keep],
         seconds=np.asarray(runs.seconds)[keep],
         workload=[label for label, kept in zip(runs.workload, keep, strict=True) if kept],
+        edges_w=None if runs.edges_w is None else np.asarray(runs.edges_w)[keep].tolist(),
         parts_j={name: np.asarray(part)[keep] for name, part in runs.parts_j.items()},
     )
 

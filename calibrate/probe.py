@@ -72,6 +72,8 @@ class Domain:
         ``truth``. Two probes of one family share their errors.
     resolution_j : smallest step in joules, where it is known.
     wraps_at_j : joules at which a counter starts again from zero.
+    u_relative : relative standard uncertainty of its gain, as a certificate or an accuracy class
+        states it (a class of 1 % is 0.01/sqrt(3)); None where nothing does.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Domain:
     family: str = "unknown"
     resolution_j: float | None = None
     wraps_at_j: float | None = None
+    u_relative: float | None = None
 
     def __post_init__(self) -> None:
         part, dash, number = self.scope.partition("-")

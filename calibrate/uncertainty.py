@@ -18,10 +18,8 @@ from calibrate.stats.estimate import log_ratio
 from calibrate.store import Document
 
 #: What no campaign can show of itself; whoever knows it adds it.
-LEFT_OUT = (
-    "error of the reference itself (its certificate)",
-    "drift since the campaign (crosswatt drift)",
-)
+NO_CERTIFICATE = "error of the reference itself (it states no accuracy)"
+DRIFT = "drift since the campaign (crosswatt drift)"
 #: Trials that are enough to see whether first order will do.
 _TRIALS = 200_000
 
@@ -48,18 +46,21 @@ class UncertaintyBudget(Document):
     df: float | None
     parts: tuple[Contribution, ...]
     confirmed: bool | None
-    left_out: tuple[str, ...] = LEFT_OUT
+    left_out: tuple[str, ...] = (NO_CERTIFICATE, DRIFT)
 
 
-def factor_budget(rows: Sequence[Row], resolution_j: float) -> UncertaintyBudget | None:
+def factor_budget(
+    rows: Sequence[Row], resolution_j: float, u_reference: float | None = None
+) -> UncertaintyBudget | None:
     """Return the budget of a factor, or None with one workload, which cannot show how they differ.
 
     Parameters
     ----------
     rows : the runs it was fitted on, all with a ratio.
     resolution_j : step of the probe's counters, J.
+    u_reference : relative standard uncertainty of the reference's gain; None where it states none.
     """
-    parts = _parts(rows, resolution_j)
+    parts = _parts(rows, resolution_j, u_reference)
     if parts is None or not any(part.u > 0 for part in parts):
         return None
     found = budget(0.0, parts, n_runs=len(rows))
@@ -71,10 +72,13 @@ def factor_budget(rows: Sequence[Row], resolution_j: float) -> UncertaintyBudget
             Contribution(name=p.name, u=p.u, df=p.df, share=found.shares[p.name]) for p in parts
         ),
         confirmed=monte_carlo(found, digits=1, max_trials=_TRIALS).confirms,
+        left_out=(DRIFT,) if u_reference is not None else (NO_CERTIFICATE, DRIFT),
     )
 
 
-def _parts(rows: Sequence[Row], resolution_j: float) -> list[Part] | None:
+def _parts(
+    rows: Sequence[Row], resolution_j: float, u_reference: float | None
+) -> list[Part] | None:
     """Return the sources: what the runs show, then what readings cannot show."""
     d = log_ratio([row.probe_j for row in rows], [row.reference_j for row in rows])
     c = components(d, [row.workload for row in rows])
@@ -91,6 +95,8 @@ def _parts(rows: Sequence[Row], resolution_j: float) -> list[Part] | None:
         Part("reading of the reference", _mean_of([r.u_reference_j / r.reference_j for r in rows])),
         Part("resolution", _mean_of([resolution_j / math.sqrt(6) / r.probe_j for r in rows])),
     ]
+    if u_reference:
+        parts.append(Part("accuracy of the reference", u_reference))
     return parts
 
 

@@ -53,6 +53,18 @@ class Verdict:
             watts = found.offset_w
             shown = rounded(watts["low"], watts["high"], watts["value"], watts["u"])
             return f"subtract {shown[0]} W ± {shown[1]} W{between}"
+        if found.line:
+            gain, watts = found.line.gain, found.line.offset_w
+            [size] = rounded(watts["low"], watts["high"], abs(watts["value"]))
+            way = "subtract" if watts["value"] >= 0 else "add"
+            return f"{way} {size} W, then divide by {number(gain['value'])}{between}"
+        if found.bands:
+            ends = (
+                f"{number(band.factor['value'])} "
+                + (f"below {band.below_w:.3g} W" if band.below_w else "above")
+                for band in found.bands
+            )
+            return f"multiply by {', '.join(ends)} (by what the probe reports){between}"
         if found.verdict != "factor" or not found.factor:
             return f"{found.verdict}: {found.reason}"
         u = "" if found.relative_u is None else f" ± {100 * found.relative_u:.2g} %"

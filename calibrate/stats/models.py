@@ -47,6 +47,8 @@ class Table:
     seconds : duration, s, shape (n,).
     idle_w : power of the idle machine, W; None where it was not seen.
     parts_j : energy of parts of the machine by the reference, J, shape (n,) each.
+    edges_w : power just before each run began and just before it ended, W, shape (2, n); None where
+        that was not seen, and a run is taken for steady after rest.
     """
 
     y: Vector
@@ -57,6 +59,14 @@ class Table:
     seconds: Vector
     idle_w: float | None = None
     parts_j: Mapping[str, Vector] = field(default_factory=dict)
+    edges_w: NDArray[np.float64] | None = None
+
+    @property
+    def ends_w(self) -> NDArray[np.float64]:
+        """Return the power before the begin and before the end of each run, W, shape (2, n)."""
+        if self.edges_w is not None:
+            return self.edges_w
+        return np.stack([np.full(self.power_w.size, self.idle_w or 0.0), self.power_w])
 
     @property
     def reference_j(self) -> Vector:
@@ -263,7 +273,7 @@ def catalogue(u_ref: float = 0.0, power_w: float = 50.0) -> list[LevelModel]:
     sound = math.hypot(0.02, u_ref)
     models = [
         LevelModel(
-            NO_FAULT, _PRIORS["healthy"], (Level(1.0, 0.0, sound),), Spread(0.02, 0.05)
+            NO_FAULT, _PRIORS["healthy"], (Level(1.0, 0.0, sound),), Spread(0.02, 0.03)
         ),
         LevelModel(
             CONSTANT_POWER,

@@ -107,7 +107,7 @@ LAG = Structure(
     ("power follows the load {} s late", "power leads the load by {} s"),
     "an averaging window, a clock that is behind, or a report that comes late",
     "s",
-    lambda table: -(table.power_w - (table.idle_w or 0.0)) / table.reference_j,
+    lambda table: -(table.ends_w[1] - table.ends_w[0]) / table.reference_j,
     lambda _: 2.0,
 )
 
@@ -134,7 +134,8 @@ def _part(name: str, kind: str) -> Structure:
 def patterns(table: Table) -> list[Structure]:
     """Return the structures that these runs could show."""
     found = list(STRUCTURES)
-    if table.idle_w is not None:
+    seen = table.idle_w is not None or table.edges_w is not None
+    if seen and np.ptp(table.ends_w, axis=0).any():  # else there is no load to be late with
         found.append(LAG)
     for name in table.parts_j:
         for kind in ("missing", "only", "twice"):

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from calibrate.analysis import Analysis, analyze
 from calibrate.compare import Pair
-from calibrate.diagnose import LOST_WRAP, NO_ENERGY, NO_FAULT, PART_TIME, STRAY
+from calibrate.diagnose import FALSE_WRAP, LOST_WRAP, NO_ENERGY, NO_FAULT, PART_TIME, STRAY
 
 CPU, GPU = "server", "gpu-node"
 #: Machine -> meters, and of what scope the column is that is judged; the headline unless told.
@@ -31,7 +31,7 @@ SCOPE = {CPU: "", GPU: "gpu"}
 ADAPTERS = Path(__file__).parents[1] / "adapters"
 #: Largest error of a run that counts as sound.
 SOUND = 0.02
-WINDOW = ("window deficit", "lag", "fixed energy")
+WINDOW = ("window deficit", "lag", "stale counter", "fixed energy")
 STOPPED = (NO_ENERGY, STRAY, "only ")
 
 
@@ -50,13 +50,13 @@ CASES = (
     Case("stuck", STOPPED),
     Case("stuck,scope=package-1", ("only package-0", "ratio 1/2", "missing package-1")),
     Case("stuck,at_s=45", STOPPED),
-    Case("backwards=10,at_s=30", (STRAY, LOST_WRAP)),
-    Case("jump=5000,at_s=30", (STRAY,)),
-    Case("reset,at_s=30", (STRAY, LOST_WRAP)),
+    Case("backwards=10,at_s=30", (STRAY, LOST_WRAP, FALSE_WRAP)),
+    Case("jump=5000,at_s=32", (STRAY,)),
+    Case("reset,at_s=30", (STRAY, LOST_WRAP, FALSE_WRAP)),
     Case("offset=20", ("idle offset",)),
-    Case("stale=1", (*WINDOW, STRAY, PART_TIME)),
-    Case("lag=0.5", (*WINDOW, PART_TIME)),
-    Case("jitter=0.5", (NO_FAULT,)),
+    Case("stale=1", ("stale counter",)),
+    Case("lag=0.5", ("lag",)),
+    Case("jitter=0.5", (FALSE_WRAP,)),
     Case("wrap=300", (STRAY, LOST_WRAP)),
     Case("range=1000", (LOST_WRAP,)),
     Case("absent,scope=dram", ("missing dram",)),

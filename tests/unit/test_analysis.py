@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from calibrate import analysis, fit, gate
+from calibrate import analysis, gate, load, store
 from calibrate.analysis import Analysis
-from calibrate.compare import Row
+from calibrate.correct import CorrectionWarning
 from calibrate.errors import BadFile, CrosswattError, UnknownName
-from calibrate.fit import Correction
 from calibrate.verdict import interval, number, verdicts
 from tests.campaigns import LOADS, Fake, build, domain, truth
 
@@ -276,20 +278,33 @@ def test_an_offset_is_subtracted_where_no_factor_holds(tmp_path: Path) -> None:
     assert told.correct.startswith("subtract 15")
 
 
-def test_offset_intervals_cover_a_new_workload() -> None:
-    rng = np.random.default_rng(0)
-    about = Correction(
-        probe="p", release="", mode="", column="c", scope="s", verdict="factor", reason=""
-    )
-    inside = 0
-    for _ in range(2000):
-        offsets = 15 + rng.normal(0, 2.0, 5)
-        rows = [
-            Row(run="r", workload=f"w{i}", repeat=n, seconds=10.0, probe_j=10 * (50 + offset),
-                reference_j=500.0, u_reference_j=0.0)
-            for i, offset in enumerate(offsets) for n in range(2)
-        ]  # fmt: skip
-        found = fit._offset(about, rows)
-        assert found and found.offset_w
-        inside += found.offset_w["low"] <= 15 + rng.normal(0, 2.0) <= found.offset_w["high"]
-    assert 0.93 <= inside / 2000 <= 0.97
+@pytest.mark.parametrize(
+    ("probe", "verdict", "words"),
+    [
+        (lambda w, s: (0.8 * w + 12.0) * s, "gain and offset", "subtract 12.*divide by 0.8"),
+        (lambda w, s: 0.8 * w * s, "factor", "multiply by 1.25"),
+        (lambda w, s: (w**2 / 40) * s, "not calibratable", "no other form is within the limit"),
+    ],
+)
+def test_the_simplest_form_that_will_do_is_chosen(
+    tmp_path: Path, probe: Callable[[float, float], float], verdict: str, words: str
+) -> None:
+    fakes = {"truth": truth(), "bent": Fake(probe, domain())}
+    found = analysis.analyze(build(tmp_path / "c", fakes))
+    [fitted] = found.calibration.corrections
+    assert fitted.verdict == verdict
+    [told] = verdicts(found)
+    assert re.search(words, told.correct)
+    # What it says is what is done.
+    if verdict != "not calibratable":
+        path = tmp_path / "calibration.json"
+        store.save(path, found.calibration)
+        row = found.comparison.pairs[0].rows[0]
+        on = date.fromisoformat(found.calibration.made)
+        with pytest.warns(CorrectionWarning, match="simulated"):
+            made = load(path).correct(row.probe_j, seconds=row.seconds, probe="bent", on=on)
+        assert made.joules == pytest.approx(row.reference_j, rel=1e-6)
+        late = on + timedelta(days=366)
+        with pytest.warns(CorrectionWarning) as warned:
+            load(path).correct(row.probe_j, seconds=row.seconds, probe="bent", on=late)
+        assert any("expired on" in str(each.message) for each in warned)

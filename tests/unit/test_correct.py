@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 import calibrate
+from calibrate import correct as corrections
 from calibrate import store
 from calibrate.cli import app
 from calibrate.correct import Corrections, CorrectionWarning
@@ -164,3 +165,38 @@ def test_bad_input_writes_nothing(
     target = tmp_path / "out.csv"
     code, _, said = run(tmp_path, *arguments, "--out", str(target), text=text)
     assert code != 0 and why in said and not target.exists()
+
+
+LOG = """2026-03-01T101112Z -
+Actual consumption for 1 epoch(s):
+\tTime:\t0:01:40
+\tEnergy:\t0.000500000000 kWh
+\tCO2eq:\t0.1 g
+2026-03-01T101312Z -
+Predicted consumption for 10 epoch(s):
+\tTime:\t0:16:40
+\tEnergy:\t0.005000000000 kWh
+2026-03-01T102112Z -
+Actual consumption:
+\tTime:\t1:00:01
+\tEnergy:\t0.02 kWh
+"""
+
+
+def test_a_carbontracker_log_is_corrected(tmp_path: Path) -> None:
+    ours = one("energy", release="2.4.7").model_copy(update={"probe": "carbontracker"})
+    store.save(tmp_path / "calibration.json", calibration(ours))
+    (tmp_path / "x_carbontracker_output.log").write_text(LOG)
+    done = CliRunner().invoke(
+        app,
+        ["correct", str(tmp_path / "x_carbontracker_output.log"), "--probe", "carbontracker",
+         "--calibration", str(tmp_path / "calibration.json")],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    first, second = csv.DictReader(done.stdout.splitlines())
+    assert (first["seconds"], first["energy"], first["energy_corrected"]) == (
+        "100", "0.000500000000", "0.001",
+    )  # fmt: skip
+    assert second["seconds"] == "3601" and second["energy_corrected"] == "0.04"
+    assert "3.6e+03 s is outside the 5 to 60 s" in second["crosswatt_notes"]
+    assert corrections.carbontracker_table("duration,energy\n1,2\n") is None

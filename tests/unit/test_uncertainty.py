@@ -10,7 +10,7 @@ import pytest
 from calibrate.compare import Row
 from calibrate.stats.agreement import correction
 from calibrate.stats.estimate import log_ratio
-from calibrate.uncertainty import LEFT_OUT, factor_budget
+from calibrate.uncertainty import DRIFT, NO_CERTIFICATE, factor_budget
 
 RNG = np.random.default_rng(4)
 START = RNG.bit_generator.state
@@ -53,7 +53,7 @@ def test_the_parts_add_up_to_the_uncertainty_of_the_correction() -> None:
     assert found.u == pytest.approx(correction(d, [r.workload for r in made]).relative_u)
     assert sum(part.share for part in found.parts) == pytest.approx(1)
     assert found.df is not None and 4 <= found.df <= 19
-    assert found.left_out == LEFT_OUT
+    assert found.left_out == (NO_CERTIFICATE, DRIFT)
 
 
 def test_each_source_shows_where_it_is_large() -> None:
