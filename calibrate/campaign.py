@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -79,6 +80,40 @@ def sources(
         source
         for name, source in every.items()
         if catalog.load_probe(source.adapter).default and (simulated or name != "truth")
+    ]
+
+
+def at_rates(chosen: Sequence[Source], rates: Sequence[str]) -> list[Source]:
+    """Return the probes with other rates of reading.
+
+    Parameters
+    ----------
+    chosen : the probes of a campaign.
+    rates : ``NAME=HZ`` each: readings a second of one probe.
+
+    Raises
+    ------
+    UnknownName : a probe that is not among them.
+    CrosswattError : a rate that is no number between 0.001 and 10000.
+    """
+    wanted = {}
+    for each in rates:
+        name, _, hertz = each.partition("=")
+        if name not in {source.name for source in chosen}:
+            raise UnknownName("probe of this campaign", name, [source.name for source in chosen])
+        try:
+            rate_hz = float(hertz)
+        except ValueError:
+            rate_hz = 0.0
+        if not 1e-3 <= rate_hz <= 1e4:
+            raise CrosswattError(
+                f"{each!r} is not a rate: write for example {name}=100, readings a second between "
+                "0.001 and 10000."
+            )
+        wanted[name] = {"rate_hz": hertz}
+    return [
+        replace(source, options={**source.options, **wanted.get(source.name, {})})
+        for source in chosen
     ]
 
 

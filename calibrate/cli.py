@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from calibrate.plan import Plan
 
 REFUSED, IMPOSSIBLE, INTERRUPTED = 64, 69, 130
+#: How often the truth is read for a datasheet: windows of 25 ms are to be seen.
+_TRUTH_HZ = 500
 DEFAULT_MODEL = "desktop"
 
 app = typer.Typer(
@@ -58,6 +60,10 @@ out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty()
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Folder = Annotated[Path, typer.Argument(help="A campaign's folder.")]
+Rates = Annotated[
+    list[str] | None,
+    typer.Option("--rate", help="Readings a second of a probe, NAME=HZ; may be repeated."),
+]
 Adapters = Annotated[
     list[Path] | None, typer.Option("--adapters", help="A folder with adapters of your own.")
 ]
@@ -136,6 +142,7 @@ def run(
     resume: Annotated[
         Path | None, typer.Option("--resume", help="Continue the campaign in this folder.")
     ] = None,
+    rate: Rates = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the order of runs.")] = None,
     until: Annotated[
         str | None,
@@ -163,6 +170,7 @@ def run(
         model = _bench_model(bench, fault or [], no_bench)
         asked, own = probe or chosen.probes, tuple(adapters or ())
         sources = campaign.sources(asked, own, simulated=model is not None)
+        sources = campaign.at_rates(sources, rate or ())
         if model and not machine.on_bench():
             benches.check()  # before anything is written
         order = secrets.randbelow(2**31) if seed is None else seed
@@ -509,6 +517,7 @@ def characterize(
     target: Annotated[
         Path | None, typer.Option("--out", help="The folder to write; new or empty.")
     ] = None,
+    rate: Rates = None,
     as_json: AsJson = False,
     adapters: Adapters = None,
 ) -> int:
@@ -522,6 +531,9 @@ def characterize(
         chosen = plans.load(plan)
         beside = [name for name in ("truth" if model else "rapl",) if name != probe]
         sources = campaign.sources([*beside, probe], adapters or ())
+        # The reference is to be finer than what is seen beside it.
+        own = [] if model is None or probe == "truth" else [f"truth={_TRUTH_HZ}"]
+        sources = campaign.at_rates(sources, [*own, *(rate or ())])
         folder = target or Path(f"crosswatt-{probe}-{datetime.now():%Y%m%d-%H%M%S}")
         _ready(model)
         campaign.create(folder, chosen, sources, secrets.randbelow(2**31), model, (), fault or [])

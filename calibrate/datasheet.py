@@ -37,6 +37,8 @@ from calibrate.store import Document, Run, Saved
 
 #: Share of a run that is left to a meter to settle before its level is taken.
 _SETTLING = 0.4
+#: The workloads that load a GPU as others load the CPUs.
+_ON_GPU = {"square": "gpu-square", "integer": "gpu-gemm"}
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -99,10 +101,12 @@ class _Case:
         return at / 1e9, np.asarray(joules, dtype=np.float64)
 
     def of(self, workload: str) -> list[Run]:
-        """Return the runs of a workload, the longest first, or refuse."""
-        found = [run for run in self.runs if run.record.workload == workload]
+        """Return the runs of a workload, or of its twin for GPUs, the longest first, or refuse."""
+        name = _ON_GPU.get(workload, workload) if self.domain.scope.startswith("gpu") else workload
+        found = [run for run in self.runs if run.record.workload in (name, workload)]
+        found = [run for run in found if run.record.workload == name] or found
         if not found:
-            raise ValueError(f"The campaign has no run of the workload {workload}.")
+            raise ValueError(f"The campaign has no run of the workload {name}.")
         return sorted(found, key=lambda run: -run.record.seconds)
 
 
@@ -336,7 +340,8 @@ def _idle(case: _Case, comparison: Comparison | None) -> Estimate:
 
 
 def _deficit(case: _Case, comparison: Comparison | None) -> Estimate:
-    rows = [row for row in _rows(case, comparison) if row.workload == "integer"]
+    load = {run.folder.name for run in case.of("integer")}
+    rows = [row for row in _rows(case, comparison) if row.run in load]
     powers = [row.reference_j / row.seconds for row in rows]
     # One level: others bring in what the meter makes of other loads.
     full = [row for row, w in zip(rows, powers, strict=True) if w > 0.85 * max(powers)]

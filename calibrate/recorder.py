@@ -81,12 +81,20 @@ class Recorder:
     probe : an opened probe.
     journal : where documents go.
     answer : tells the parent a word.
+    period_s : seconds between two readings; the probe's own unless given.
     """
 
-    def __init__(self, probe: Probe, journal: Journal, answer: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        probe: Probe,
+        journal: Journal,
+        answer: Callable[[str], None],
+        period_s: float | None = None,
+    ) -> None:
         self._probe = probe
         self._journal = journal
         self._answer = answer
+        self._period_s = period_s or probe.period_s
         self._domains = probe.domains()
         self._names = {domain.name for domain in self._domains}
         self._due_ns: int | None = None
@@ -100,7 +108,7 @@ class Recorder:
             "probe",
             schema=SCHEMA,
             name=self._probe.name,
-            period_s=self._probe.period_s,
+            period_s=self._period_s,
             domains=[asdict(domain) for domain in self._domains],
             facts=dict(self._probe.facts()),
             python=platform.python_version(),
@@ -109,7 +117,7 @@ class Recorder:
 
     def follow(self, orders: Orders) -> None:
         """Obey words and read on time until ``stop``."""
-        period_ns = int(self._probe.period_s * 1e9)
+        period_ns = int(self._period_s * 1e9)
         while True:
             word = orders.next(self._due_ns)
             if word == "stop":
@@ -168,13 +176,14 @@ def main(adapter: str, out: str, *options: str) -> int:
     answer = _own_stdout()
     journal = Journal(Path(out))
     settings = dict(option.split("=", 1) for option in options)
+    rate_hz = float(settings.pop("rate_hz", 0))
     cpu_before = time.process_time_ns()
     recorder: Recorder | None = None
     stop: dict[str, object] = {"status": "ok", "reason": "", "fix": ""}
     try:
         probe = load_probe(Path(adapter))()
         probe.open(Target(options=settings))
-        recorder = Recorder(probe, journal, answer)
+        recorder = Recorder(probe, journal, answer, 1 / rate_hz if rate_hz else None)
         recorder.describe()
         answer("ready")
         cpu_before = time.process_time_ns()

@@ -20,6 +20,8 @@ from calibrate.stats.line import least_squares, line_data
 
 #: Renewals below which a period is a guess.
 _LEAST = 8
+#: Readings in the shortest period that is looked for.
+_WIDE = 5
 #: Share of readings with a new value above which renewals are faster than readings.
 _TOO_FAST = 0.8
 #: Floating-point errors of a difference, in units of the largest value.
@@ -81,14 +83,27 @@ def update_period(at_s: ArrayLike, value: ArrayLike, level: float = 0.95) -> Est
             f"The value is new at nearly every reading: it is renewed every {step:.3g} s or more "
             "often. Read it more often."
         )
-    line = least_squares(_count(when), when, level=level).slope
+    count = _count(when, float(np.median(np.diff(t))))
+    line = least_squares(count, when, level=level).slope
     return _with(line, "slope of the instants of renewal, t", when.size)
 
 
-def _count(when: Vector) -> Vector:
-    """Return the number of each renewal; a gap of several periods counts for as many."""
+def _count(when: Vector, read_s: float) -> Vector:
+    """Return the number of each renewal; a gap of several periods counts for as many.
+
+    Where the load changes seldom most renewals bring nothing new. So the period is the median gap,
+    or the largest whole part of it of which all gaps are multiples, up to two readings' distance.
+    """
     gaps = np.diff(when)
-    return np.concatenate([[0.0], np.cumsum(np.maximum(np.round(gaps / np.median(gaps)), 1.0))])
+    middle = float(np.median(gaps))
+    for part in range(1, max(int(middle / (_WIDE * read_s)), 1) + 1):
+        turns = gaps / middle * part
+        away = np.abs(turns - np.round(turns)) * middle / part
+        if float(np.quantile(away, 0.9)) <= 2 * read_s:
+            break
+    else:
+        turns = gaps / middle
+    return np.concatenate([[0.0], np.cumsum(np.maximum(np.round(turns), 1.0))])
 
 
 def _paced(when: Vector, read_s: float) -> Vector:
@@ -96,7 +111,7 @@ def _paced(when: Vector, read_s: float) -> Vector:
 
     Each is seen up to a reading late; taken as seen, that would widen every window.
     """
-    count = _count(when)
+    count = _count(when, read_s / 1.5)
     beat = least_squares(count, when).at(count)
     return beat if float(np.abs(when - beat).max()) <= read_s else when
 

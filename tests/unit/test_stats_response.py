@@ -67,6 +67,13 @@ def test_renewals_that_bring_nothing_new_are_no_long_periods() -> None:
     assert found.value == pytest.approx(0.2, rel=0.05)
 
 
+def test_a_load_that_changes_seldom_still_shows_the_period() -> None:
+    """A square wave: most renewals bring the value that was there already."""
+    at = np.arange(0, 30, 0.01) + RNG.uniform(0, 0.002, 3000)
+    value = np.interp(np.floor(at / 0.1) * 0.1, FINE, np.where(FINE % 1.37 < 0.685, 9.0, 1.0))
+    assert update_period(at, value).value == pytest.approx(0.1, rel=0.01)
+
+
 def test_what_is_new_at_every_reading_has_no_period() -> None:
     at = np.arange(0, 10, 0.01)
     with pytest.raises(ValueError, match="Read it more often"):

@@ -32,6 +32,7 @@ ORDER = (
     ("diagnosis",),
     ("series",),
     ("run",),
+    ("gpu",),
     ("machine", "workload"),
     ("store", "recorder", "bench"),
     ("catalog",),

@@ -1,0 +1,17 @@
+"""A square wave on every GPU: matrix products for half a period, rest for the other half.
+
+python workloads/gpu-square.py --seconds 6 [--period 1.0]
+"""
+
+from calibrate.gpu import run
+from calibrate.workload import parser
+
+if __name__ == "__main__":
+    options = parser(__doc__, seconds=6.0)
+    options.add_argument("--period", type=float, default=1.0, help="seconds of one period")
+    given = options.parse_args()
+    if given.period <= 0:
+        raise SystemExit(f"--period {given.period}: it is a length of time, above 0.")
+    half = given.period / 2
+    periods = max(1, round(given.seconds / given.period))
+    run("gemm", [("high", half, True), ("low", half, False)] * periods, given.marks)
