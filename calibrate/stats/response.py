@@ -92,14 +92,14 @@ def _count(when: Vector, read_s: float) -> Vector:
     """Return the number of each renewal; a gap of several periods counts for as many.
 
     Where the load changes seldom most renewals bring nothing new. So the period is the median gap,
-    or the largest whole part of it of which all gaps are multiples, up to two readings' distance.
+    or the largest whole part of it of which all gaps are multiples, up to a reading's distance.
     """
     gaps = np.diff(when)
     middle = float(np.median(gaps))
     for part in range(1, max(int(middle / (_WIDE * read_s)), 1) + 1):
         turns = gaps / middle * part
         away = np.abs(turns - np.round(turns)) * middle / part
-        if float(np.quantile(away, 0.9)) <= 2 * read_s:
+        if float(np.quantile(away, 0.98)) <= 1.2 * read_s:
             break
     else:
         turns = gaps / middle
