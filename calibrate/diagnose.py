@@ -30,12 +30,12 @@ from calibrate.outliers import (
     STRAY,
     places,
 )
-from calibrate.stats import structures
+from calibrate.stats import irregular, structures
 from calibrate.stats.agreement import mean_ratio
 from calibrate.stats.estimate import MAX_LOG, Estimate, encode
 from calibrate.stats.evidence import Posterior, log_sum
+from calibrate.stats.irregular import IrregularModel
 from calibrate.stats.models import CONSTANT_POWER, NO_FAULT, LevelModel, Table, catalogue
-from calibrate.stats.staleness import StaleModel
 from calibrate.stats.structures import StructureModel
 
 __all__ = [
@@ -54,9 +54,9 @@ __all__ = [
     "diagnose",
 ]
 
-Model = LevelModel | StructureModel | StaleModel
+Model = LevelModel | StructureModel | IrregularModel
 #: Models that say how large their fault is.
-_SIZED = (StructureModel, StaleModel)
+_SIZED = (StructureModel, IrregularModel)
 Fitted = tuple[Model, Posterior]
 
 #: Posterior probability from which a model is named.
@@ -99,7 +99,7 @@ def _diagnose(runs: Runs) -> Diagnosis:
     table, labels = _table(runs, usable)
     flags += _same_power(usable, table)
     models: list[Model] = [*catalogue(runs.u_ref, float(np.median(table.power_w)))]
-    models += [*structures.catalogue(table), StaleModel()]
+    models += [*structures.catalogue(table), *irregular.catalogue(table)]
     fits = [model.fit(table) for model in models]
     scores = np.array(
         [f.log_evidence + math.log(m.prior) for m, f in zip(models, fits, strict=True)]
@@ -277,7 +277,7 @@ def _table(runs: Runs, usable: NDArray[np.bool_]) -> tuple[Table, tuple[str, ...
     }
     sound = {n: v for n, v in parts.items() if np.isfinite(v).all() and (v > 0).all()}
     edges = None if runs.edges_w is None else np.asarray(runs.edges_w, dtype=np.float64)[usable].T
-    taken = seconds, runs.idle_w, sound, edges
+    taken = seconds, runs.idle_w, sound, edges, runs.wraps_at_j
     return Table(y, power_w, code, floor, runs.u_ref, *taken), labels
 
 
@@ -352,8 +352,10 @@ def _telling(case: _Case, group: list[Fitted]) -> str:
             f"{one.name} and {other.name} cannot be told apart here; a run that uses that part "
             "much more, or not at all, would."
         )
-    trial = Table(blank, grid[:, 0], blank.astype(np.intp), blank, 0.0, grid[:, 1],
-                  case.table.idle_w)  # fmt: skip
+    trial = Table(
+        blank, grid[:, 0], blank.astype(np.intp), blank, 0.0, grid[:, 1], case.table.idle_w,
+        wraps_at_j=case.table.wraps_at_j,
+    )  # fmt: skip
     expected = [np.exp(m.predicted(trial, f)) for m, f in pair]
     best = int(np.argmax(np.abs(np.log(expected[0] / expected[1]))))
     if abs(math.log(expected[0][best] / expected[1][best])) < 0.02:

@@ -64,8 +64,8 @@ def explain(runs: Runs, whole: Diagnosis, look: Look) -> Diagnosis | None:
 
 
 def wild(found: Diagnosis) -> bool:
-    """Tell whether a meter that agrees on average does not do so run by run."""
-    return found.name == NO_FAULT and (found.run_sd or 0.0) > _STEADY
+    """Tell whether what was found holds on average and not run by run."""
+    return found.name != UNEXPLAINED and (found.run_sd or 0.0) > _STEADY
 
 
 def _wrapped(runs: Runs, look: Look) -> Diagnosis | None:

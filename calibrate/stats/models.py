@@ -49,6 +49,7 @@ class Table:
     parts_j : energy of parts of the machine by the reference, J, shape (n,) each.
     edges_w : power just before each run began and just before it ended, W, shape (2, n); None where
         that was not seen, and a run is taken for steady after rest.
+    wraps_at_j : range of the counter, J; 0 where unknown.
     """
 
     y: Vector
@@ -60,6 +61,7 @@ class Table:
     idle_w: float | None = None
     parts_j: Mapping[str, Vector] = field(default_factory=dict)
     edges_w: NDArray[np.float64] | None = None
+    wraps_at_j: float = 0.0
 
     @property
     def ends_w(self) -> NDArray[np.float64]:

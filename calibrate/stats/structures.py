@@ -41,6 +41,8 @@ _ALONE, _BEHIND_A_SCALE, _WITH_A_GAIN = 0.012, 0.0003, 0.001
 _NEAR = 5.0
 #: A run of which less is left than this has no ratio that a structure could explain.
 _LEAST = 1e-3
+#: Share of a run's power above idleness from which what is left without that has a ratio.
+_LOADED = 0.05
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,15 @@ LAG = Structure(
 )
 
 
+REMOVED = Structure(
+    "idle power removed",
+    ("the power of the idle machine is not in it",) * 2,
+    "the meter subtracts the power of the idle machine, or counts the work of processes only",
+    base=lambda table: np.asarray(1 - (table.idle_w or 0.0) / table.power_w),
+    key="idle-removed",
+)
+
+
 def _part(name: str, kind: str) -> Structure:
     """Return the structure of one part of the machine that is missing, alone, or counted twice."""
 
@@ -137,6 +148,8 @@ def patterns(table: Table) -> list[Structure]:
     seen = table.idle_w is not None or table.edges_w is not None
     if seen and np.ptp(table.ends_w, axis=0).any():  # else there is no load to be late with
         found.append(LAG)
+    if table.idle_w and float(REMOVED.base(table).min()) > _LOADED:
+        found.append(REMOVED)
     for name in table.parts_j:
         for kind in ("missing", "only", "twice"):
             part = _part(name, kind)

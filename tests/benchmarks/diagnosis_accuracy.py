@@ -21,6 +21,7 @@ from calibrate.diagnose import NO_FAULT, Diagnosis, Runs, diagnose
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 IDLE_W = 45.0
+WRAPS_J = 2.0**14
 
 
 class Design:
@@ -39,6 +40,29 @@ class Design:
         self.dram = rng.uniform(0.05, 0.35, k)[self.w] * self.e
         self.socket = rng.uniform(0.35, 0.65, k)[self.w] * self.e
         self.rng = rng
+        self.wraps_at_j = WRAPS_J
+
+    def stale(self, period_s: float) -> Vector:
+        """Return what a counter shows that is renewed once a period."""
+        early, late = self.rng.uniform(0, period_s, (2, self.w.size))
+        return np.asarray(self.e - self.p * late + IDLE_W * early)
+
+    def dropped(self, interval_s: float) -> Vector:
+        """Return what is left where a reading is lost at every wrap."""
+        self.wraps_at_j = 500.0
+        wraps = self.rng.poisson(self.e / self.wraps_at_j)
+        return np.asarray(self.e - wraps * self.p * interval_s * self.rng.uniform(0.9, 1.1))
+
+    def leap(self) -> Vector:
+        """Return what a counter shows that leaps once."""
+        probe = self.e.copy()
+        probe[self.rng.integers(probe.size)] += 5e4
+        return np.asarray(probe)
+
+    def part_time(self) -> Vector:
+        """Return what a meter shows that sees a tenth of one changing load."""
+        noise = np.where(self.w == 2, self.rng.normal(0, 0.25, self.w.size), 0.0)
+        return np.asarray(self.e * np.exp(noise))
 
     def runs(self, probe_j: Vector, noise: float = 0.02, workload_sd: float = 0.03) -> Runs:
         """Return what was measured of a meter that reports `probe_j` but for noise."""
@@ -50,7 +74,7 @@ class Design:
             np.asarray(self.t, dtype=np.float64),
             [f"w{i}" for i in self.w],
             idle_w=IDLE_W,
-            wraps_at_j=2.0**14,
+            wraps_at_j=self.wraps_at_j,
             parts_j={"dram": self.dram, "package-0": self.socket},
         )
 
@@ -73,6 +97,7 @@ FAULTS: dict[str, tuple[Callable[[Design], Vector], str]] = {
     "idle added": (lambda d: d.e + 20 * d.t, "idle offset"),
     "idle removed": (lambda d: d.e - 40 * d.t, "idle offset"),
     "constant power": (lambda d: np.asarray(95.0 * d.t), "constant power"),
+    "process scope": (lambda d: d.e - IDLE_W * d.t, "idle power removed"),
     "tail lost": (lambda d: d.e - 0.8 * d.p, "window deficit"),
     "start counted in": (lambda d: d.e + 1.2 * d.p, "window deficit"),
     "lag": (lambda d: d.e - 1.5 * (d.p - IDLE_W), "lag"),
@@ -98,6 +123,10 @@ FAULTS: dict[str, tuple[Callable[[Design], Vector], str]] = {
         lambda d: 2e-3 * d.e,
         "scale 1e-3 (kW taken for W) and ratio 2",
     ),
+    "renewed every 2 s": (lambda d: d.stale(2.0), "stale counter"),
+    "wrap readings dropped": (lambda d: d.dropped(0.5), "wrap readings dropped"),
+    "one run of 75 leaps": (lambda d: d.leap(), "stray run"),
+    "one load is seen part-time": (lambda d: d.part_time(), "part-time sampling"),
     "wrap lost": (lambda d: d.e % 2.0**14, "lost wraparound"),
 }
 
