@@ -8,7 +8,7 @@ says is put beside it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,8 @@ from calibrate.store import Document, Run, Saved
 
 #: Share of a run that is left to a meter to settle before its level is taken.
 _SETTLING = 0.4
+#: How far back a commanded load is known to be rest, s.
+_BEFORE_S = 5.0
 #: The workloads that load a GPU as others load the CPUs.
 _ON_GPU = {"square": "gpu-square", "integer": "gpu-gemm"}
 
@@ -255,9 +257,37 @@ def _lag(case: _Case) -> Estimate:
 
 
 def _window(case: _Case) -> tuple[Estimate, Estimate]:
+    """Return window and lag beside the reference, or else beside the load's own marks."""
     run = case.of("square")[0]
-    found = averaging_window(*case.curve(run), *case.truth(run))
-    return found.window_s, found.lag_s
+    if case.beside is not None:
+        found = averaging_window(*case.curve(run), *case.truth(run))
+        return found.window_s, found.lag_s
+    found = averaging_window(*case.curve(run), *_commanded(run))
+    said = "The load's own marks are the reference: a device that follows them late looks late."
+    window, lag = (
+        replace(each, checks=(*each.checks, said)) for each in (found.window_s, found.lag_s)
+    )
+    return window, lag
+
+
+def _commanded(run: Run) -> Curve:
+    """Return the course of a square wave as its marks have it: seconds, and seconds of load.
+
+    Gain and offset of a meter are fitted with its window, so that the load needs no watts (Yang,
+    Adamek & Armour, arXiv:2312.02741, section 4.2, who program the load for that).
+    """
+    high = [(p.begin_ns / 1e9, p.end_ns / 1e9) for p in run.record.phases if p.name == "high"]
+    if len(high) < 2:
+        raise ValueError(
+            "There is no reference beside it, and the run has no marks of a square wave."
+        )
+    edges = np.ravel(high)
+    ends = run.record.recording_ns / 1e9 - _BEFORE_S, run.record.stopped_ns / 1e9
+    at = np.concatenate([[min(ends[0], edges[0] - _BEFORE_S)], edges, [max(ends[1], edges[-1])]])
+    loaded = np.concatenate([[0.0], np.cumsum([b - a for a, b in high])])
+    seconds = np.concatenate([[0.0], np.repeat(loaded, 2)[1:-1], [loaded[-1]]])
+    fine = np.arange(at[0], at[-1], 0.001)
+    return fine, np.asarray(np.interp(fine, at, seconds))
 
 
 def _wrap(case: _Case) -> Estimate:

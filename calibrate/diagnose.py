@@ -3,10 +3,10 @@
     Runs -> flags (hard rules, a run at a time) -> candidates (posterior of every model) -> verdict
 
 A verdict is `no fault found`, the name of a fault, or `unexplained`. A name is given only when its
-posterior probability is at least 0.95, it passes two predictive checks, and the design could have
-shown otherwise: three usable runs, two workloads for `no fault found` and `constant power`. A unit
-slip may be named from one workload, since no workload moves a meter by a factor of 1000; that its
-residual gain elsewhere is unknown is then among the reasons.
+posterior probability among the models that explain is at least 0.95, it passes two predictive
+checks, and the design could have shown otherwise: three usable runs, two workloads for `no fault
+found` and `constant power`. A unit slip may be named from one workload, since no workload moves a
+meter by a factor of 1000; that its residual gain elsewhere is unknown is then among the reasons.
 
 The models and their priors are in `calibrate.stats.models`.
 """
@@ -61,6 +61,9 @@ Fitted = tuple[Model, Posterior]
 
 #: Posterior probability from which a model is named.
 NAMED_FROM = 0.95
+#: Posterior probability of "nothing in the catalogue" up to which the name is left to the others:
+#: what has no pattern can look a little like anything.
+UNNAMED_TO = 0.2
 #: Faults that may share a name; more than these tell a reader nothing.
 MOST_ALIASES = 4
 #: A factor that no workload, offset or window makes: it may be named from one workload.
@@ -196,11 +199,17 @@ def _group(case: _Case, fitted: list[Fitted]) -> list[Fitted]:
         if not model.explains or (model.name == NO_FAULT and size > 1):
             break
         share += each.probability
-        if share >= NAMED_FROM:
+        if share >= _needed(case):
             return fitted[:size]
         if model.name == NO_FAULT:
             break
     return fitted[:1]
+
+
+def _needed(case: _Case) -> float:
+    """Return the probability that a name needs beside what has none."""
+    unnamed = sum(each.probability for each in case.candidates if not each.explains)
+    return NAMED_FROM * (1 - unnamed) if unnamed <= UNNAMED_TO else NAMED_FROM
 
 
 def _candidate(model: Model, fit: Posterior, probability: float) -> Candidate:
@@ -311,7 +320,7 @@ def _against(case: _Case, group: list[Fitted], checks: tuple[float, float | None
     """Return what speaks against naming the leading models, beside the design."""
     found = []
     lead = case.candidates[0]
-    if sum(c.probability for c in case.candidates[: len(group)]) < NAMED_FROM:
+    if sum(c.probability for c in case.candidates[: len(group)]) < _needed(case):
         found.append(
             f"The likeliest explanation, {lead.name}, has the probability "
             f"{lead.probability:.2f}; a name needs {NAMED_FROM:g}."

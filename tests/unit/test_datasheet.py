@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from calibrate import cli, store
-from calibrate.datasheet import Datasheet, datasheet
+from calibrate.datasheet import Datasheet, _Case, _window, datasheet
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.probe import Domain
 from calibrate.stats.estimate import Vector
-from calibrate.store import CampaignRecord, Job, ProbeState, RunRecord, SourceRecord
+from calibrate.store import CampaignRecord, Job, PhaseRecord, ProbeState, RunRecord, SourceRecord
 from tests.campaigns import MACHINE
 
 RUNS = (("idle", 20.0, 0.0), ("square", 30.0, 1.0), ("integer", 2.0, 1.0), ("integer", 4.0, 1.0),
@@ -125,3 +125,34 @@ def test_the_sheet_is_printed_and_kept(folder: Path, capsys: pytest.CaptureFixtu
     assert "wrap, as it says" in text and "stated by the probe" in text
     kept = store.read(folder / "datasheet-meter.json", Datasheet)
     assert kept == datasheet(folder, "meter")
+
+
+@pytest.mark.parametrize("window_s", [0.025, 0.3])
+def test_the_window_of_a_power_is_seen_from_the_loads_own_marks(
+    tmp_path: Path, window_s: float
+) -> None:
+    """A meter of watts without any reference, renewed every 0.1 s, 5 % high."""
+    rise, step = np.arange(1.0, 58.0, 1.37), 0.6
+    phases = tuple(
+        PhaseRecord(name="high", begin_ns=int(t * NS), end_ns=int((t + step) * NS)) for t in rise
+    )
+    fine = np.arange(0, 62, 0.001)
+    high = ((fine[:, None] >= rise) & (fine[:, None] < rise + step)).any(axis=1)
+    energy = np.concatenate([[0], np.cumsum(np.where(high, 570.0, 70.0)[:-1] * 0.001)])
+    at = np.arange(0.003, 61.0, 0.01)
+    renewed = np.maximum(np.floor(at / 0.1) * 0.1, window_s)
+    mean = np.interp(renewed, fine, energy) - np.interp(renewed - window_s, fine, energy)
+    domain = Domain("gpu-0", "gpu-0", "power", "measured", "nvml")
+    place = tmp_path / "run"
+    place.mkdir()
+    write(place / "meter.jsonl", domain, at, 1.05 * mean / window_s)
+    run = RunRecord(
+        number=1, workload="gpu-square", exit_code=0, recording_ns=0, begin_ns=NS,
+        end_ns=60 * NS, stopped_ns=61 * NS, epoch_ns=0, phases=phases,
+        probes={"meter": ProbeState(status="ok")},
+    )  # fmt: skip
+    store.save(place / store.RUN, run)
+    case = _Case("meter", domain, [store.load_run(place)], None, None)
+    window, lag = _window(case)
+    assert window.value == pytest.approx(window_s, rel=0.1)
+    assert lag.value == pytest.approx(0.0, abs=0.01) and "own marks" in window.checks[-1]
