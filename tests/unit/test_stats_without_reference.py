@@ -131,3 +131,14 @@ def test_alignment_refuses() -> None:
         align(at[::-1], at, at, at)
     with pytest.raises(ValueError, match="it takes 12"):
         align(at, at**2, at[:5], at[:5])
+
+
+@pytest.mark.parametrize("method", [three_cornered_hat, collocation])
+def test_the_intervals_of_error_variances_cover(method) -> None:  # type: ignore[no-untyped-def]
+    rng, sd, inside = np.random.default_rng(1), (0.1, 0.2, 0.3), np.zeros(3)
+    for _ in range(300):
+        signal = rng.normal(0, 1, 60)
+        values = {f"m{i}": signal + rng.normal(0, each, 60) for i, each in enumerate(sd)}
+        ends = method(values).intervals
+        inside += [low <= each**2 <= high for (low, high), each in zip(ends, sd, strict=True)]
+    assert (inside / 300 >= 0.88).all() and inside.mean() / 300 >= 0.91
