@@ -14,7 +14,7 @@ The models and their priors are in `calibrate.stats.models`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,8 @@ MOST_ALIASES = 4
 DECADES = 100.0
 #: Relative standard uncertainty of a reference above which it cannot clear a meter.
 WEAK_REFERENCE = 0.05
+#: Largest ln(ratio) of a run that would not matter, whatever made it.
+IMMATERIAL = 0.02
 #: Kinds of flag of which a sound meter has none.
 _NO_ENERGY = ("not finite", "negative", "zero")
 #: Smallest ratio of reference powers for which "the same power whatever the load" means something.
@@ -140,14 +142,20 @@ class _Case:
         )
 
 
-def _verdict(case: _Case, fitted: list[Fitted]) -> Diagnosis:
-    """Name the leading model, or those that the runs cannot tell apart, or say why none."""
+def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Diagnosis:
+    """Name the leading model, or those that the runs cannot tell apart, or say why none.
+
+    `settled` : the first is the verdict, whatever speaks against it.
+    """
     (best, fit), table = fitted[0], case.table
     scatter_p, held_p = best.checks(table, fit)
     group = _group(case, fitted)
     thin = _thin(case, best)
-    against = _against(case, group, (scatter_p, held_p)) if best.explains else []
+    open_ = best.explains and not settled
+    against = _against(case, group, (scatter_p, held_p)) if open_ else []
     named = best.explains and not thin and not against
+    if not named and not thin and _immaterial(case):
+        return _within(case, fitted)
     shown = best if named and len(group) == 1 else None
     factors = {model.factor for model, _ in group}
     factor = factors.pop() if named and len(factors) == 1 else None
@@ -184,6 +192,33 @@ def _verdict(case: _Case, fitted: list[Fitted]) -> Diagnosis:
         n_runs=case.usable.size,
         n_usable=int(case.usable.sum()),
         n_workloads=len(set(case.labels)),
+    )
+
+
+def _immaterial(case: _Case) -> bool:
+    """Tell whether every run agrees so well that no fault would matter."""
+    failed = any(flag.kind in _NO_ENERGY for flag in case.flags)
+    return not failed and float(np.abs(case.table.y).max()) <= IMMATERIAL
+
+
+def _within(case: _Case, fitted: list[Fitted]) -> Diagnosis:
+    """Return the verdict on a meter that shows no fault clearly, and none that matters."""
+    place = next(i for i, (model, _) in enumerate(fitted) if model.name == NO_FAULT)
+    sound, others = case.candidates[place], case.candidates[:place] + case.candidates[place + 1 :]
+    # A fault of this size is none: what the others have of the probability goes to the sound meter.
+    certain = replace(sound, probability=1.0)
+    rest = tuple(replace(each, probability=0.0) for each in others)
+    order = [fitted[place], *fitted[:place], *fitted[place + 1 :]]
+    found = _verdict(replace(case, candidates=(certain, *rest)), order, settled=True)
+    text = f"No fault shows clearly, and every run is within {IMMATERIAL:.0%} of the reference."
+    return replace(
+        found,
+        name=NO_FAULT,
+        probability=sum(each.probability for each in case.candidates if each.explains),
+        conclusive=True,
+        candidates=case.candidates,
+        leading=NO_FAULT,
+        reasons=(*found.reasons, text),
     )
 
 

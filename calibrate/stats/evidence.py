@@ -156,12 +156,12 @@ def sums(z: Vector, code: NDArray[np.intp], floor: Vector, axes: Axes = AXES) ->
     weight = 1.0 / variance
     w = member @ weight.T
     mean = (member @ (weight * z).T) / w
-    own = (z[None, None, :] - mean[:, :, None]) ** 2 * weight[None] * member[:, None, :]
+    own = member @ ((z[:, None] - mean[code]) ** 2 * weight.T)
     log_v = member @ np.log(variance).T
     shrink = 1.0 + axes.tau[None, :, None] ** 2 * w[:, None, :]
     a = w[:, None, :] / shrink
     b = a * mean[:, None, :]
-    c = own.sum(axis=2)[:, None, :] + b * mean[:, None, :]
+    c = own[:, None, :] + b * mean[:, None, :]
     return Sums(centre, member.sum(axis=1), a, b, c, log_v[:, None, :] + np.log(shrink))
 
 

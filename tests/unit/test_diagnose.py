@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from calibrate.diagnose import (
     CONSTANT_POWER,
+    FALSE_WRAP,
     LOST_WRAP,
     NO_ENERGY,
     NO_FAULT,
@@ -296,3 +298,40 @@ def test_a_probe_takes_less_than_a_tenth_of_a_second() -> None:
     large = Runs(many, many * 1.001, many / 20, [f"w{i % 30}" for i in range(300)])
     # The best of a few, since other work may share the processor.
     assert min(timed(large) for _ in range(5)) < 0.1
+
+
+def test_wraps_that_were_none_are_recognised() -> None:
+    rows = [(100.0, 100.0, "a"), (300.0, 300.0, "b")] * 3
+    made_up = one(*rows, (100.0 + 2.0**18, 100.0, "a"), (300.0 + 2.0**19, 300.0, "b"))
+    assert made_up.name == FALSE_WRAP and made_up.key == "wrap-added"
+    assert made_up.flags[0].runs == (6, 7) and "2 of 8 runs are high" in made_up.sentence
+
+
+def test_lag_is_told_by_the_power_at_the_ends_of_runs() -> None:
+    """A square wave ends at rest: a late meter loses nothing there, whatever its mean power."""
+    loads = {"idle": (40.0, 40.0), "square": (90.0, 40.0), "gemm": (130.0, 130.0)}
+    rows, edges, seconds = [], [], []
+    for name, (mean_w, end_w) in loads.items():
+        for length in (3.0, 5.0, 9.0):
+            joules = mean_w * length
+            rows.append((joules - 0.5 * (end_w - 40.0), joules, name))
+            edges.append((40.0, end_w))
+            seconds.append(length)
+    probe, reference, names = zip(*rows, strict=True)
+    runs = Runs(probe, reference, seconds, names, edges_w=edges)
+    found = diagnose(runs)
+    assert found.name == "lag" and "0.5 s late" in found.sentence
+    blind = diagnose(replace(runs, edges_w=None, idle_w=40.0))
+    assert blind.name != "lag"
+    with pytest.raises(ValueError, match=r"edges_w has shape \(8, 2\) for 9 runs"):
+        replace(runs, edges_w=edges[1:])
+
+
+def test_what_is_within_two_percent_in_every_run_is_no_fault() -> None:
+    """However oddly: the runs of one workload are 1.9 % high to a hair, the others exact."""
+    rows = [(100.0, 100.0, "a"), (300.0, 300.0, "b"), (203.8, 200.0, "c")] * 6
+    found = one(*rows)
+    assert found.name == NO_FAULT and found.conclusive
+    small = [(e + 0.9 * (1 - i % 2), e, w) for i, (e, _, w) in enumerate(rows)]
+    assert one(*small).name == NO_FAULT
+    assert one((100.0, 100.0, "a"), (101.0, 100.0, "a")).name == UNEXPLAINED  # too few still
