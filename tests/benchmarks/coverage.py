@@ -25,6 +25,7 @@ from calibrate.stats.conformal import conformal
 from calibrate.stats.consensus import consensus
 from calibrate.stats.deming import deming, weighted_deming
 from calibrate.stats.estimate import Estimate
+from calibrate.stats.forms import gain_offset, offset
 from calibrate.stats.limits import constant_truth
 from calibrate.stats.line import least_squares
 from calibrate.stats.mixed import probes
@@ -85,6 +86,28 @@ def new_workload(rng: Rng) -> tuple[Estimate | None, float]:
 def mixed_new_workload(rng: Rng) -> tuple[Estimate | None, float]:
     d, label, _ = campaign(rng, workloads=10)
     return probes(d, ["p"] * d.size, label).new("p", "workload"), rng.normal(0, BETWEEN)
+
+
+def loads(rng: Rng) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return powers by a probe with gain 0.8 and offset 12 W, by the reference, and labels."""
+    d, label, _ = campaign(rng)
+    true = np.linspace(20, 180, 8)[[int(name[1:]) for name in label]]
+    return (0.8 + 12 / true + d) * true, true, label
+
+
+def line_gain(rng: Rng) -> tuple[Estimate | None, float]:
+    return gain_offset(*loads(rng)).gain, 0.8
+
+
+def line_offset(rng: Rng) -> tuple[Estimate | None, float]:
+    return gain_offset(*loads(rng)).offset_w, 12.0
+
+
+def offset_new_workload(rng: Rng) -> tuple[Estimate | None, float]:
+    more, label, _ = campaign(rng, repeats=2)
+    # In watts; the next workload's own offset, with the mean of two runs of it.
+    truth = 15 + 100 * float(rng.normal(0, math.hypot(BETWEEN, WITHIN / math.sqrt(2))))
+    return offset(65 + 100 * more, np.full(more.size, 50.0), label).offset_w, truth
 
 
 def both(rng: Rng, n: int = 30, relative: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -209,6 +232,9 @@ CASES: dict[str, Case] = {
     "prediction of the next run": next_run,
     "factor on a new workload": new_workload,
     "mixed model, new workload": mixed_new_workload,
+    "offset, new workload": offset_new_workload,
+    "gain and offset: gain": line_gain,
+    "gain and offset: offset": line_offset,
     "least squares": ordinary,
     "Deming": deming_slope,
     "Deming, unequal spread": deming_unequal,
