@@ -117,6 +117,36 @@ def at_rates(chosen: Sequence[Source], rates: Sequence[str]) -> list[Source]:
     ]
 
 
+def with_settings(chosen: Sequence[Source], settings: Sequence[str]) -> list[Source]:
+    """Return the probes with settings of the user's.
+
+    Parameters
+    ----------
+    chosen : the probes of a campaign.
+    settings : ``PROBE.KEY=VALUE`` each.
+
+    Raises
+    ------
+    UnknownName : a probe that is not among them.
+    CrosswattError : not of that form.
+    """
+    wanted: dict[str, dict[str, str]] = {}
+    for each in settings:
+        where, equals, value = each.partition("=")
+        # A release has dots of its own: codecarbon-1.2.0.output=...
+        name = next((s.name for s in chosen if where.startswith(f"{s.name}.")), None)
+        if not equals or "." not in where:
+            raise CrosswattError(f"{each!r} is not a setting: write PROBE.KEY=VALUE.")
+        if name is None:
+            names = [source.name for source in chosen]
+            raise UnknownName("probe of this campaign", where.partition(".")[0], names)
+        wanted.setdefault(name, {})[where.removeprefix(f"{name}.")] = value
+    return [
+        replace(source, options={**source.options, **wanted.get(source.name, {})})
+        for source in chosen
+    ]
+
+
 def create(
     folder: Path,
     plan: Plan,

@@ -64,6 +64,10 @@ Rates = Annotated[
     list[str] | None,
     typer.Option("--rate", help="Readings a second of a probe, NAME=HZ; may be repeated."),
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A setting of a probe, PROBE.KEY=VALUE; may be repeated."),
+]
 Adapters = Annotated[
     list[Path] | None, typer.Option("--adapters", help="A folder with adapters of your own.")
 ]
@@ -143,6 +147,7 @@ def run(
         Path | None, typer.Option("--resume", help="Continue the campaign in this folder.")
     ] = None,
     rate: Rates = None,
+    settings: Settings = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the order of runs.")] = None,
     until: Annotated[
         str | None,
@@ -170,7 +175,7 @@ def run(
         model = _bench_model(bench, fault or [], no_bench)
         asked, own = probe or chosen.probes, tuple(adapters or ())
         sources = campaign.sources(asked, own, simulated=model is not None)
-        sources = campaign.at_rates(sources, rate or ())
+        sources = campaign.with_settings(campaign.at_rates(sources, rate or ()), settings or ())
         if model and not machine.on_bench():
             benches.check()  # before anything is written
         order = secrets.randbelow(2**31) if seed is None else seed
@@ -518,6 +523,7 @@ def characterize(
         Path | None, typer.Option("--out", help="The folder to write; new or empty.")
     ] = None,
     rate: Rates = None,
+    settings: Settings = None,
     as_json: AsJson = False,
     adapters: Adapters = None,
 ) -> int:
@@ -534,6 +540,7 @@ def characterize(
         # The reference is to be finer than what is seen beside it.
         own = [] if model is None or probe == "truth" else [f"truth={_TRUTH_HZ}"]
         sources = campaign.at_rates(sources, [*own, *(rate or ())])
+        sources = campaign.with_settings(sources, settings or ())
         folder = target or Path(f"crosswatt-{probe}-{datetime.now():%Y%m%d-%H%M%S}")
         _ready(model)
         campaign.create(folder, chosen, sources, secrets.randbelow(2**31), model, (), fault or [])

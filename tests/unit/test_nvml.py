@@ -411,3 +411,42 @@ def test_nvidia_smi_says_that_it_is_simulated(driver: Driver) -> None:
     assert "simulated machine" in lines[1]
     assert len({len(line) for line in lines}) == 1
     assert "250W / 700W  10240MiB / 81920MiB       97% |" in lines[5]
+
+
+READ = """
+from calibrate import catalog
+from calibrate.probe import Target, Unavailable
+probe = catalog.load_probe(catalog.files("adapters")["nvml"])()
+try:
+    probe.open(Target())
+    answer = {
+        "domains": [[d.name, d.scope, d.kind, d.family] for d in probe.domains()],
+        "values": probe.read(), "facts": probe.facts()}
+    probe.close()
+except Unavailable as why:
+    answer = {"why": why.why, "fix": why.fix}
+"""
+
+
+def test_the_adapter_reads_energy_and_both_powers(run: Run) -> None:
+    found = run(READ)
+    assert found["domains"][:3] == [
+        ["gpu-0", "gpu-0", "counter", "nvml"],
+        ["gpu-0-average", "gpu-0", "power", "nvml-average"],
+        ["gpu-0-instant", "gpu-0", "power", "nvml-instant"],
+    ]
+    values = {name: value for name, value in found["values"].items() if name.startswith("gpu-0")}
+    assert values == {"gpu-0": 123_456_789.012, "gpu-0-average": 250.0, "gpu-0-instant": 251.0}
+    assert found["facts"]["mode"] == "nvml" and found["facts"]["gpu-1"] == "NVIDIA H100 (simulated)"
+
+
+def test_the_adapter_says_what_a_card_does_not_tell(run: Run, driver: Driver) -> None:
+    driver.now(1, energy_mj=-3)
+    found = run(READ)
+    assert "gpu-1" not in found["values"] and "gpu-1-average" in found["values"]
+    assert found["facts"]["left out"].startswith("gpu-1: ")
+    for code, words in ((-3, "no GPU tells energy"), (-4, "may not be read"), (-15, "NVML: ")):
+        for number in (0, 1):
+            driver.now(number, (code,) * 4 + FIGURES[4:])
+        refused = run(READ)
+        assert words in refused["why"] and refused["fix"]

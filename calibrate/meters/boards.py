@@ -1,0 +1,95 @@
+"""What a server's management controller tells of its power.
+
+Sources: DMTF DSP0268 (Redfish schemas Power, EnvironmentMetrics); DCMI 1.5, Get Power Reading, as
+ipmitool prints it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+from calibrate.meters import Figures, Settings, number
+from calibrate.meters.web import Web, pick
+
+KWH = 3.6e6
+
+
+class Redfish:
+    """A chassis by Redfish: ``chassis`` (its only one unless given), ``user``, ``password_env``."""
+
+    joules_step: float | None = None
+
+    def __init__(self, settings: Settings) -> None:
+        self._web = Web(settings)
+        self._place = f"redfish/v1/Chassis/{settings.get('chassis') or self._only()}"
+        chassis = self._web.get(self._place)
+        self._told = {"meter": f"Redfish {chassis.get('Manufacturer')} {chassis.get('Model')}"}
+        # EnvironmentMetrics takes the place of Power since 2020.4.
+        self._new = "EnvironmentMetrics" in chassis
+
+    def _only(self) -> str:
+        members = pick(self._web.get("redfish/v1/Chassis"), "Members")
+        names = [str(pick(each, "@odata.id")).rstrip("/").rpartition("/")[2] for each in members]
+        if len(names) != 1:
+            raise ValueError(f"there are {len(names)} chassis; set wall.chassis to one of {names}")
+        return names[0]
+
+    def ask(self) -> Figures:
+        """See `Meter`."""
+        if not self._new:
+            control = pick(self._web.get(f"{self._place}/Power"), "PowerControl", 0)
+            return Figures(number(pick(control, "PowerConsumedWatts"), "PowerConsumedWatts"))
+        told = self._web.get(f"{self._place}/EnvironmentMetrics")
+        watts = number(pick(told, "PowerWatts", "Reading"), "PowerWatts.Reading")
+        joules = (told.get("EnergyJoules") or {}).get("Reading")
+        kwh = (told.get("EnergykWh") or {}).get("Reading")
+        if joules is not None:
+            return Figures(watts, number(joules, "EnergyJoules.Reading"))
+        return Figures(watts, None if kwh is None else number(kwh, "EnergykWh.Reading") * KWH)
+
+    def about(self) -> Mapping[str, str]:
+        """See `Meter`."""
+        return self._told
+
+    def close(self) -> None:
+        """See `Meter`."""
+
+
+class Ipmi:
+    """This machine's own controller by ``ipmitool dcmi power reading``, which takes root."""
+
+    joules_step: float | None = None
+
+    def __init__(self, settings: Settings) -> None:
+        program = shutil.which(settings.get("program", "ipmitool"))
+        if program is None:
+            raise OSError("ipmitool is not installed")
+        self._program = program
+        self._timeout_s = float(settings.get("timeout_s", 5.0))
+
+    def ask(self) -> Figures:
+        """See `Meter`."""
+        try:
+            done = subprocess.run(
+                [self._program, "dcmi", "power", "reading"],
+                capture_output=True, text=True, timeout=self._timeout_s, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise OSError(f"ipmitool did not answer within {self._timeout_s:g} s") from None
+        found = re.search(r"Instantaneous power reading:\s*(\d+) Watts", done.stdout)
+        if done.returncode or not found:
+            said = (done.stderr or done.stdout).strip().splitlines()
+            raise OSError(f"ipmitool: {said[0] if said else 'no answer'}")
+        if re.search(r"Power reading state is:\s*deactivated", done.stdout):
+            raise ValueError("the controller's power reading is not activated")
+        return Figures(float(found[1]))
+
+    def about(self) -> Mapping[str, str]:
+        """See `Meter`."""
+        return {"meter": "IPMI DCMI of this machine"}
+
+    def close(self) -> None:
+        """See `Meter`."""
