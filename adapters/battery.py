@@ -8,7 +8,7 @@ Source: Linux kernel, Documentation/ABI/testing/sysfs-class-power.
 from collections.abc import Mapping
 from pathlib import Path
 
-from calibrate import Domain, Probe, Target, Unavailable
+from calibrate import About, Domain, Probe, Target, Unavailable
 
 SUPPLIES = Path("/sys/class/power_supply")
 
@@ -19,6 +19,14 @@ class Battery(Probe):
     name = "battery"
     period_s = 0.5
     summary = "a laptop's battery while it discharges"
+    about = About(
+        scope="psys: all behind the battery",
+        basis="measured",
+        unit="uW",
+        granularity="1 to 30 s",
+        platforms="Linux laptops, discharging",
+        tested="bench; not tried on hardware",
+    )
 
     def __init__(self, root: Path = SUPPLIES) -> None:
         self._root = root

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from calibrate import Domain, Probe, Target, Unavailable
+from calibrate import About, Domain, Probe, Target, Unavailable
 
 J_PER_KWH = 3.6e6
 
@@ -23,6 +23,14 @@ class CarbonTracker(Probe):
     period_s = 0.5
     default = False
     summary = "carbontracker CarbonTracker (RAPL or TDP, NVML)"
+    about = About(
+        scope="packages, DRAM, GPUs, times PUE",
+        basis="measured; TDP without RAPL",
+        unit="kWh",
+        granularity="1 s of every 2 s",
+        platforms="Linux; macOS, untried",
+        tested="bench; not tried on hardware",
+    )
 
     def open(self, target: Target) -> None:
         """Make a tracker of two epochs, so that the end of the first concludes nothing."""

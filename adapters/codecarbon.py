@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from calibrate import Domain, Probe, Target, Unavailable
+from calibrate import About, Domain, Probe, Target, Unavailable
 
 J_PER_KWH = 3.6e6
 SETTINGS: dict[str, Any] = {
@@ -38,6 +38,14 @@ class CodeCarbon(Probe):
     name = "codecarbon"
     period_s = 0.2  # looks at the tracker's sums; the tracker measures at its own interval
     summary = "CodeCarbon OfflineEmissionsTracker"
+    about = About(
+        scope="packages, GPUs; RAM modelled",
+        basis="measured or modelled; its mode is recorded",
+        unit="kWh",
+        granularity="its own interval, 1 s",
+        platforms="Linux; others without RAPL",
+        tested="bench; not tried on hardware",
+    )
 
     def open(self, target: Target) -> None:
         """Make a tracker and let it find its hardware."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from calibrate import Domain, Probe, Target, Unavailable
+from calibrate import About, Domain, Probe, Target, Unavailable
 
 J_PER_KWH = 3.6e6
 
@@ -21,6 +21,14 @@ class Eco2Ai(Probe):
     period_s = 0.5
     default = False
     summary = "eco2AI Tracker (TDP, NVML)"
+    about = About(
+        scope="a process or all, by TDP and CPU share",
+        basis="modelled",
+        unit="kWh",
+        granularity="10 s",
+        platforms="any",
+        tested="bench; not tried on hardware",
+    )
 
     def open(self, target: Target) -> None:
         """Make a tracker that writes into a temporary folder and asks nobody where it is."""

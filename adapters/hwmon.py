@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from calibrate import Domain, Probe, Target, Unavailable
+from calibrate import About, Domain, Probe, Target, Unavailable
 
 HWMON = Path("/sys/class/hwmon")
 #: Device, label, scope with the number of the socket. `SVI2_P_Core` is the rail of the cores alone.
@@ -29,6 +29,14 @@ class Hwmon(Probe):
     name = "hwmon"
     period_s = 0.1
     summary = "board and processor sensors (Linux hwmon)"
+    about = About(
+        scope="packages, cores, node: what a label tells",
+        basis="measured",
+        unit="uJ, uW",
+        granularity="the driver's own",
+        platforms="Linux",
+        tested="bench; not tried on hardware",
+    )
 
     def __init__(self, root: Path = HWMON) -> None:
         self._root = root

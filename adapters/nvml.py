@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from calibrate import Domain, Probe, Target, Unavailable
+from calibrate import About, Domain, Probe, Target, Unavailable
 
 
 class Nvml(Probe):
@@ -19,6 +19,14 @@ class Nvml(Probe):
     name = "nvml"
     period_s = 0.05
     summary = "NVIDIA GPUs: energy counter, average and instantaneous power"
+    about = About(
+        scope="NVIDIA GPUs: energy, average and instantaneous power",
+        basis="measured",
+        unit="mJ, mW",
+        granularity="20 to 100 ms, 1 mJ",
+        platforms="Linux, NVIDIA since Volta",
+        tested="bench; not tried on hardware",
+    )
 
     def open(self, target: Target) -> None:
         """Find the GPUs and what each can tell."""

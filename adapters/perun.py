@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from calibrate import Domain, Probe, Target, Unavailable
+from calibrate import About, Domain, Probe, Target, Unavailable
 
 #: perun's word for a kind of device, as it stands before "_energy", and ours.
 SCOPES = {"cpu": "package", "dram": "dram", "gpu": "gpu"}
@@ -23,6 +23,14 @@ class Perun(Probe):
     period_s = 0.5
     default = False
     summary = "perun monitor (RAPL, NVML)"
+    about = About(
+        scope="packages, DRAM, GPUs",
+        basis="measured",
+        unit="uJ",
+        granularity="its own interval",
+        platforms="Linux",
+        tested="bench; not tried on hardware",
+    )
 
     def open(self, target: Target) -> None:
         """Find out what perun can measure here."""

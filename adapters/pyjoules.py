@@ -9,7 +9,7 @@ stand beside the others and are taken for microjoules like them, as its document
 from collections.abc import Mapping
 from typing import Any
 
-from calibrate import Domain, Probe, Target, Unavailable
+from calibrate import About, Domain, Probe, Target, Unavailable
 
 MICRO = 1e-6
 
@@ -20,6 +20,14 @@ class PyJoules(Probe):
     name = "pyjoules"
     period_s = 0.1
     summary = "pyJoules EnergyMeter (RAPL, NVIDIA GPUs)"
+    about = About(
+        scope="RAPL domains, NVIDIA GPUs",
+        basis="measured",
+        unit="uJ; mJ for GPUs",
+        granularity="as RAPL and NVML",
+        platforms="Linux, Intel and AMD",
+        tested="bench; not tried on hardware",
+    )
 
     def open(self, target: Target) -> None:
         """Create the devices of every domain that pyJoules finds."""

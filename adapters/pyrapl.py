@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from calibrate import Domain, Probe, Target, Unavailable
+from calibrate import About, Domain, Probe, Target, Unavailable
 
 MICRO = 1e-6
 
@@ -15,6 +15,14 @@ class PyRapl(Probe):
     period_s = 0.2
     default = False
     summary = "pyRAPL Measurement (RAPL)"
+    about = About(
+        scope="packages, DRAM",
+        basis="measured",
+        unit="uJ",
+        granularity="as RAPL, at begin and end",
+        platforms="Linux, Intel",
+        tested="bench; not tried on hardware",
+    )
 
     def open(self, target: Target) -> None:
         """Set pyRAPL up for whatever it finds."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from calibrate import Domain, Probe, Target, Unavailable
+from calibrate import About, Domain, Probe, Target, Unavailable
 
 POWERCAP = Path("/sys/class/powercap")
 FAMILIES = {"intel-rapl": "rapl", "intel-rapl-mmio": "rapl-mmio"}
@@ -30,6 +30,14 @@ class Rapl(Probe):
     name = "rapl"
     period_s = 0.01
     summary = "raw RAPL counters (powercap)"
+    about = About(
+        scope="packages, core, uncore, DRAM, psys",
+        basis="measured",
+        unit="uJ",
+        granularity="1 ms, 15 or 61 uJ",
+        platforms="Linux, Intel and AMD",
+        tested="bench; not tried on hardware",
+    )
 
     def __init__(self, root: Path = POWERCAP) -> None:
         self._root = root

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 
-from calibrate import Domain, Probe
+from calibrate import About, Domain, Probe
 
 
 class Synthetic(Probe):
@@ -13,6 +13,14 @@ class Synthetic(Probe):
     period_s = 0.01
     default = False
     summary = "10 W exactly, for testing the recorder"
+    about = About(
+        scope="nothing",
+        basis="synthetic",
+        unit="J",
+        granularity="1 ns",
+        platforms="any",
+        tested="everywhere",
+    )
 
     def domains(self) -> list[Domain]:
         """One counter."""

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from calibrate.probe import Domain, Probe, Target, Unavailable
+from calibrate.probe import About, Domain, Probe, Target, Unavailable
 
 
 class Truth(Probe):
@@ -20,6 +20,14 @@ class Truth(Probe):
     name = "truth"
     period_s = 0.01
     summary = "true energy of a simulated machine (bench only)"
+    about = About(
+        scope="all of a simulated machine",
+        basis="truth",
+        unit="J",
+        granularity="1 ms",
+        platforms="bench",
+        tested="bench",
+    )
 
     def open(self, target: Target) -> None:
         """Open the file once: reading it again at its beginning gives the next value."""

@@ -11,7 +11,7 @@ Power is what is compared; the meter's own count, which comes in coarse steps, s
 
 from collections.abc import Mapping
 
-from calibrate import Domain, Probe, Target, Unavailable
+from calibrate import About, Domain, Probe, Target, Unavailable
 from calibrate.meters import Figures, makers
 
 #: Settings that say what is known of the meter, and are only kept.
@@ -25,6 +25,14 @@ class Wall(Probe):
     period_s = 0.5
     default = False
     summary = "a wall or rack meter: " + ", ".join(makers())
+    about = About(
+        scope="node: what the socket gives",
+        basis="measured",
+        unit="W, Wh, kWh; by kind",
+        granularity="0.1 to 10 s, by kind",
+        platforms="any",
+        tested="recorded exchanges; not tried on hardware",
+    )
 
     def open(self, target: Target) -> None:
         """Connect, and ask once."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from calibrate import Domain, Probe, Target, Unavailable
+from calibrate import About, Domain, Probe, Target, Unavailable
 
 WINDOW = "workload"
 
@@ -15,6 +15,14 @@ class Zeus(Probe):
     period_s = 0.2
     default = False
     summary = "Zeus ZeusMonitor (NVML, RAPL)"
+    about = About(
+        scope="packages, DRAM, NVIDIA GPUs",
+        basis="measured",
+        unit="mJ",
+        granularity="as RAPL and NVML, at begin and end",
+        platforms="Linux",
+        tested="bench; not tried on hardware",
+    )
 
     def open(self, target: Target) -> None:
         """Make a monitor of everything that Zeus finds, and learn what it measures."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibrate.errors import BadFile, CrosswattError, UnknownName, Unsupported
-from calibrate.probe import Domain, Probe, Target, Unavailable
+from calibrate.probe import About, Domain, Probe, Target, Unavailable
 
 if TYPE_CHECKING:
     from calibrate.correct import Corrections
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "About",
     "BadFile",
     "CrosswattError",
     "Domain",

@@ -47,10 +47,22 @@ def table(console: Console, sources: Sequence[Source]) -> None:
 def catalogue(console: Console) -> None:
     """Print every probe with its line, without opening any."""
     shown = Table(box=None, pad_edge=False)
-    for title in ("probe", "what it is", "every", "interpreter"):
+    titles = ("probe", "scope", "basis", "unit", "renewed", "read", "platforms", "tested")
+    for title in titles:
         shown.add_column(title, overflow="fold")
+    homes = []
     for name, source in campaign.known().items():
         probe = catalog.load_probe(source.adapter)
-        own = "" if source.python == Path(sys.executable) else str(source.python)
-        shown.add_row(name, probe.summary, f"{probe.period_s:g} s", own)
+        told = probe.about
+        known = (
+            ("-",) * 6
+            if told is None
+            else (told.scope, told.basis, told.unit, told.granularity, told.platforms, told.tested)
+        )
+        every = f"{probe.period_s:g} s"
+        shown.add_row(name, *known[:4], every, *known[4:])
+        if source.python != Path(sys.executable):
+            homes.append(f"{name} has an interpreter of its own: {source.python}")
     console.print(shown)
+    for line in homes:
+        console.print(line, markup=False, style="dim")

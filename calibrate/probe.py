@@ -113,6 +113,28 @@ class Target:
         return os.environ.get("CROSSWATT_BENCH")
 
 
+@dataclass(frozen=True)
+class About:
+    """What is known of a probe before it is opened: a row of the table of probes.
+
+    Parameters
+    ----------
+    scope : what it covers, in words.
+    basis : whether it measures or models.
+    unit : of the figures at their source.
+    granularity : how often these are renewed, and their step.
+    platforms : where it can work.
+    tested : how it was tried; `not tried on hardware` unless it was.
+    """
+
+    scope: str
+    basis: str
+    unit: str
+    granularity: str
+    platforms: str
+    tested: str
+
+
 class Probe(ABC):
     """Something that says how much energy was used."""
 
@@ -121,8 +143,9 @@ class Probe(ABC):
     period_s: ClassVar[float] = 0.1
     #: Whether it takes part in a campaign that names no probes.
     default: ClassVar[bool] = True
-    #: One line for the table of probes.
+    #: One line for the table of probes, and the rest of its row.
     summary: ClassVar[str] = ""
+    about: ClassVar[About | None] = None
 
     def open(self, target: Target) -> None:  # noqa: B027 - optional by design
         """Acquire the instrument, or raise `Unavailable` with the reason and the fix."""

@@ -23,6 +23,10 @@ def test_an_adapter_says_what_it_is(name: str) -> None:
     assert probe.name == name
     assert probe.period_s > 0
     assert probe.summary
+    assert probe.about is not None and all(vars(probe.about).values())
+    # Nothing of hardware is claimed.
+    on_hardware = "not tried on hardware" not in probe.about.tested
+    assert not on_hardware or name in {"truth", "synthetic"}
 
 
 @pytest.mark.timeout(120)

@@ -122,12 +122,12 @@ def test_what_is_no_register_is_an_error_as_in_the_kernel() -> None:
 
 def test_hwmon_in_micro_units() -> None:
     machine = Machine("workstation")
-    before_j = machine.joules("package-0")
+    before_j = machine.joules("core-0")
     machine.run(4.0, use=1.0)
     files = dict(zip(("temp1", "power1"), ("temp1_input", "power1_input"), strict=True))
     place = "/devices/virtual/hwmon/hwmon0"
     watts = int(machine.read(f"{place}/{files['power1']}")) / 1e6
-    assert watts == pytest.approx((machine.joules("package-0") - before_j) / 4, rel=0.02)
+    assert watts == pytest.approx((machine.joules("core-0") - before_j) / 4, rel=0.02)
     assert 25_000 < int(machine.read(f"{place}/{files['temp1']}")) < 60_000
 
 

@@ -1,0 +1,76 @@
+"""Every probe of ours beside the truth, on a machine that has what it reads."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PLAN = """
+title = "probes"
+repeats = 1
+idle_before_s = 0.6
+idle_after_s = 2.2
+[[workload]]
+name = "idle"
+seconds = [6.0]
+[[workload]]
+name = "{load}"
+seconds = [8.0]
+"""
+
+
+def ratios(folder: Path, machine: str, load: str, *probes: str) -> dict[str, list[float]]:
+    """Run a campaign; return probe/truth of every run, by column."""
+    plan = folder / "plan.toml"
+    plan.write_text(PLAN.format(load=load))
+    place = folder / "campaign"
+    chosen = [argument for name in ("truth", *probes) for argument in ("--probe", name)]
+    line = ["run", "--bench", machine, "--plan", str(plan), "--out", str(place), *chosen]
+    done = subprocess.run(
+        [sys.executable, "-m", "calibrate", *line], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads((place / "comparison.json").read_text())
+    lost = {name: each["lost_runs"] for name, each in found["probes"].items() if each["lost_runs"]}
+    assert not lost
+    late = {name: each["late_share"] or 0.0 for name, each in found["probes"].items()}
+    assert max(late.values()) < 0.01, late
+    return {
+        f"{pair['probe']} {pair['column']}": [
+            row["probe_j"] / row["reference_j"] for row in pair["rows"]
+        ]
+        for pair in found["pairs"]
+    }
+
+
+def test_gpus_by_energy_and_by_power(bench_ready: None, tmp_path: Path) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("virtual GPUs need a C compiler")
+    found = ratios(tmp_path, "gpu-node", "gpu-gemm", "nvml", "rapl")
+    assert found["rapl machine"] == pytest.approx([1.0, 1.0], abs=0.01)
+    for number in range(4):
+        assert found[f"nvml gpu-{number}"] == pytest.approx([1.0, 1.0], abs=0.01)
+        # Power is seen 25 ms in every 100 (average) and 20 ms before each reading (instant).
+        assert found[f"nvml gpu-{number}-average"] == pytest.approx([1.0, 1.0], abs=0.05)
+        assert found[f"nvml gpu-{number}-instant"] == pytest.approx([1.0, 1.0], abs=0.05)
+    assert found["nvml gpu"] == pytest.approx([1.0, 1.0], abs=0.01)
+
+
+def test_a_laptop_on_its_battery(bench_ready: None, tmp_path: Path) -> None:
+    found = ratios(tmp_path, "laptop", "integer", "rapl", "battery")
+    assert found["rapl package-0"] == pytest.approx([1.0, 1.0], abs=0.01)
+    # The gauge is a mean of two seconds, up to two seconds old: a run of 8 s begins in rest.
+    [idle, load] = sorted(found["battery battery"])
+    assert idle > 0.6 and load < 1.2
+
+
+def test_a_rail_of_the_board(bench_ready: None, tmp_path: Path) -> None:
+    found = ratios(tmp_path, "workstation", "integer", "rapl", "hwmon")
+    assert found["rapl package-0"] == pytest.approx([1.0, 1.0], abs=0.01)
+    assert found["hwmon zenpower-power1"] == pytest.approx([1.0, 1.0], abs=0.15)
