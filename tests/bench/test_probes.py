@@ -14,7 +14,7 @@ import pytest
 PLAN = """
 title = "probes"
 repeats = 1
-idle_before_s = 0.6
+idle_before_s = 3.0
 idle_after_s = 2.2
 [[workload]]
 name = "idle"
@@ -57,17 +57,18 @@ def test_gpus_by_energy_and_by_power(bench_ready: None, tmp_path: Path) -> None:
     for number in range(4):
         assert found[f"nvml gpu-{number}"] == pytest.approx([1.0, 1.0], abs=0.01)
         # Power is seen 25 ms in every 100 (average) and 20 ms before each reading (instant).
-        assert found[f"nvml gpu-{number}-average"] == pytest.approx([1.0, 1.0], abs=0.05)
-        assert found[f"nvml gpu-{number}-instant"] == pytest.approx([1.0, 1.0], abs=0.05)
+        # Without load these GPUs follow the CPUs, whose short work falls between the looks.
+        for way in ("average", "instant"):
+            assert found[f"nvml gpu-{number}-{way}"] == pytest.approx([1.0, 1.0], abs=0.1)
     assert found["nvml gpu"] == pytest.approx([1.0, 1.0], abs=0.01)
 
 
 def test_a_laptop_on_its_battery(bench_ready: None, tmp_path: Path) -> None:
     found = ratios(tmp_path, "laptop", "integer", "rapl", "battery")
     assert found["rapl package-0"] == pytest.approx([1.0, 1.0], abs=0.01)
-    # The gauge is a mean of two seconds, up to two seconds old: a run of 8 s begins in rest.
-    [idle, load] = sorted(found["battery battery"])
-    assert idle > 0.6 and load < 1.2
+    # The gauge is a mean of two seconds, up to two seconds old: of a run of 8 s from rest it shows
+    # three quarters and more.
+    assert found["battery battery"] == pytest.approx([1.0, 1.0], abs=0.3)
 
 
 def test_a_rail_of_the_board(bench_ready: None, tmp_path: Path) -> None:
