@@ -73,7 +73,7 @@ class Energy:
 
 
 def columns(domains: Iterable[Domain]) -> list[Column]:
-    """Return every domain as a column, and the totals of every family."""
+    """Return every domain as a column, and the totals of every family, each with its own name."""
     domains = list(domains)
     found = [Column(d.name, d.scope, d.basis, d.family, (d.name,)) for d in domains]
     groups: dict[tuple[str, Basis], list[Domain]] = {}
@@ -88,8 +88,11 @@ def columns(domains: Iterable[Domain]) -> list[Column]:
         parts["system"] = (
             parts["machine"] + parts["gpu"] if parts["machine"] and parts["gpu"] else ()
         )
+        taken = {column.name for column in found}
         found += [
-            Column(scope, scope, basis, family, names) for scope, names in parts.items() if names
+            Column(f"{scope} ({family})" if scope in taken else scope, scope, basis, family, names)
+            for scope, names in parts.items()
+            if names
         ]
     return found
 

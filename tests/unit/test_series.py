@@ -123,3 +123,13 @@ def test_parts_lie_truly_inside() -> None:
         "package-1",
     }
     assert not series.inside(whole["package-0"], every) and not series.inside(whole["psys"], every)
+
+
+def test_totals_of_two_families_have_names_of_their_own() -> None:
+    domains = [
+        Domain(f"gpu-{n}{end}", f"gpu-{n}", kind, "measured", family)  # type: ignore[arg-type]
+        for n in (0, 1)
+        for end, kind, family in (("", "counter", "nvml"), ("-average", "power", "nvml-average"))
+    ]
+    names = [column.name for column in series.columns(domains)]
+    assert names[4:] == ["gpu", "gpu (nvml-average)"] and len(set(names)) == len(names)
