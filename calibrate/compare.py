@@ -27,8 +27,9 @@ _EDGE_NS = 300_000_000
 
 
 class Row(Document):
-    """One run: both energies over the same window, the reference's power, and its parts.
+    """One run: both energies over the same window, their uncertainties, and the reference's parts.
 
+    ``u_probe_j`` and ``u_reference_j`` are those of the readings: step, and instants at the ends.
     ``parts_j`` is the energy of parts of the reference's scope (``dram``, ``package-0``), by name;
     ``edges_w`` the power by the reference just before the window began and just before it ended.
     """
@@ -40,6 +41,7 @@ class Row(Document):
     probe_j: float
     reference_j: float
     u_reference_j: float
+    u_probe_j: float = 0.0
     parts_j: dict[str, float] = {}
     edges_w: tuple[float, float] | None = None
 
@@ -255,6 +257,7 @@ def _rows(
                 probe_j=ours.joules,
                 reference_j=theirs.joules,
                 u_reference_j=theirs.u_j,
+                u_probe_j=ours.u_j,
                 parts_j={part: each.joules for part, each in found.items() if each},
                 edges_w=_edges_w(other, beside, window),
             )

@@ -91,9 +91,14 @@ def _parts(
     parts = [Part("between workloads", math.sqrt(new), df=c.k - 1.0)]
     if c.n > c.k:
         parts.append(Part("repeatability", math.sqrt(repeats), df=float(c.n - c.k)))
+    step_j = resolution_j / math.sqrt(6)  # of a difference of two readings
     parts += [
         Part("reading of the reference", _mean_of([r.u_reference_j / r.reference_j for r in rows])),
-        Part("resolution", _mean_of([resolution_j / math.sqrt(6) / r.probe_j for r in rows])),
+        Part("resolution", _mean_of([step_j / r.probe_j for r in rows])),
+        Part(
+            "window of the probe",
+            _mean_of([math.sqrt(max(r.u_probe_j**2 - step_j**2, 0)) / r.probe_j for r in rows]),
+        ),
     ]
     if u_reference:
         parts.append(Part("accuracy of the reference", u_reference))

@@ -60,6 +60,14 @@ def test_each_source_shows_where_it_is_large() -> None:
     assert shares(rows(0.1, 0.001))["between workloads"] > 0.99
     assert shares(rows(0.0, 0.02, k=20, m=2))["repeatability"] > 0.2
     assert shares(rows(0.0, 1e-6, u_j=5.0))["reading of the reference"] > 0.99
+    late = [row.model_copy(update={"u_probe_j": 5.0}) for row in rows(0.0, 1e-6)]
+    assert shares(late)["window of the probe"] > 0.99
+    # A step is not counted twice.
+    stepped = [row.model_copy(update={"u_probe_j": 6 / math.sqrt(6)}) for row in rows(0.0, 1e-6)]
+    assert shares(stepped, 6.0)["window of the probe"] == pytest.approx(0.0, abs=1e-9)
+    stated = factor_budget(rows(0.0, 1e-6), 0.0, 0.01)
+    assert stated is not None and stated.left_out == (DRIFT,)
+    assert stated.u == pytest.approx(0.01, rel=1e-3)
     assert shares(rows(0.0, 1e-6), resolution_j=20.0)["resolution"] > 0.99
 
 
