@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from typing import Any, Literal
 
 from calibrate.compare import Comparison, Pair, Row
-from calibrate.diagnose import CONSTANT_POWER, Diagnosis
+from calibrate.diagnose import CONSTANT_POWER, NO_ENERGY, STRAY, Diagnosis
 from calibrate.stats import forms
 from calibrate.stats.agreement import Correction as Fitted
 from calibrate.stats.agreement import correction
@@ -149,11 +149,12 @@ def _correct(comparison: Comparison, pair: Pair, diagnosis: Diagnosis) -> Correc
         return Correction(**about, verdict="not calibratable", reason=reason)
     factor, why_not = _fit(about, rows, pair)
     unusable = len(pair.rows) - len(rows)
-    candidates = [factor] if unusable else [factor, *_others(factor, rows)]
+    odd = unusable or diagnosis.name in {STRAY, NO_ENERGY}
+    candidates = [factor] if odd else [factor, *_others(factor, rows)]
     chosen = _choose(candidates)
     if chosen is not factor:
         return chosen
-    if _too_coarse(factor):
+    if _too_coarse(factor) and not odd:
         # A meter may see itself: at idle its own work is a good part of the load. A factor can
         # still hold for everything but idleness, and then says from how many watts.
         loaded, _ = _fit(about, [r for r in rows if r.workload != IDLE], pair)
@@ -302,6 +303,8 @@ def _verdict(
     """Return the verdict on a factor and its reason."""
     if diagnosis.name == CONSTANT_POWER:
         return "not calibratable", "it reports the same power whatever the load"
+    if diagnosis.name in {STRAY, NO_ENERGY}:
+        return "not calibratable", f"{diagnosis.name}: find out why, and measure again"
     if unusable:
         return "not calibratable", f"{unusable} runs have an energy of zero or below"
     worst = fitted.worst_held_out

@@ -175,7 +175,8 @@ def _without(rest: Diagnosis, probe: Vector, reference: Vector, keep: Mask) -> D
     out = ~keep
     zero = int((probe[out] == 0).sum())
     said = [f"run {i + 1} has {_energy(float(probe[i]), float(reference[i]))}" for i in places(out)]
-    text = f"{int(out.sum())} of {keep.size} runs stand apart from the others: {', '.join(said)}."
+    stand = "stands" if len(said) == 1 else "stand"
+    text = f"{len(said)} of {keep.size} runs {stand} apart from the others: {', '.join(said)}."
     flag = Flag("stray", places(out), text)
     own = rest.name not in (NO_FAULT, UNEXPLAINED)  # a fault of all runs is the first thing to say
     return replace(

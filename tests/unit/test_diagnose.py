@@ -199,7 +199,7 @@ def test_runs_without_energy_are_flagged() -> None:
     ):
         found = one(*rows, (bad, 100.0, "a"))
         assert found.name == name and found.conclusive and found.flags[0].runs == (6,)
-        assert found.sentence.startswith("1 of 7 runs stand apart from the others: run 7 has")
+        assert found.sentence.startswith("1 of 7 runs stands apart from the others: run 7 has")
         # A unit fault stays one; the run is reported beside it.
         scaled = one(*[(e / 1000, r, w) for e, r, w in rows], (bad, 100.0, "a"))
         assert scaled.name == KW_FOR_W
