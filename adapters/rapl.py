@@ -1,27 +1,14 @@
-"""RAPL energy counters of Intel and AMD processors, through the powercap file system.
+"""RAPL energy counters of Intel and AMD processors, by powercap, perf or the registers themselves.
 
-One domain per zone: packages, their core and uncore parts, DRAM beside them, psys (the platform)
-and the MMIO mirror of a package each in a family of their own, so that no total counts the same
-energy twice. The kernel gives microjoules that wrap at ``max_energy_range_uj``. A counter that says
-what no counter can say (out of its range, backwards, a leap, a long standstill) ends the probe with
-that reason: a wrong figure is worse than none.
-
-Source: Linux kernel, Documentation/power/powercap/powercap.rst.
+The best way that works is taken and recorded as the mode; ``--set rapl.way=msr`` chooses another.
+A counter that says what no counter can say (out of its range, backwards, a leap, a long standstill)
+ends the probe with that reason: a wrong figure is worse than none. See `calibrate.rapl`.
 """
 
-import os
-import time
 from collections.abc import Mapping
-from pathlib import Path
 
-from calibrate import About, Domain, Probe, Target, Unavailable
-
-POWERCAP = Path("/sys/class/powercap")
-FAMILIES = {"intel-rapl": "rapl", "intel-rapl-mmio": "rapl-mmio"}
-#: More than any zone can use: what lies above is a reset or a fault, no energy.
-MOST_W = 20_000.0
-#: A package uses energy even in its deepest sleep; a counter that rests for so long is dead.
-STANDSTILL_S = 2.0
+from calibrate import About, Domain, Probe, Target
+from calibrate.rapl import Way, first
 
 
 class Rapl(Probe):
@@ -29,149 +16,34 @@ class Rapl(Probe):
 
     name = "rapl"
     period_s = 0.01
-    summary = "raw RAPL counters (powercap)"
+    summary = "raw RAPL counters (powercap, perf, or registers)"
     about = About(
         scope="packages, core, uncore, DRAM, psys",
         basis="measured",
-        unit="uJ",
+        unit="uJ; 2^-32 J by perf; 15 or 61 uJ in registers",
         granularity="1 ms, 15 or 61 uJ",
         platforms="Linux, Intel and AMD",
-        tested="bench; not tried on hardware",
+        tested="bench: powercap; recorded exchanges: perf, msr; not tried on hardware",
     )
 
-    def __init__(self, root: Path = POWERCAP) -> None:
-        self._root = root
-        self._files: dict[str, int] = {}
-        self._domains: list[Domain] = []
-        self._guards: dict[str, _Guard] = {}
-        self._mirrors = 0
-
     def open(self, target: Target) -> None:
-        """Keep every zone's counter open; a read is then one system call."""
-        zones = sorted(zone for zone in self._root.glob("*:*") if (zone / "energy_uj").exists())
-        if not zones:
-            raise Unavailable(
-                f"there is no RAPL zone under {self._root}",
-                "sudo modprobe intel_rapl_msr (virtual machines usually have no RAPL at all)",
-            )
-        for zone in zones:
-            self._add(zone)
+        """Open the counters; a read is then one system call for each."""
+        found: tuple[str, Way] = first(target.options.get("way"))
+        self._mode, self._way = found
         self.read()
-
-    def _add(self, zone: Path) -> None:
-        control, number, *_ = zone.name.split(":")
-        if control not in FAMILIES:
-            return
-        label = _text(zone / "name")
-        scope = _scope(label, _text(self._root / f"{control}:{number}" / "name"))
-        if scope is None:
-            return
-        name = label if label.startswith("package-") else scope
-        name = f"mmio-{name}" if control == "intel-rapl-mmio" else name
-        try:
-            self._files[name] = os.open(zone / "energy_uj", os.O_RDONLY)
-        except PermissionError:
-            raise Unavailable(
-                f"{zone / 'energy_uj'} may not be read by this user",
-                "sudo chmod -R a+r /sys/class/powercap/intel-rapl (until the next boot)",
-            ) from None
-        family = "rapl-psys" if scope == "psys" else FAMILIES[control]
-        wraps_at_j = _range_j(zone)
-        domain = Domain(name, scope, "counter", "measured", family, 1e-6, wraps_at_j)
-        if self._mirrored(domain):
-            os.close(self._files.pop(name))
-            self._mirrors += 1
-            return
-        self._domains.append(domain)
-        self._guards[name] = _Guard(zone, wraps_at_j, steady=label.startswith("package-"))
-
-    def _mirrored(self, new: Domain) -> bool:
-        """Tell whether this die shows the energy of its whole package once more, as AMD's do.
-
-        Real dies of one package (Intel's) have counters of their own that never agree.
-        """
-        for old in self._domains:
-            if (old.scope, old.family) == (new.scope, new.family):
-                first, again = self._joules(old.name), self._joules(old.name)
-                if first <= self._joules(new.name) <= again + (again - first) + 0.1:
-                    return True
-        return False
 
     def domains(self) -> list[Domain]:
         """One counter per zone."""
-        return list(self._domains)
+        return self._way.domains()
 
     def read(self) -> Mapping[str, float]:
-        """Joules as the kernel has them now; they wrap."""
-        now_s = time.monotonic()
-        return {name: self._guards[name](now_s, self._joules(name)) for name in self._files}
-
-    def _joules(self, name: str) -> float:
-        return int(os.pread(self._files[name], 32, 0)) / 1e6
+        """Joules as they are now; they wrap."""
+        return self._way.read()
 
     def close(self) -> None:
-        """Close the files."""
-        for file in self._files.values():
-            os.close(file)
+        """Close the counters."""
+        self._way.close()
 
     def facts(self) -> Mapping[str, str]:
         """Which way the counters were read."""
-        facts = {"mode": "powercap", "root": str(self._root)}
-        return facts | ({"mirrored dies left out": str(self._mirrors)} if self._mirrors else {})
-
-
-class _Guard:
-    """What one counter may say next."""
-
-    def __init__(self, zone: Path, range_j: float | None, *, steady: bool) -> None:
-        self._zone, self._range_j, self._steady = zone, range_j, steady
-        self._last: tuple[float, float] | None = None
-        self._moved_s = float("inf")
-
-    def __call__(self, now_s: float, joules: float) -> float:
-        """Return the joules, or raise ValueError with what is wrong with them."""
-        if joules < 0 or (self._range_j is not None and joules > self._range_j):
-            raise ValueError(f"{self._zone} shows {joules:g} J, which is outside its range")
-        if self._last is not None:
-            self._compare(now_s, joules, *self._last)
-        self._last = now_s, joules
-        return joules
-
-    def _compare(self, now_s: float, joules: float, then_s: float, before_j: float) -> None:
-        rise_j = joules - before_j
-        if rise_j < 0 and self._range_j is not None:
-            rise_j += self._range_j
-        if not 0 <= rise_j <= 1 + MOST_W * (now_s - then_s):
-            raise ValueError(f"{self._zone} went from {before_j:g} J to {joules:g} J at once")
-        if rise_j or self._moved_s == float("inf"):
-            self._moved_s = now_s
-        elif self._steady and now_s - self._moved_s > STANDSTILL_S:
-            raise ValueError(f"{self._zone} stands still at {joules:g} J")
-
-
-def _range_j(zone: Path) -> float | None:
-    """Return where a zone's counter wraps; without that, a wrap ends the probe."""
-    try:
-        return int(_text(zone / "max_energy_range_uj")) / 1e6
-    except FileNotFoundError:
-        return None
-
-
-def _scope(label: str, package: str) -> str | None:
-    """Return what a zone covers, from its name and the name of the top zone it lies in.
-
-    A die of a package (``package-1-die-0``) covers that package; a top zone that is neither a
-    package nor psys is not understood and left out.
-    """
-    number = package.removeprefix("package-").partition("-")[0]
-    if label == "psys":
-        return "psys"
-    if not number.isdigit():
-        return None
-    if label.startswith("package-"):
-        return f"package-{number}"
-    return f"{label}-{number}" if label in {"core", "uncore", "dram"} else None
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="ascii").strip()
+        return {"mode": self._mode} | dict(self._way.facts())

@@ -1,0 +1,125 @@
+"""RAPL by perf_event: the PMU `power`, one event for each zone, 64 bits in steps of 2^-32 J.
+
+Sources: perf_event_open(2); Linux kernel, arch/x86/events/rapl.c and
+Documentation/ABI/testing/sysfs-bus-event_source-devices-events.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from calibrate.probe import Domain, Unavailable
+from calibrate.rapl.guard import Guard
+from calibrate.rapl.topology import CPUS, package
+
+PMU = Path("/sys/bus/event_source/devices/power")
+_NAMES = {"energy-pkg": "package", "energy-cores": "core", "energy-gpu": "uncore",
+          "energy-ram": "dram", "energy-psys": "psys"}  # fmt: skip
+_SYSCALL_X86_64 = 298
+_ATTR_SIZE = 128
+_CLOEXEC = 8
+_FIX = "sudo sysctl kernel.perf_event_paranoid=0 (until the next boot)"
+
+#: (type, config, cpu) -> a file whose reads give eight bytes.
+Opener = Callable[[int, int, int], int]
+
+
+class Perf:
+    """Every event of the PMU on the first CPU of each package.
+
+    Parameters
+    ----------
+    pmu, cpus : where the kernel shows them.
+    opener : makes an event; perf_event_open unless given.
+
+    Raises
+    ------
+    Unavailable : no such PMU, or no right to use it.
+    """
+
+    def __init__(self, pmu: Path = PMU, cpus: Path = CPUS, opener: Opener | None = None) -> None:
+        if not (pmu / "type").exists():
+            raise Unavailable("the kernel has no perf events for RAPL", "sudo modprobe rapl")
+        self._domains: list[Domain] = []
+        self._events: dict[str, tuple[int, float]] = {}
+        self._guards: dict[str, Guard] = {}
+        kind = int(_text(pmu / "type"))
+        make = opener or _event
+        for event, part in _NAMES.items():
+            file = pmu / "events" / event
+            if not file.exists():
+                continue
+            config = int(_text(file).removeprefix("event="), 0)
+            scale_j = float(_text(file.with_name(f"{event}.scale")))
+            for cpu in _numbers(_text(pmu / "cpumask")):
+                scope = part if part == "psys" else f"{part}-{package(cpu, cpus)}"
+                if scope not in self._events:
+                    self._add(scope, (_made(make, kind, config, cpu), scale_j))
+        if not self._domains:
+            raise Unavailable("the PMU `power` has no energy event", "use powercap")
+
+    def _add(self, scope: str, event: tuple[int, float]) -> None:
+        part = scope.partition("-")[0]
+        family = "rapl-psys" if part == "psys" else "rapl"
+        self._domains.append(Domain(scope, scope, "counter", "measured", family))
+        self._events[scope] = event
+        self._guards[scope] = Guard(f"perf {scope}", None, steady=part == "package")
+
+    def domains(self) -> list[Domain]:
+        """See `Way`."""
+        return list(self._domains)
+
+    def read(self) -> Mapping[str, float]:
+        """See `Way`."""
+        now_s = time.monotonic()
+        return {
+            scope: self._guards[scope](now_s, struct.unpack("<Q", os.read(file, 8))[0] * scale_j)
+            for scope, (file, scale_j) in self._events.items()
+        }
+
+    def close(self) -> None:
+        """See `Way`."""
+        for file, _ in self._events.values():
+            os.close(file)
+
+    def facts(self) -> Mapping[str, str]:
+        """See `Way`."""
+        return {"pmu": "power"}
+
+
+def _made(make: Opener, kind: int, config: int, cpu: int) -> int:
+    try:
+        return make(kind, config, cpu)
+    except PermissionError:
+        raise Unavailable("perf events of whole CPUs are not for this user", _FIX) from None
+    except OSError as error:
+        raise Unavailable(f"perf_event_open: {error.strerror}", "use powercap") from None
+
+
+def _event(kind: int, config: int, cpu: int) -> int:
+    """Open an event that counts from now on, of all processes on a CPU."""
+    attributes = struct.pack("<IIQ", kind, _ATTR_SIZE, config).ljust(_ATTR_SIZE, b"\0")
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    made: int = call(_SYSCALL_X86_64, attributes, -1, cpu, -1, ctypes.c_ulong(_CLOEXEC))
+    if made < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return made
+
+
+def _numbers(text: str) -> list[int]:
+    """Return the numbers in a list such as ``0,28-29``."""
+    found: list[int] = []
+    for part in filter(None, text.split(",")):
+        low, _, high = part.partition("-")
+        found += range(int(low), int(high or low) + 1)
+    return found
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="ascii").strip()
