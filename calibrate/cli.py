@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 REFUSED, IMPOSSIBLE, INTERRUPTED = 64, 69, 130
 #: How often the truth is read for a datasheet: windows of 25 ms are to be seen.
 _TRUTH_HZ = 500
+#: How often a sensor is read for a datasheet; trackers, which measure by themselves, are not.
+_SHEET_HZ, _TRACKER_S = 100, 0.15
 DEFAULT_MODEL = "desktop"
 
 app = typer.Typer(
@@ -539,6 +541,9 @@ def characterize(
         sources = campaign.sources([*beside, probe], adapters or ())
         # The reference is to be finer than what is seen beside it.
         own = [] if model is None or probe == "truth" else [f"truth={_TRUTH_HZ}"]
+        adapter = catalog.load_probe(sources[-1].adapter)
+        if 1 / _SHEET_HZ < adapter.period_s < _TRACKER_S:
+            own.append(f"{probe}={_SHEET_HZ}")
         sources = campaign.at_rates(sources, [*own, *(rate or ())])
         sources = campaign.with_settings(sources, settings or ())
         folder = target or Path(f"crosswatt-{probe}-{datetime.now():%Y%m%d-%H%M%S}")

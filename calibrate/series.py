@@ -93,7 +93,8 @@ def columns(domains: Iterable[Domain]) -> list[Column]:
         found += [
             Column(f"{scope} ({family})" if scope in taken else scope, scope, basis, family, names)
             for scope, names in parts.items()
-            if names
+            # A probe that says itself what all of them use needs no sum of those it lists.
+            if names and scope not in {member.scope for member in members}
         ]
     return found
 

@@ -67,22 +67,32 @@ class Web:
             HTTPDigestAuthHandler(passwords),
         )
 
+    def text(self, path: str) -> str:
+        """Return an answer.
+
+        Raises
+        ------
+        OSError : no answer, or a refusal.
+        ValueError : more than a meter has to say, or no text.
+        """
+        request = Request(urljoin(self._base, path.lstrip("/")), headers=self._headers)  # noqa: S310
+        try:
+            with self._opener.open(request, timeout=self._timeout_s) as answer:
+                text: bytes = answer.read(_MOST_BYTES + 1)
+        except HTTPError as error:
+            raise OSError(f"{path} is answered with {error.code} {error.reason}") from None
+        if len(text) > _MOST_BYTES:
+            raise ValueError(f"the answer to {path} has more than {_MOST_BYTES} bytes")
+        return text.decode("utf-8", "replace")
+
     def get(self, path: str) -> Any:
         """Return a JSON answer.
 
         Raises
         ------
-        OSError : no answer, or a refusal.
-        ValueError : no JSON, or more than a meter has to say.
+        OSError, ValueError : as `text`, or it is not JSON.
         """
-        request = Request(urljoin(self._base, path.lstrip("/")), headers=self._headers)  # noqa: S310
-        try:
-            with self._opener.open(request, timeout=self._timeout_s) as answer:
-                text = answer.read(_MOST_BYTES + 1)
-        except HTTPError as error:
-            raise OSError(f"{path} is answered with {error.code} {error.reason}") from None
-        if len(text) > _MOST_BYTES:
-            raise ValueError(f"the answer to {path} has more than {_MOST_BYTES} bytes")
+        text = self.text(path)
         try:
             return json.loads(text)
         except ValueError:

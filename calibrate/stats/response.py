@@ -83,7 +83,15 @@ def update_period(at_s: ArrayLike, value: ArrayLike, level: float = 0.95) -> Est
             f"The value is new at nearly every reading: it is renewed every {step:.3g} s or more "
             "often. Read it more often."
         )
-    count = _count(when, float(np.median(np.diff(t))))
+    read_s = float(np.median(np.diff(t)))
+    count = _count(when, read_s)
+    beat = least_squares(count, when)
+    away = np.abs(when - beat.at(count))
+    if float(np.quantile(away, 0.9)) > 1.5 * read_s + 0.02 * beat.slope.value:
+        raise ValueError(
+            f"The renewals keep no beat that readings every {read_s:.3g} s could show. Read it "
+            "more often, or under a load that changes faster."
+        )
     line = least_squares(count, when, level=level).slope
     return _with(line, "slope of the instants of renewal, t", when.size)
 
@@ -263,6 +271,11 @@ def averaging_window(
         diff_step=max(step / 2 / start[0], 1e-3),
         x_scale=[start[0], max(start[1], step)],
     )
+    read_s = float(np.median(np.diff(measured("at_s", at_s))))
+    if float(best.x[0]) < read_s:
+        raise ValueError(
+            f"The window is shorter than readings every {read_s:.3g} s can show. Read it more often."
+        )
     df = when.size - 4
     residual, (gain, offset) = linear(*best.x)
     variance = float(residual @ residual) / df

@@ -74,6 +74,18 @@ def test_a_load_that_changes_seldom_still_shows_the_period() -> None:
     assert update_period(at, value).value == pytest.approx(0.1, rel=0.01)
 
 
+def test_readings_too_seldom_are_refused_and_not_answered_wrongly() -> None:
+    """Power of 25 ms in every 100, read every 50 ms under a square wave."""
+    at = np.arange(4.0, 55, 0.05) + RNG.uniform(0, 0.002, 1020)
+    t = np.floor(at / 0.1) * 0.1
+    square = np.concatenate([[0.0], np.cumsum(np.where(FINE % 1.37 < 0.685, 0.6, 0.07)[:-1])])
+    watts = (np.interp(t, FINE, square) - np.interp(t - 0.025, FINE, square)) / 0.025
+    with pytest.raises(ValueError, match=r"keep no beat that readings every 0\.05 s could show"):
+        update_period(at, watts)
+    with pytest.raises(ValueError, match=r"shorter than readings every 0\.05 s can show"):
+        averaging_window(at, watts, FINE, square)
+
+
 def test_what_is_new_at_every_reading_has_no_period() -> None:
     at = np.arange(0, 10, 0.01)
     with pytest.raises(ValueError, match="Read it more often"):

@@ -1,0 +1,201 @@
+"""Scaphandre, unmodified: its JSON exporter in a process beside us, or its Prometheus endpoint.
+
+    crosswatt run --probe scaphandre --set scaphandre.program=/opt/scaphandre
+    crosswatt run --probe scaphandre --set scaphandre.address=http://127.0.0.1:8080
+
+Microwatts, means since its last look. Its host record is the platform (psys) where RAPL has that,
+and packages with DRAM where not; its socket record is a package. The first record is empty, and is
+none. Where a process is the target, what Scaphandre gives to its tree is a domain of its own.
+Source: scaphandre 1.0, src/exporters/json.rs and sensors/powercap_rapl.rs.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from calibrate import About, Domain, Probe, Target, Unavailable
+from calibrate.meters import number
+from calibrate.meters.web import Web
+
+STEP_S = 0.1
+POWERCAP = Path("/sys/class/powercap")
+_SAMPLE = re.compile(r"^scaph_(host|socket|domain)_power_microwatts(?:\{([^}]*)\})? (\S+)$", re.M)
+
+
+class Scaphandre(Probe):
+    """Host, sockets and the target's processes."""
+
+    name = "scaphandre"
+    period_s = 0.1
+    summary = "Scaphandre (RAPL), its JSON exporter or its Prometheus endpoint"
+    about = About(
+        scope="machine or psys; packages, DRAM; processes",
+        basis="measured; processes modelled",
+        unit="uW",
+        granularity=f"{STEP_S:g} s; as it is set, for an endpoint",
+        platforms="Linux",
+        tested="recorded exchanges of release 1.0.2; not tried on hardware",
+    )
+
+    def open(self, target: Target) -> None:
+        """Start it, or connect, and wait for its first figures."""
+        self._pid = target.pid
+        self._latest: Mapping[str, float] = {}
+        self._process: subprocess.Popen[str] | None = None
+        self._web: Web | None = None
+        self._said = ""
+        address = target.options.get("address")
+        if address:
+            self._connect(target.options)
+        else:
+            self._start(target.options.get("program", "scaphandre"))
+        until_s = time.monotonic() + 10
+        while not self.read():
+            if time.monotonic() > until_s or (self._process and self._process.poll() is not None):
+                why = self._why()
+                self.close()
+                raise Unavailable(f"scaphandre: {why}", "try it alone: scaphandre stdout")
+            time.sleep(0.02)
+        self._domains = [self._domain(name) for name in self.read()]
+
+    def _connect(self, options: Mapping[str, str]) -> None:
+        try:
+            self._web = Web(options)
+            self._web.text("metrics")
+        except (OSError, ValueError) as error:
+            raise Unavailable(
+                f"scaphandre: {error}", "start it: scaphandre prometheus -p 8080"
+            ) from None
+
+    def _start(self, program: str) -> None:
+        found = shutil.which(program)
+        if found is None:
+            raise Unavailable(
+                f"there is no program {program!r}", "install scaphandre (it is in Debian 13)"
+            )
+        line = [found, "--no-header", "json", "-s", "0", "--step-nano", str(round(STEP_S * 1e9))]
+        self._process = subprocess.Popen(
+            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        stream = self._process.stdout
+        self._thread = threading.Thread(target=self._follow, args=(stream,), daemon=True)
+        self._thread.start()
+
+    def _follow(self, stream: IO[str]) -> None:
+        for record in records(stream):
+            self._latest = self._watts(record)
+
+    def _watts(self, record: Mapping[str, Any]) -> Mapping[str, float]:
+        """Return watts by domain; nothing for the first record, which is before any difference."""
+        if not record["sockets"]:
+            return self._latest
+        found = {_host(): number(record["host"]["consumption"], "host") / 1e6}
+        for socket in record["sockets"]:
+            found[f"package-{socket['id']}"] = number(socket["consumption"], "socket") / 1e6
+            for part in socket["domains"]:
+                if part["name"] in {"core", "uncore", "dram"}:
+                    watts = number(part["consumption"], part["name"]) / 1e6
+                    found[f"{part['name']}-{socket['id']}"] = watts
+        if self._pid is not None:
+            tree = {self._pid, *_descendants(self._pid)}
+            mine = [each["consumption"] for each in record["consumers"] if each["pid"] in tree]
+            found["process"] = sum(number(each, "consumer") for each in mine) / 1e6
+        return found
+
+    def _why(self) -> str:
+        if self._process is None:
+            return "its endpoint has no figures"
+        if self._process.poll() is None:
+            return "it gave no figures within 10 s"
+        if self._process.stderr is not None and not self._process.stderr.closed:
+            self._said += self._process.stderr.read()
+        return next((line for line in self._said.splitlines() if line), "it ended, saying nothing")
+
+    def _domain(self, name: str) -> Domain:
+        """Return the domain; each has the same source, but a process's share is a model."""
+        if name == "process":
+            return Domain(name, name, "power", "modelled", "rapl-power")
+        return Domain(
+            name, name, "power", "measured", "rapl-psys" if name == "psys" else "rapl-power"
+        )
+
+    def domains(self) -> list[Domain]:
+        """Host, sockets and their parts, as the first record has them."""
+        return list(self._domains)
+
+    def read(self) -> Mapping[str, float]:
+        """The latest watts."""
+        if self._web is not None:
+            return endpoint(self._web.text("metrics"))
+        if self._process is not None and self._process.poll() is not None and self._latest:
+            raise ValueError(f"scaphandre ended: {self._why()}")
+        return self._latest
+
+    def close(self) -> None:
+        """End it."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        self._process.wait(5)
+        self._thread.join(5)
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def facts(self) -> Mapping[str, str]:
+        """Release and way."""
+        if self._process is None:
+            return {"mode": "prometheus"}
+        line = [str(self._process.args[0]), "--version"]  # type: ignore[index]
+        said = subprocess.run(line, capture_output=True, text=True, check=False).stdout.split()
+        return {"mode": "json", "release": said[-1] if said else "", "step": f"{STEP_S:g} s"}
+
+
+def records(stream: IO[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the records of an array that is still being written."""
+    decoder, pending = json.JSONDecoder(), ""
+    while chunk := stream.read(1):
+        pending += chunk
+        if chunk != "}":
+            continue
+        try:
+            record, _ = decoder.raw_decode(pending.lstrip("[, \n"))
+        except ValueError:
+            continue  # an inner part has ended, or a brace in a command line
+        pending = ""
+        yield record
+
+
+def endpoint(text: str) -> Mapping[str, float]:
+    """Return watts by domain from a page of metrics."""
+    found = {}
+    for kind, labels, value in _SAMPLE.findall(text):
+        label = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+        part = "package" if kind == "socket" else label.get("domain_name", "")
+        if kind == "host" or part in {"package", "core", "uncore", "dram"}:
+            key = _host() if kind == "host" else f"{part}-{label['socket_id']}"
+            found[key] = number(value, key) / 1e6
+    return found
+
+
+def _host() -> str:
+    """Return what Scaphandre's host record covers here."""
+    names = POWERCAP.glob("intel-rapl:*/name")
+    return "psys" if any(name.read_text().strip() == "psys" for name in names) else "machine"
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = task.read_text().split()
+        except OSError:
+            continue
+        for child in map(int, children):
+            yield child
+            yield from _descendants(child)
