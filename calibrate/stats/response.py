@@ -274,7 +274,8 @@ def averaging_window(
     read_s = float(np.median(np.diff(measured("at_s", at_s))))
     if float(best.x[0]) < read_s:
         raise ValueError(
-            f"The window is shorter than readings every {read_s:.3g} s can show. Read it more often."
+            f"The window is shorter than readings every {read_s:.3g} s can show. Read it more "
+            "often."
         )
     df = when.size - 4
     residual, (gain, offset) = linear(*best.x)

@@ -11,7 +11,7 @@ from calibrate.run import Source, describe
 
 ADAPTERS = catalog.files("adapters")
 #: Where a library lies that an adapter needs.
-LIBRARIES = {"codecarbon": "codecarbon", "pyjoules": "pyJoules"}
+LIBRARIES = {"codecarbon": "codecarbon", "nvml": "pynvml", "pyjoules": "pyJoules"}
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
