@@ -4,43 +4,44 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import secrets
 import shlex
-import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from calibrate import __version__, catalog, environment
+from calibrate import __version__, catalog, environment, studies, trends
 from calibrate.errors import CrosswattError, Unsupported
+from calibrate.stage import bench_model, inside, interruptible
+from calibrate.terminal import (
+    DEFAULT_MODEL,
+    IMPOSSIBLE,
+    INTERRUPTED,
+    REFUSED,
+    Adapters,
+    Folder,
+    Rates,
+    Reference,
+    Settings,
+    Workloads,
+    err,
+    out,
+)
 
 if TYPE_CHECKING:
     from calibrate.analysis import Analysis
-    from calibrate.bench import Setup
     from calibrate.conformance import Conformance
-    from calibrate.datasheet import Datasheet, Sheet
-    from calibrate.drift import Course
-    from calibrate.observer import Effect, Observation
     from calibrate.plan import Plan
 
-REFUSED, IMPOSSIBLE, INTERRUPTED = 64, 69, 130
-#: How often the truth is read for a datasheet: windows of 25 ms are to be seen.
-_TRUTH_HZ = 500
-#: How often a sensor is read for a datasheet; trackers, which measure by themselves, are not.
-_SHEET_HZ, _TRACKER_S = 100, 0.15
-DEFAULT_MODEL = "desktop"
 
 app = typer.Typer(
     help="Run software energy meters side by side, explain how they disagree, fit corrections.",
@@ -56,30 +57,6 @@ app.add_typer(bench_app, name="bench")
 
 #: Typer brings its own copy of click and gives this class no public name.
 UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
-
-#: Where nobody has a terminal, a table is as wide as it likes: a log is searched, not looked at.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-Folder = Annotated[Path, typer.Argument(help="A campaign's folder.")]
-Rates = Annotated[
-    list[str] | None,
-    typer.Option("--rate", help="Readings a second of a probe, NAME=HZ; may be repeated."),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="A setting of a probe, PROBE.KEY=VALUE; may be repeated."),
-]
-Adapters = Annotated[
-    list[Path] | None, typer.Option("--adapters", help="A folder with adapters of your own.")
-]
-Workloads = Annotated[
-    list[Path] | None, typer.Option("--workloads", help="A folder with workloads of your own.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Reference = Annotated[
-    str | None, typer.Option("--reference", help="The probe that the others are compared with.")
-]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -174,7 +151,7 @@ def run(
         goal = None if until is None else goals.parse(until)
         if goal is not None:
             chosen = chosen.model_copy(update={"repeats": max_repeats})
-        model = _bench_model(bench, fault or [], no_bench)
+        model = bench_model(bench, fault or [], no_bench)
         asked, own = probe or chosen.probes, tuple(adapters or ())
         sources = campaign.sources(asked, own, simulated=model is not None)
         sources = campaign.with_settings(campaign.at_rates(sources, rate or ()), settings or ())
@@ -184,9 +161,9 @@ def run(
         campaign.create(target, chosen, sources, order, model, mine, fault or [], goal)
     record = store.read(target / store.CAMPAIGN, store.CampaignRecord)
     if record.bench and not machine.on_bench():
-        return _inside(benches.Setup(record.bench, record.faults), target)
+        return inside(benches.Setup(record.bench, record.faults), target)
     try:
-        with _interruptible(), view.watcher(out) as watching:
+        with interruptible(), view.watcher(out) as watching:
             campaign.perform(target, watching)
     except KeyboardInterrupt:
         err.print(
@@ -220,51 +197,6 @@ def _plan(
         return plans.command(command)
     found = plans.load("quick" if quick else name or "default", extra)
     return plans.only(found, only, extra) if only else found
-
-
-def _bench_model(bench: str | None, faults: list[str], no_bench: bool) -> str | None:
-    """Return the model of the simulated machine to run on, or None for this machine."""
-    from calibrate import bench as benches
-    from calibrate import machine
-
-    if bench and no_bench:
-        raise CrosswattError("Choose one of --bench and --no-bench.")
-    if not bench and (no_bench or machine.rapl_readable()):
-        if faults:
-            raise CrosswattError("Only a simulated machine can have faults: add --bench desktop.")
-        return None
-    benches.Setup(bench or DEFAULT_MODEL, tuple(faults)).check()
-    return bench or DEFAULT_MODEL
-
-
-def _inside(wanted: Setup, target: Path) -> int:
-    """Perform a campaign on the simulated machine, as a command that runs there."""
-    from calibrate import bench, machine
-
-    if not machine.rapl_readable():
-        err.print(machine.why_no_rapl(), markup=False)
-    told = f"model {wanted.model}" + "".join(f", fault {each}" for each in wanted.faults)
-    err.print(f"Running on a simulated machine ({told}).", markup=False)
-    command = [sys.executable, "-m", "calibrate", "run", "--resume", str(target)]
-    return bench.execute(wanted, command)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let the first Ctrl-C (or SIGTERM) interrupt, and no later one disturb the clearing up."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        for number in handled:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    handled = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, interrupt) for number in handled]
-    try:
-        yield
-    finally:
-        for number, handler in zip(handled, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _conclude(target: Path, started: float) -> None:
@@ -430,311 +362,8 @@ def plan(
     )
 
 
-@app.command()
-def observe(
-    folder: Annotated[
-        Path | None, typer.Argument(help="A folder that this command wrote; says it again.")
-    ] = None,
-    probe: Annotated[
-        list[str] | None, typer.Option("--probe", help="Only this probe; may be repeated.")
-    ] = None,
-    plan: Annotated[
-        str, typer.Option("--plan", help="A shipped plan by name, or a TOML file.")
-    ] = "observe",
-    reference: Annotated[
-        str | None, typer.Option("--reference", help="The probe that is always there.")
-    ] = None,
-    bench: Annotated[
-        str | None,
-        typer.Option("--bench", help="Run on this simulated machine: a model, or a TOML file."),
-    ] = None,
-    no_bench: Annotated[
-        bool, typer.Option("--no-bench", help="Measure this machine even without RAPL.")
-    ] = False,
-    target: Annotated[
-        Path | None, typer.Option("--out", help="The folder to write; new or empty.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the order of runs.")] = None,
-    as_json: AsJson = False,
-    adapters: Adapters = None,
-) -> int:
-    """Say what probes do to the machine and to each other: each alone, all together, none."""
-    from calibrate import campaign, observer
-    from calibrate import plan as plans
-
-    if folder is None:
-        model = _bench_model(bench, [], no_bench)
-        chosen = plans.load(plan)
-        always = reference or ("truth" if model else "rapl")
-        names = [*(probe or chosen.probes)]
-        sources = campaign.sources(names, adapters or (), simulated=model is not None)
-        if always not in {source.name for source in sources}:
-            sources = [*campaign.sources([always], adapters or ()), *sources]
-        folder = target or Path(f"crosswatt-observe-{datetime.now():%Y%m%d-%H%M%S}")
-        order = secrets.randbelow(2**31) if seed is None else seed
-        _ready(model)
-        campaign.create(folder, chosen, sources, order, model, alone=always)
-        if code := _do(folder, model, []):
-            return code
-    _say_effects(observer.observe(folder), as_json=as_json)
-    return 0
-
-
-def _ready(model: str | None) -> None:
-    """Refuse a simulated machine that cannot be, before anything is written."""
-    from calibrate import bench, machine
-
-    if model and not machine.on_bench():
-        bench.check()
-
-
-def _do(folder: Path, model: str | None, faults: Sequence[str]) -> int:
-    """Perform a campaign here or on the simulated machine; return an exit code."""
-    from calibrate import bench, campaign, machine, view
-
-    if model and not machine.on_bench():
-        return _inside(bench.Setup(model, tuple(faults)), folder)
-    with _interruptible(), view.watcher(out) as watching:
-        campaign.perform(folder, watching)
-    return 0
-
-
-@app.command()
-def characterize(
-    probe: Annotated[str, typer.Argument(help="The probe; with --folder, one of that campaign.")],
-    folder: Annotated[
-        Path | None, typer.Option("--folder", help="A campaign's folder; nothing is measured.")
-    ] = None,
-    domain: Annotated[
-        str | None, typer.Option("--domain", help="Only this domain of the probe.")
-    ] = None,
-    plan: Annotated[
-        str, typer.Option("--plan", help="A shipped plan by name, or a TOML file.")
-    ] = "characterize",
-    bench: Annotated[
-        str | None,
-        typer.Option("--bench", help="Run on this simulated machine: a model, or a TOML file."),
-    ] = None,
-    fault: Annotated[
-        list[str] | None, typer.Option("--fault", help="What is wrong with it: stale=0.2 ...")
-    ] = None,
-    no_bench: Annotated[
-        bool, typer.Option("--no-bench", help="Measure this machine even without RAPL.")
-    ] = False,
-    target: Annotated[
-        Path | None, typer.Option("--out", help="The folder to write; new or empty.")
-    ] = None,
-    rate: Rates = None,
-    settings: Settings = None,
-    as_json: AsJson = False,
-    adapters: Adapters = None,
-) -> int:
-    """Measure how a probe responds, and write its datasheet: period, resolution, window, lag ..."""
-    from calibrate import campaign, store
-    from calibrate import datasheet as sheets
-    from calibrate import plan as plans
-
-    if folder is None:
-        model = _bench_model(bench, fault or [], no_bench)
-        chosen = plans.load(plan)
-        beside = [name for name in ("truth" if model else "rapl",) if name != probe]
-        sources = campaign.sources([*beside, probe], adapters or ())
-        # The reference is to be finer than what is seen beside it.
-        own = [] if model is None or probe == "truth" else [f"truth={_TRUTH_HZ}"]
-        adapter = catalog.load_probe(sources[-1].adapter)
-        if 1 / _SHEET_HZ < adapter.period_s < _TRACKER_S:
-            own.append(f"{probe}={_SHEET_HZ}")
-        sources = campaign.at_rates(sources, [*own, *(rate or ())])
-        sources = campaign.with_settings(sources, settings or ())
-        folder = target or Path(f"crosswatt-{probe}-{datetime.now():%Y%m%d-%H%M%S}")
-        _ready(model)
-        campaign.create(folder, chosen, sources, secrets.randbelow(2**31), model, (), fault or [])
-        if code := _do(folder, model, fault or []):
-            return code
-    found = sheets.datasheet(folder, probe, domain)
-    store.save(folder / f"datasheet-{probe}.json", found)
-    if as_json:
-        sys.stdout.write(found.model_dump_json(indent=1, by_alias=True) + "\n")
-        return 0
-    for sheet in found.sheets:
-        out.print(_sheet(found, sheet))
-    return 0
-
-
-def _sheet(found: Datasheet, sheet: Sheet) -> Table:
-    """Return the datasheet of one domain as a table."""
-    label = "SIMULATED MACHINE. " if found.simulated else ""
-    beside = f", beside {found.reference}" if found.reference else ", without a reference"
-    title = f"{label}{found.probe} {sheet.domain} ({sheet.kind}){beside}"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in ("quantity", "value", "interval", "how, or why not"):
-        table.add_column(name, overflow="fold")
-    for entry in sheet.entries:
-        if entry.estimate is None:
-            table.add_row(entry.quantity, "-", "-", entry.reason, style="dim")
-            continue
-        values = (entry.estimate[key] for key in ("value", "low", "high"))
-        value, low, high = ("-" if v is None else f"{v:.4g}" for v in values)
-        unit = "" if entry.unit == "1" else f" {entry.unit}"
-        span = "-" if low == "-" else f"{low} to {high}{unit}"
-        table.add_row(entry.quantity, f"{value}{unit}", span, entry.estimate["method"])
-    for name, stated in (("resolution", sheet.stated_resolution_j), ("wrap", sheet.stated_wrap_j)):
-        if stated:
-            table.add_row(f"{name}, as it says", f"{stated:.4g} J", "-", "stated by the probe")
-    return table
-
-
-def _say_effects(found: Observation, *, as_json: bool) -> None:
-    """Print the interference matrix: conditions by what they affect."""
-    if as_json:
-        sys.stdout.write(found.model_dump_json(indent=1) + "\n")
-        return
-    label = "SIMULATED MACHINE. " if found.simulated else ""
-    for workload in dict.fromkeys(each.workload for each in found.effects):
-        mine = [each for each in found.effects if each.workload == workload]
-        affected = list(dict.fromkeys(each.affected for each in mine))
-        cells = {(each.condition, each.affected): _effect(each) for each in mine}
-        table = Table(
-            title=f"{label}What measuring changes, workload {workload}, beside {found.reference}",
-            title_justify="left",
-            box=None,
-            pad_edge=False,
-        )
-        for name in ("measured by", *affected):
-            table.add_column(name, overflow="fold")
-        for condition in dict.fromkeys(each.condition for each in mine):
-            table.add_row(condition, *(cells.get((condition, name), "-") for name in affected))
-        out.print(table)
-    out.print(
-        "Power and speed against no probe but the reference; a probe's own ratio against that "
-        "probe alone. 95 % intervals; * differs from zero though so many were looked at (Holm).",
-        style="dim",
-    )
-
-
-def _effect(effect: Effect) -> str:
-    """Return one cell of the matrix."""
-    watts = "" if effect.watts is None else f", {effect.watts:+.2g} W"
-    if effect.low is None:
-        return f"{_signed(effect.change)}{watts}"
-    half = 100 * (effect.high - effect.low) / 2 if effect.high is not None else 0.0
-    return f"{_signed(effect.change)} ± {half:.2g} %{watts}{' *' if effect.clear else ''}"
-
-
-@app.command()
-def diff(
-    first: Annotated[Path, typer.Argument(help="A campaign's folder.")],
-    second: Annotated[Path, typer.Argument(help="A later one, of the same machine.")],
-    tolerance: Annotated[
-        str, typer.Option("--tolerance", help="A change up to this is none: 1% ...")
-    ] = "1%",
-    anyway: Annotated[
-        bool, typer.Option("--anyway", help="Compare two machines all the same.")
-    ] = False,
-    as_json: AsJson = False,
-) -> int:
-    """Say whether probes have changed between two campaigns: 0 same, 1 changed, 2 inconclusive."""
-    from calibrate import drift as drifts
-    from calibrate import until as goals
-
-    found = drifts.diff(first, second, goals.parse(tolerance), anyway=anyway)
-    if as_json:
-        sys.stdout.write(found.model_dump_json(indent=1) + "\n")
-        return drifts.EXIT[found.state]
-    label = "SIMULATED MACHINE. " if found.simulated else ""
-    table = Table(
-        title=f"{label}Change of probe / reference from {first.name} to {second.name}",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
-    for name in ("probe", "column", "change", "90 % interval", "En", "verdict"):
-        table.add_column(name, overflow="fold")
-    for each in found.differences:
-        table.add_row(
-            each.probe,
-            each.column,
-            _signed(each.change),
-            "-" if each.low is None else f"{_signed(each.low)} to {_signed(each.high)}",
-            "-" if each.en is None else f"{each.en:.2g}",
-            f"{each.state} ({each.reason})" if each.reason else each.state,
-            style="yellow" if each.state == "changed" else None,
-        )
-    out.print(table)
-    _coincides(found.conditions, "Differs between them (what coincides, not what caused it):")
-    return drifts.EXIT[found.state]
-
-
-@app.command()
-def drift(
-    folder: Annotated[Path, typer.Argument(help="A folder with campaigns of one machine.")],
-    as_json: AsJson = False,
-) -> int:
-    """Chart every probe over the campaigns in a folder: 0 same, 1 changed, 2 inconclusive."""
-    from calibrate import drift as drifts
-
-    found = drifts.drift(folder)
-    if as_json:
-        sys.stdout.write(found.model_dump_json(indent=1) + "\n")
-        return drifts.EXIT[found.state]
-    label = "SIMULATED MACHINE. " if found.simulated else ""
-    for course in found.courses:
-        out.print(_chart(course, label))
-        if course.change:
-            step, p = course.change["step"]["value"], course.change["p_value"]
-            first = course.sessions[course.change["first"]]
-            title = f"The step is {_signed(math.expm1(step))}, p = {p:.2g}. With it changed:"
-            _coincides(first.coincides, title)
-    return drifts.EXIT[found.state]
-
-
-def _chart(course: Course, label: str) -> Table:
-    """Return the control chart of one probe as a table, a line a campaign."""
-    reason = f" ({course.reason})" if course.reason else ""
-    title = f"{label}{course.probe} {course.column}: {course.state}{reason}"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in ("campaign", "when", "probe / reference", "EWMA", "limits", ""):
-        table.add_column(name, overflow="fold")
-    first = course.change["first"] if course.change else None
-    for i, session in enumerate(course.sessions):
-        smooth = limits = "-"
-        if course.chart:
-            low, middle, high = (
-                f"{math.exp(course.chart[key][i]):.4f}" for key in ("low", "smoothed", "high")
-            )
-            smooth, limits = middle, f"{low} to {high}"
-        outside = "outside" if session.folder in course.out else ""
-        table.add_row(
-            session.folder,
-            session.at.replace("T", " ").removesuffix("+00:00"),
-            f"{session.ratio:.4f}",
-            smooth,
-            limits,
-            "changed here" if i == first else outside,
-        )
-    return table
-
-
-def _signed(share: float | None) -> str:
-    """Return a relative change in percent."""
-    if share is None:
-        return "-"
-    return f"{100 * share:+.{2 if abs(share) < 0.1 else 3}g} %"
-
-
-def _coincides(changed: Mapping[str, tuple[str, str]], title: str) -> None:
-    """Print what differs, from what to what."""
-    if not changed:
-        out.print(f"{title} nothing that is recorded.")
-        return
-    out.print(title)
-    for name, (before, after) in changed.items():
-        out.print(f"  {name}: {before} -> {after}", markup=False)
-
-
-def _length(seconds: float | None, workload: str) -> str:
-    """Return how long runs must be, and for which workload; below 0.1 s none is too short."""
-    return f"{seconds:.2g} s ({workload})" if seconds and seconds >= 0.1 else "any length"
+for command in (studies.observe, studies.characterize, trends.diff, trends.drift):
+    app.command()(command)
 
 
 @app.command()

@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[2]
 ORDER = (
     ("__main__",),
     ("cli", "pytest_plugin"),
+    ("studies", "trends"),
+    ("stage",),
+    ("terminal",),
     ("doctor", "view", "certificate"),
     ("conformance",),
     ("trial", "replay"),

@@ -1,0 +1,47 @@
+"""What the commands share: the two consoles, the options, the codes on leaving."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    pass
+
+REFUSED, IMPOSSIBLE, INTERRUPTED = 64, 69, 130
+DEFAULT_MODEL = "desktop"
+
+#: Where nobody has a terminal, a table is as wide as it likes: a log is searched, not looked at.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Folder = Annotated[Path, typer.Argument(help="A campaign's folder.")]
+Rates = Annotated[
+    list[str] | None,
+    typer.Option("--rate", help="Readings a second of a probe, NAME=HZ; may be repeated."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A setting of a probe, PROBE.KEY=VALUE; may be repeated."),
+]
+Adapters = Annotated[
+    list[Path] | None, typer.Option("--adapters", help="A folder with adapters of your own.")
+]
+Workloads = Annotated[
+    list[Path] | None, typer.Option("--workloads", help="A folder with workloads of your own.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Reference = Annotated[
+    str | None, typer.Option("--reference", help="The probe that the others are compared with.")
+]
+
+
+def signed(share: float | None) -> str:
+    """Return a relative change in percent."""
+    if share is None:
+        return "-"
+    return f"{100 * share:+.{2 if abs(share) < 0.1 else 3}g} %"
