@@ -11,10 +11,6 @@ Source: scaphandre 1.0, src/exporters/json.rs and sensors/powercap_rapl.rs.
 
 import json
 import re
-import shutil
-import subprocess
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +18,7 @@ from typing import IO, Any
 from calibrate import About, Domain, Probe, Target, Unavailable
 from calibrate.meters import number
 from calibrate.meters.web import Web
+from calibrate.streams import Stream, version
 
 STEP_S = 0.1
 POWERCAP = Path("/sys/class/powercap")
@@ -47,21 +44,15 @@ class Scaphandre(Probe):
         """Start it, or connect, and wait for its first figures."""
         self._pid = target.pid
         self._latest: Mapping[str, float] = {}
-        self._process: subprocess.Popen[str] | None = None
+        self._stream: Stream | None = None
         self._web: Web | None = None
-        self._said = ""
         address = target.options.get("address")
         if address:
             self._connect(target.options)
         else:
             self._start(target.options.get("program", "scaphandre"))
-        until_s = time.monotonic() + 10
-        while not self.read():
-            if time.monotonic() > until_s or (self._process and self._process.poll() is not None):
-                why = self._why()
-                self.close()
-                raise Unavailable(f"scaphandre: {why}", "try it alone: scaphandre stdout")
-            time.sleep(0.02)
+        if self._stream:
+            self._stream.wait(lambda: bool(self._latest), "try it alone: scaphandre stdout")
         self._domains = [self._domain(name) for name in self.read()]
 
     def _connect(self, options: Mapping[str, str]) -> None:
@@ -74,18 +65,8 @@ class Scaphandre(Probe):
             ) from None
 
     def _start(self, program: str) -> None:
-        found = shutil.which(program)
-        if found is None:
-            raise Unavailable(
-                f"there is no program {program!r}", "install scaphandre (it is in Debian 13)"
-            )
-        line = [found, "--no-header", "json", "-s", "0", "--step-nano", str(round(STEP_S * 1e9))]
-        self._process = subprocess.Popen(
-            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        stream = self._process.stdout
-        self._thread = threading.Thread(target=self._follow, args=(stream,), daemon=True)
-        self._thread.start()
+        line = [program, "--no-header", "json", "-s", "0", "--step-nano", str(round(STEP_S * 1e9))]
+        self._stream = Stream(line, self._follow, "install scaphandre (it is in Debian 13)")
 
     def _follow(self, stream: IO[str]) -> None:
         for record in records(stream):
@@ -108,15 +89,6 @@ class Scaphandre(Probe):
             found["process"] = sum(number(each, "consumer") for each in mine) / 1e6
         return found
 
-    def _why(self) -> str:
-        if self._process is None:
-            return "its endpoint has no figures"
-        if self._process.poll() is None:
-            return "it gave no figures within 10 s"
-        if self._process.stderr is not None and not self._process.stderr.closed:
-            self._said += self._process.stderr.read()
-        return next((line for line in self._said.splitlines() if line), "it ended, saying nothing")
-
     def _domain(self, name: str) -> Domain:
         """Return the domain; each has the same source, but a process's share is a model."""
         if name == "process":
@@ -133,28 +105,20 @@ class Scaphandre(Probe):
         """The latest watts."""
         if self._web is not None:
             return endpoint(self._web.text("metrics"))
-        if self._process is not None and self._process.poll() is not None and self._latest:
-            raise ValueError(f"scaphandre ended: {self._why()}")
+        if self._stream is not None:
+            self._stream.check()
         return self._latest
 
     def close(self) -> None:
         """End it."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        self._process.wait(5)
-        self._thread.join(5)
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream is not None:
-                stream.close()
+        if self._stream is not None:
+            self._stream.close()
 
     def facts(self) -> Mapping[str, str]:
         """Release and way."""
-        if self._process is None:
+        if self._stream is None:
             return {"mode": "prometheus"}
-        line = [str(self._process.args[0]), "--version"]  # type: ignore[index]
-        said = subprocess.run(line, capture_output=True, text=True, check=False).stdout.split()
-        return {"mode": "json", "release": said[-1] if said else "", "step": f"{STEP_S:g} s"}
+        return {"mode": "json", "release": version(self._stream.program), "step": f"{STEP_S:g} s"}
 
 
 def records(stream: IO[str]) -> Iterator[Mapping[str, Any]]:

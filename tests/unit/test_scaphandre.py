@@ -102,7 +102,7 @@ def test_one_that_ends_says_so(tmp_path: Path) -> None:
     ending.write_text(ending.read_text().replace("exec sleep 30", "sleep 0.3; exit 1"))
     probe = opened(program=str(ending))
     time.sleep(0.6)
-    with pytest.raises(ValueError, match="scaphandre ended"):
+    with pytest.raises(ValueError, match="scaphandre: it ended"):
         probe.read()
     probe.close()
 

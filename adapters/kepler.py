@@ -1,0 +1,75 @@
+"""Kepler's Prometheus endpoint: joules of the node by zone.
+
+Since 0.10 ``kepler_node_cpu_joules_total{zone="package"}``; before, one metric a part with a mode,
+idle and dynamic, which are added up. A sentinel of 2^63 microjoules (its issue 897) ends the probe.
+"""
+
+import re
+from collections.abc import Mapping
+
+from calibrate import About, Domain, Probe, Target, Unavailable
+from calibrate.meters import number
+from calibrate.meters.web import Web
+
+_NEW = re.compile(r"^kepler_node_cpu_joules_total\{([^}]*)\} (\S+)$", re.M)
+_OLD = re.compile(r"^kepler_node_(package|dram)_joules_total\{([^}]*)\} (\S+)$", re.M)
+_MOST_J = 1e12
+
+
+class Kepler(Probe):
+    """Counters of packages and DRAM, all of a kind together."""
+
+    name = "kepler"
+    period_s = 1.0
+    default = False
+    summary = "Kepler's endpoint (RAPL, Kubernetes)"
+    about = About(
+        scope="all packages, DRAM",
+        basis="measured",
+        unit="J",
+        granularity="its own interval, 3 to 5 s",
+        platforms="Linux",
+        tested="recorded exchange; not tried on hardware",
+    )
+
+    def open(self, target: Target) -> None:
+        """Connect and read once."""
+        if not target.options.get("address"):
+            raise Unavailable(
+                "no endpoint of Kepler is named", "--set kepler.address=http://127.0.0.1:28282"
+            )
+        try:
+            self._web = Web(target.options)
+            self._found = list(self.read())
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"kepler: {error}", "look at kepler.address") from None
+        if not self._found:
+            raise Unavailable("kepler: its endpoint has no node energy", "give it access to RAPL")
+
+    def domains(self) -> list[Domain]:
+        """Packages and DRAM."""
+        return [Domain(scope, scope, "counter", "measured", "rapl") for scope in self._found]
+
+    def read(self) -> Mapping[str, float]:
+        """Joules since Kepler was started."""
+        return joules(self._web.text("metrics"))
+
+    def facts(self) -> Mapping[str, str]:
+        """Which way."""
+        return {"mode": "prometheus"}
+
+
+def joules(text: str) -> Mapping[str, float]:
+    """Return joules by scope from a page of metrics, sockets added up."""
+    found: dict[str, float] = {}
+    for labels, value in _NEW.findall(text):
+        label = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+        scope = label.get("zone", "").partition("-")[0]
+        if scope in {"package", "dram"}:
+            found[scope] = found.get(scope, 0.0) + number(value, scope)
+    for scope, _, value in [] if found else _OLD.findall(text):
+        found[scope] = found.get(scope, 0.0) + number(value, scope)
+    for scope, total in found.items():
+        if not 0 <= total < _MOST_J:
+            raise ValueError(f"{scope} has used {total:g} J: that is a sentinel")
+    return found
