@@ -3,8 +3,9 @@
 python tests/benchmarks/probe_cost.py [SECONDS]
 
 One campaign a rate on the simulated machine `workstation` (RAPL, a GPU, a board sensor), with
-pyJoules and CodeCarbon at their own pace in the same run. A read on a simulated machine goes through
-a file server in user space and takes longer than one from a kernel: the shares are upper limits.
+pyJoules and CodeCarbon at their own pace in the same run. A read on a simulated machine goes
+through a file server in user space and takes longer than one from a kernel: the shares are upper
+limits.
 """
 
 from __future__ import annotations
