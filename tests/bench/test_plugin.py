@@ -220,7 +220,7 @@ def test_virtual_gpus_in_the_process(tmp_path: Path) -> None:
                 energy = pynvml.nvmlDeviceGetTotalEnergyConsumption
                 with truth:
                     before = sum(map(energy, gpus))
-                    time.sleep(1)
+                    time.sleep(2)
                     used = (sum(map(energy, gpus)) - before) / 1e3
                 pynvml.nvmlShutdown()
                 shown = subprocess.run(
