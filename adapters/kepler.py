@@ -4,15 +4,13 @@ Since 0.10 ``kepler_node_cpu_joules_total{zone="package"}``; before, one metric 
 idle and dynamic, which are added up. A sentinel of 2^63 microjoules (its issue 897) ends the probe.
 """
 
-import re
 from collections.abc import Mapping
 
 from calibrate import About, Domain, Probe, Target, Unavailable
 from calibrate.meters import number
-from calibrate.meters.web import Web
+from calibrate.meters.web import Web, samples
 
-_NEW = re.compile(r"^kepler_node_cpu_joules_total\{([^}]*)\} (\S+)$", re.M)
-_OLD = re.compile(r"^kepler_node_(package|dram)_joules_total\{([^}]*)\} (\S+)$", re.M)
+_OLD = ("kepler_node_package_joules_total", "kepler_node_dram_joules_total")
 _MOST_J = 1e12
 
 
@@ -29,7 +27,7 @@ class Kepler(Probe):
         unit="J",
         granularity="its own interval, 3 to 5 s",
         platforms="Linux",
-        tested="recorded exchange; not tried on hardware",
+        tested="documented format; not tried on hardware",
     )
 
     def open(self, target: Target) -> None:
@@ -62,13 +60,15 @@ class Kepler(Probe):
 def joules(text: str) -> Mapping[str, float]:
     """Return joules by scope from a page of metrics, sockets added up."""
     found: dict[str, float] = {}
-    for labels, value in _NEW.findall(text):
-        label = dict(re.findall(r'(\w+)="([^"]*)"', labels))
-        scope = label.get("zone", "").partition("-")[0]
+    page = list(samples(text))
+    new = [each for each in page if each[0] == "kepler_node_cpu_joules_total"]
+    for name, label, value in new or page:
+        if new:
+            scope = label.get("zone", "").partition("-")[0]
+        else:
+            scope = name.split("_")[2] if name in _OLD else ""
         if scope in {"package", "dram"}:
             found[scope] = found.get(scope, 0.0) + number(value, scope)
-    for scope, _, value in [] if found else _OLD.findall(text):
-        found[scope] = found.get(scope, 0.0) + number(value, scope)
     for scope, total in found.items():
         if not 0 <= total < _MOST_J:
             raise ValueError(f"{scope} has used {total:g} J: that is a sentinel")

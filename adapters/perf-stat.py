@@ -28,7 +28,7 @@ class PerfStat(Probe):
         unit="J",
         granularity=f"{_INTERVAL_MS} ms, 0.01 J",
         platforms="Linux, Intel and AMD",
-        tested="recorded exchange; not tried on hardware",
+        tested="documented format; not tried on hardware",
     )
 
     def open(self, target: Target) -> None:

@@ -23,7 +23,7 @@ class Rapl(Probe):
         unit="uJ; 2^-32 J by perf; 15 or 61 uJ in registers",
         granularity="1 ms, 15 or 61 uJ",
         platforms="Linux, Intel and AMD",
-        tested="bench: powercap; recorded exchanges: perf, msr; not tried on hardware",
+        tested="bench: powercap; documented formats: perf, msr; not tried on hardware",
     )
 
     def open(self, target: Target) -> None:

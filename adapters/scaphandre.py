@@ -5,24 +5,24 @@
 
 Microwatts, means since its last look. Its host record is the platform (psys) where RAPL has that,
 and packages with DRAM where not; its socket record is a package. The first record is empty, and is
-none. Where a process is the target, what Scaphandre gives to its tree is a domain of its own.
+none. Where a process is the target, what Scaphandre gives to its tree is a domain of its own; no
+campaign names a process yet.
 Source: scaphandre 1.0, src/exporters/json.rs and sensors/powercap_rapl.rs.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from calibrate import About, Domain, Probe, Target, Unavailable
 from calibrate.meters import number
-from calibrate.meters.web import Web
+from calibrate.meters.web import Web, samples
 from calibrate.streams import Stream, version
 
 STEP_S = 0.1
 POWERCAP = Path("/sys/class/powercap")
-_SAMPLE = re.compile(r"^scaph_(host|socket|domain)_power_microwatts(?:\{([^}]*)\})? (\S+)$", re.M)
+_PARTS = ("core", "uncore", "dram")
 
 
 class Scaphandre(Probe):
@@ -32,8 +32,8 @@ class Scaphandre(Probe):
     period_s = 0.1
     summary = "Scaphandre (RAPL), its JSON exporter or its Prometheus endpoint"
     about = About(
-        scope="machine or psys; packages, DRAM; processes",
-        basis="measured; processes modelled",
+        scope="machine or psys; packages, DRAM",
+        basis="measured",
         unit="uW",
         granularity=f"{STEP_S:g} s; as it is set, for an endpoint",
         platforms="Linux",
@@ -43,6 +43,7 @@ class Scaphandre(Probe):
     def open(self, target: Target) -> None:
         """Start it, or connect, and wait for its first figures."""
         self._pid = target.pid
+        self._host = _host()
         self._latest: Mapping[str, float] = {}
         self._stream: Stream | None = None
         self._web: Web | None = None
@@ -76,11 +77,11 @@ class Scaphandre(Probe):
         """Return watts by domain; nothing for the first record, which is before any difference."""
         if not record["sockets"]:
             return self._latest
-        found = {_host(): number(record["host"]["consumption"], "host") / 1e6}
+        found = {self._host: number(record["host"]["consumption"], "host") / 1e6}
         for socket in record["sockets"]:
             found[f"package-{socket['id']}"] = number(socket["consumption"], "socket") / 1e6
             for part in socket["domains"]:
-                if part["name"] in {"core", "uncore", "dram"}:
+                if part["name"] in _PARTS:
                     watts = number(part["consumption"], part["name"]) / 1e6
                     found[f"{part['name']}-{socket['id']}"] = watts
         if self._pid is not None:
@@ -104,7 +105,7 @@ class Scaphandre(Probe):
     def read(self) -> Mapping[str, float]:
         """The latest watts."""
         if self._web is not None:
-            return endpoint(self._web.text("metrics"))
+            return endpoint(self._web.text("metrics"), self._host)
         if self._stream is not None:
             self._stream.check()
         return self._latest
@@ -136,15 +137,20 @@ def records(stream: IO[str]) -> Iterator[Mapping[str, Any]]:
         yield record
 
 
-def endpoint(text: str) -> Mapping[str, float]:
-    """Return watts by domain from a page of metrics."""
+def endpoint(text: str, host: str | None = None) -> Mapping[str, float]:
+    """Return watts by domain from a page of metrics; `host`: what its host record covers."""
     found = {}
-    for kind, labels, value in _SAMPLE.findall(text):
-        label = dict(re.findall(r'(\w+)="([^"]*)"', labels))
-        part = "package" if kind == "socket" else label.get("domain_name", "")
-        if kind == "host" or part in {"package", "core", "uncore", "dram"}:
-            key = _host() if kind == "host" else f"{part}-{label['socket_id']}"
-            found[key] = number(value, key) / 1e6
+    for name, label, value in samples(text):
+        match name:
+            case "scaph_host_power_microwatts":
+                key = host or _host()
+            case "scaph_socket_power_microwatts":
+                key = f"package-{label['socket_id']}"
+            case "scaph_domain_power_microwatts" if label.get("domain_name") in _PARTS:
+                key = f"{label['domain_name']}-{label['socket_id']}"
+            case _:
+                continue
+        found[key] = number(value, key) / 1e6
     return found
 
 

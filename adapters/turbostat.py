@@ -28,7 +28,7 @@ class Turbostat(Probe):
         unit="J",
         granularity=f"{_INTERVAL_S:g} s, 0.01 J",
         platforms="Linux, Intel and AMD, as root",
-        tested="recorded exchange; not tried on hardware",
+        tested="documented format; not tried on hardware",
     )
 
     def open(self, target: Target) -> None:
@@ -69,4 +69,4 @@ class Turbostat(Probe):
 
     def facts(self) -> Mapping[str, str]:
         """Which release."""
-        return {"mode": "msr", "release": version(self._stream.program, "--version")}
+        return {"mode": "msr", "release": version(self._stream.program)}

@@ -31,7 +31,7 @@ class Wall(Probe):
         unit="W, Wh, kWh; by kind",
         granularity="0.1 to 10 s, by kind",
         platforms="any",
-        tested="recorded exchanges; not tried on hardware",
+        tested="documented formats; not tried on hardware",
     )
 
     def open(self, target: Target) -> None:

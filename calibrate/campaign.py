@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -111,10 +111,7 @@ def at_rates(chosen: Sequence[Source], rates: Sequence[str]) -> list[Source]:
                 "0.001 and 10000."
             )
         wanted[name] = {"rate_hz": hertz}
-    return [
-        replace(source, options={**source.options, **wanted.get(source.name, {})})
-        for source in chosen
-    ]
+    return _with_options(chosen, wanted)
 
 
 def with_settings(chosen: Sequence[Source], settings: Sequence[str]) -> list[Source]:
@@ -141,6 +138,13 @@ def with_settings(chosen: Sequence[Source], settings: Sequence[str]) -> list[Sou
             names = [source.name for source in chosen]
             raise UnknownName("probe of this campaign", where.partition(".")[0], names)
         wanted.setdefault(name, {})[where.removeprefix(f"{name}.")] = value
+    return _with_options(chosen, wanted)
+
+
+def _with_options(
+    chosen: Sequence[Source], wanted: Mapping[str, Mapping[str, str]]
+) -> list[Source]:
+    """Return the probes with more options, by probe."""
     return [
         replace(source, options={**source.options, **wanted.get(source.name, {})})
         for source in chosen

@@ -21,14 +21,16 @@ from rich.text import Text
 
 from calibrate import __version__, catalog, environment, studies, trends
 from calibrate.errors import CrosswattError, Unsupported
-from calibrate.stage import bench_model, inside, interruptible
+from calibrate.stage import bench_model, inside, interruptible, ready
 from calibrate.terminal import (
     DEFAULT_MODEL,
     IMPOSSIBLE,
     INTERRUPTED,
     REFUSED,
     Adapters,
+    Bench,
     Folder,
+    NoBench,
     Rates,
     Reference,
     Settings,
@@ -102,17 +104,12 @@ def run(
     plan: Annotated[
         str | None, typer.Option("--plan", help="A shipped plan by name, or a TOML file.")
     ] = None,
-    bench: Annotated[
-        str | None,
-        typer.Option("--bench", help="Run on this simulated machine: a model, or a TOML file."),
-    ] = None,
+    bench: Bench = None,
     fault: Annotated[
         list[str] | None,
         typer.Option("--fault", help="What is wrong with it: stuck,at_s=20,scope=package-0 ..."),
     ] = None,
-    no_bench: Annotated[
-        bool, typer.Option("--no-bench", help="Measure this machine even without RAPL.")
-    ] = False,
+    no_bench: NoBench = False,
     probe: Annotated[
         list[str] | None, typer.Option("--probe", help="Only this probe; may be repeated.")
     ] = None,
@@ -155,8 +152,7 @@ def run(
         asked, own = probe or chosen.probes, tuple(adapters or ())
         sources = campaign.sources(asked, own, simulated=model is not None)
         sources = campaign.with_settings(campaign.at_rates(sources, rate or ()), settings or ())
-        if model and not machine.on_bench():
-            benches.check()  # before anything is written
+        ready(model)  # before anything is written
         order = secrets.randbelow(2**31) if seed is None else seed
         campaign.create(target, chosen, sources, order, model, mine, fault or [], goal)
     record = store.read(target / store.CAMPAIGN, store.CampaignRecord)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -176,6 +177,8 @@ def _sheet(
         beside = series.by_scope(series.columns(log.domains.values())).get(domain.scope)
     having = [run for run in runs if domain.name in run.logs[probe].domains]
     case = _Case(probe, domain, having, reference, beside)
+    # Each is several entries, and found once.
+    window, line = cache(lambda: _window(case)), cache(lambda: _line(case, comparison))
     made = [("cost of a read", "s", lambda: _cost(case))]
     if domain.kind != "window":
         made += [
@@ -187,14 +190,14 @@ def _sheet(
         made += [("lag", "s", lambda: _lag(case)), ("wrap", "J", lambda: _wrap(case))]
     if domain.kind == "power":
         made += [
-            ("averaging window", "s", lambda: _window(case)[0]),
-            ("lag", "s", lambda: _window(case)[1]),
-            ("duty cycle", "1", lambda: duty_cycle(_window(case)[0], _update(case))),
+            ("averaging window", "s", lambda: window()[0]),
+            ("lag", "s", lambda: window()[1]),
+            ("duty cycle", "1", lambda: duty_cycle(window()[0], _update(case))),
         ]
     made += [
-        ("gain", "1", lambda: _line(case, comparison).gain),
-        ("offset", "W", lambda: _line(case, comparison).offset_w),
-        ("largest deviation from the line", "W", lambda: _worst(case, comparison)),
+        ("gain", "1", lambda: line().gain),
+        ("offset", "W", lambda: line().offset_w),
+        ("largest deviation from the line", "W", lambda: _worst(line())),
         ("idle offset", "W", lambda: _idle(case, comparison)),
         ("deficit at start and stop", "s", lambda: _deficit(case, comparison)),
     ]
@@ -348,8 +351,7 @@ def _level(case: _Case, run: Run) -> tuple[float, float] | None:
     return float(last - first) / found.seconds, found.joules / found.seconds
 
 
-def _worst(case: _Case, comparison: Comparison | None) -> Estimate:
-    found = _line(case, comparison)
+def _worst(found: Linearity) -> Estimate:
     return Estimate(
         found.worst_w, None, None, None, 0.95, f"level at {found.worst_at_w:.3g} W",
         found.gain.n_runs, found.gain.n_clusters,

@@ -104,10 +104,8 @@ class Stream:
                 stream.close()
 
 
-def version(program: str, *arguments: str) -> str:
+def version(program: str) -> str:
     """Return the last word that a program says of its version."""
-    done = subprocess.run(
-        [program, *(arguments or ("--version",))], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     words = (done.stdout or done.stderr).split()
     return words[-1] if words else ""

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from calibrate import catalog
 from calibrate.stage import bench_model, perform, ready
-from calibrate.terminal import Adapters, AsJson, Rates, Settings, out, signed
+from calibrate.terminal import Adapters, AsJson, Bench, NoBench, Rates, Settings, out, signed
 
 if TYPE_CHECKING:
     from calibrate.datasheet import Datasheet, Sheet
@@ -38,13 +38,8 @@ def observe(
     reference: Annotated[
         str | None, typer.Option("--reference", help="The probe that is always there.")
     ] = None,
-    bench: Annotated[
-        str | None,
-        typer.Option("--bench", help="Run on this simulated machine: a model, or a TOML file."),
-    ] = None,
-    no_bench: Annotated[
-        bool, typer.Option("--no-bench", help="Measure this machine even without RAPL.")
-    ] = False,
+    bench: Bench = None,
+    no_bench: NoBench = False,
     target: Annotated[
         Path | None, typer.Option("--out", help="The folder to write; new or empty.")
     ] = None,
@@ -85,16 +80,11 @@ def characterize(
     plan: Annotated[
         str, typer.Option("--plan", help="A shipped plan by name, or a TOML file.")
     ] = "characterize",
-    bench: Annotated[
-        str | None,
-        typer.Option("--bench", help="Run on this simulated machine: a model, or a TOML file."),
-    ] = None,
+    bench: Bench = None,
     fault: Annotated[
         list[str] | None, typer.Option("--fault", help="What is wrong with it: stale=0.2 ...")
     ] = None,
-    no_bench: Annotated[
-        bool, typer.Option("--no-bench", help="Measure this machine even without RAPL.")
-    ] = False,
+    no_bench: NoBench = False,
     target: Annotated[
         Path | None, typer.Option("--out", help="The folder to write; new or empty.")
     ] = None,

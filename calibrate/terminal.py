@@ -20,6 +20,13 @@ out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty()
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Folder = Annotated[Path, typer.Argument(help="A campaign's folder.")]
+Bench = Annotated[
+    str | None,
+    typer.Option("--bench", help="Run on this simulated machine: a model, or a TOML file."),
+]
+NoBench = Annotated[
+    bool, typer.Option("--no-bench", help="Measure this machine even without RAPL.")
+]
 Rates = Annotated[
     list[str] | None,
     typer.Option("--rate", help="Readings a second of a probe, NAME=HZ; may be repeated."),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
+from collections.abc import Iterator
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urljoin, urlsplit
@@ -20,6 +22,8 @@ from urllib.request import (
 
 from calibrate.meters import Settings, need, secret
 
+_SAMPLE = re.compile(r"^(\w+)(?:\{([^}]*)\})? (\S+)$", re.M)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
 _MOST_BYTES = 1 << 20
 _TIMEOUT_S = 2.0
 
@@ -97,6 +101,12 @@ class Web:
             return json.loads(text)
         except ValueError:
             raise ValueError(f"the answer to {path} is not JSON: {text[:80]!r}") from None
+
+
+def samples(text: str) -> Iterator[tuple[str, dict[str, str], str]]:
+    """Yield name, labels and value, as it is written, of a page in Prometheus' text format."""
+    for name, labels, value in _SAMPLE.findall(text):
+        yield name, dict(_LABEL.findall(labels)), value
 
 
 def pick(document: Any, *path: str | int) -> Any:

@@ -17,7 +17,7 @@ from calibrate.probe import Probe, Target, Unavailable
 
 ADAPTERS = catalog.files("adapters")
 
-#: perf 6.1, `stat -a -x, --log-fd 1 -I 100`; DRAM is not there on this machine.
+#: In the form of perf 6.1's `stat -a -x, --log-fd 1 -I 100`, where there is no DRAM event.
 PERF = """     0.100187306,3.07,Joules,power/energy-pkg/,100617076,100.00,,
      0.100187306,<not supported>,Joules,power/energy-ram/,0,100.00,,
      0.100187306,6.10,Joules,power/energy-psys/,100617076,100.00,,
