@@ -1,8 +1,8 @@
 """Board and processor sensors of the kernel's hwmon drivers: energy and power.
 
 Microjoules in ``energyN_input``, microwatts in ``powerN_average`` or ``powerN_input``. A label is
-the maker's own word; only those below are understood, and the others are named in the record. An
-option ``hwmon.DEVICE.CHANNEL=SCOPE`` says what another one covers (``hwmon.ina226.power1=node``).
+the maker's own word; only those below are understood, and the others are named in the record. The
+setting ``--set hwmon.ina226.power1=node`` says what another one covers.
 Source: Linux kernel, Documentation/hwmon/sysfs-interface.rst, amd_energy.rst; driver zenpower.
 """
 
@@ -48,7 +48,7 @@ class Hwmon(Probe):
         """Keep every channel's file open."""
         for device, channel, file in sorted(self._channels()):
             label = _text(file.with_name(f"{channel}_label"))
-            scope = target.options.get(f"hwmon.{device}.{channel}") or _scope(device, label)
+            scope = target.options.get(f"{device}.{channel}") or _scope(device, label)
             if scope is None:
                 self._unknown.append(f"{device} {channel} {label}".strip())
                 continue
@@ -68,7 +68,7 @@ class Hwmon(Probe):
             known = "; ".join(self._unknown)
             raise Unavailable(
                 f"no hwmon sensor of energy or power is understood{f' ({known})' if known else ''}",
-                "say what one covers: an option such as hwmon.ina226.power1=node in the plan",
+                "say what one covers, for example --set hwmon.ina226.power1=node",
             )
         self.read()
 

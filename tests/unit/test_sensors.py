@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from calibrate import catalog
+from calibrate import campaign, catalog
+from calibrate.errors import CrosswattError
 from calibrate.probe import Probe, Target, Unavailable
+from calibrate.run import Source
 
 ADAPTERS = catalog.files("adapters")
 
@@ -34,7 +36,10 @@ def test_hwmon_reads_what_it_understands_and_names_the_rest(tmp_path: Path) -> N
            energy2_label="Esocket0", energy2_input="7000000")  # fmt: skip
     device(tmp_path, 1, "power_meter", power1_average="61250000", power1_input="99")
     board = device(tmp_path, 2, "ina226", power1_input="12000000", temp1_input="40000")
-    probe = made("hwmon", tmp_path, **{"hwmon.ina226.power1": "node"})
+    # As a user gives it.
+    source = Source("hwmon", ADAPTERS["hwmon"])
+    [told] = campaign.with_settings([source], ["hwmon.ina226.power1=node"])
+    probe = made("hwmon", tmp_path, **told.options)
     found = {domain.name: (domain.scope, domain.kind) for domain in probe.domains()}
     assert found == {
         "amd_energy-energy2": ("package-0", "counter"),
@@ -57,6 +62,20 @@ def test_hwmon_without_a_known_sensor_says_which_there_are(tmp_path: Path) -> No
         made("hwmon", tmp_path)
     with pytest.raises(Unavailable, match="no hwmon sensor"):
         made("hwmon", tmp_path / "nothing")
+
+
+def test_settings_and_rates_go_to_the_probe_they_name() -> None:
+    sources = [Source("rapl", ADAPTERS["rapl"]), Source("codecarbon-1.2.0", ADAPTERS["rapl"])]
+    rapl, old = campaign.with_settings(
+        campaign.at_rates(sources, ["rapl=1000"]), ["rapl.way=msr", "codecarbon-1.2.0.pue=1.1"]
+    )
+    assert rapl.options == {"rate_hz": "1000", "way": "msr"} and old.options == {"pue": "1.1"}
+    for settings, words in ((["rapl"], "is not a setting"), (["rpl.way=msr"], "rapl")):
+        with pytest.raises(CrosswattError, match=words):
+            campaign.with_settings(sources, settings)
+    for rate in ("rapl=fast", "rapl=0", "rapl=1e9"):
+        with pytest.raises(CrosswattError, match="is not a rate"):
+            campaign.at_rates(sources, [rate])
 
 
 def battery(root: Path, **files: str) -> Path:
