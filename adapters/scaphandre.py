@@ -5,8 +5,7 @@
 
 Microwatts, means since its last look. Its host record is the platform (psys) where RAPL has that,
 and packages with DRAM where not; its socket record is a package. The first record is empty, and is
-none. Where a process is the target, what Scaphandre gives to its tree is a domain of its own; no
-campaign names a process yet.
+none. What Scaphandre gives to the target's process tree is a domain of its own.
 Source: scaphandre 1.0, src/exporters/json.rs and sensors/powercap_rapl.rs.
 """
 
@@ -18,6 +17,7 @@ from typing import IO, Any
 from calibrate import About, Domain, Probe, Target, Unavailable
 from calibrate.meters import number
 from calibrate.meters.web import Web, samples
+from calibrate.processes import descendants
 from calibrate.streams import Stream, version
 
 STEP_S = 0.1
@@ -85,7 +85,7 @@ class Scaphandre(Probe):
                     watts = number(part["consumption"], part["name"]) / 1e6
                     found[f"{part['name']}-{socket['id']}"] = watts
         if self._pid is not None:
-            tree = {self._pid, *_descendants(self._pid)}
+            tree = {self._pid, *descendants(self._pid)}
             mine = [each["consumption"] for each in record["consumers"] if each["pid"] in tree]
             found["process"] = sum(number(each, "consumer") for each in mine) / 1e6
         return found
@@ -158,14 +158,3 @@ def _host() -> str:
     """Return what Scaphandre's host record covers here."""
     names = POWERCAP.glob("intel-rapl:*/name")
     return "psys" if any(name.read_text().strip() == "psys" for name in names) else "machine"
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = task.read_text().split()
-        except OSError:
-            continue
-        for child in map(int, children):
-            yield child
-            yield from _descendants(child)

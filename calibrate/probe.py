@@ -15,7 +15,8 @@ An adapter is one file with one subclass of `Probe`, named after its file. Only 
 The recorder calls, in this order and always from one thread of a process that the probe has to
 itself: `open`, `domains`, `facts`, then `read` once per period; `begin` when the workload is
 about to start and `end` when it has finished; `close`. The recorder takes the time of every call,
-so that a probe never does. Joules, watts and seconds are the only units.
+so that a probe need not; one whose figures come late, with dates of their own, gives them by
+`drain`. Joules, watts and seconds are the only units.
 
 This module imports the standard library only: a probe may live under an interpreter of its own.
 """
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
@@ -163,6 +164,14 @@ class Probe(ABC):
 
         A domain that has no value at this moment is left out; it is never zero instead.
         """
+
+    def drain(self) -> Iterable[tuple[int, Mapping[str, float]]]:
+        """Return what is new since the last call, of a meter that dates its figures itself.
+
+        Each is an instant, CLOCK_MONOTONIC ns, with values as `read` has them; in order of time.
+        Called after every `read` and `end`.
+        """
+        return ()
 
     def end(self) -> None:  # noqa: B027
         """End the measurement window (trackers only); `read` then gives the final figures."""

@@ -149,8 +149,13 @@ class Recorder:
         before = time.monotonic_ns()
         values = self._probe.read()
         after = time.monotonic_ns()
+        self._keep(before, after, values)
+        for at_ns, dated in self._probe.drain():
+            self._keep(at_ns, at_ns, dated)
+
+    def _keep(self, before_ns: int, after_ns: int, values: Mapping[str, float]) -> None:
         if kept := self._checked(values):
-            self._journal.put("reading", before_ns=before, after_ns=after, values=kept)
+            self._journal.put("reading", before_ns=before_ns, after_ns=after_ns, values=kept)
             self.readings += 1
 
     def _checked(self, values: Mapping[str, float]) -> dict[str, float]:
@@ -177,12 +182,13 @@ def main(adapter: str, out: str, *options: str) -> int:
     journal = Journal(Path(out))
     settings = dict(option.split("=", 1) for option in options)
     rate_hz = float(settings.pop("rate_hz", 0))
+    pid = int(settings.pop("pid", 0)) or None
     cpu_before = time.process_time_ns()
     recorder: Recorder | None = None
     stop: dict[str, object] = {"status": "ok", "reason": "", "fix": ""}
     try:
         probe = load_probe(Path(adapter))()
-        probe.open(Target(options=settings))
+        probe.open(Target(pid, settings))
         recorder = Recorder(probe, journal, answer, 1 / rate_hz if rate_hz else None)
         recorder.describe()
         answer("ready")

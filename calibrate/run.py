@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,12 +72,13 @@ class Pause:
 class Recording:
     """The parent's end of one recorder process."""
 
-    def __init__(self, source: Source, path: Path, import_path: str) -> None:
+    def __init__(self, source: Source, path: Path, import_path: str, pid: int | None) -> None:
         self.name = source.name
         self.path = path
         self.state: ProbeState | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the recorder
         options = [f"{key}={value}" for key, value in source.options.items()]
+        options += [f"pid={pid}"] if pid else []
         self._process = subprocess.Popen(
             [source.python, "-P", "-m", "calibrate.recorder", source.adapter, path, *options],
             stdin=subprocess.PIPE,
@@ -160,12 +162,19 @@ class Recording:
 
 
 class Crew:
-    """All recorders of one run, spoken to together."""
+    """All recorders of one run, spoken to together.
 
-    def __init__(self, sources: Iterable[Source], folder: Path) -> None:
+    Parameters
+    ----------
+    sources : the probes.
+    folder : where their files go.
+    pid : the workload, for probes that measure processes.
+    """
+
+    def __init__(self, sources: Iterable[Source], folder: Path, pid: int | None = None) -> None:
         self._imports = _import_folder()
         self.members = [
-            Recording(source, folder / f"{source.name}.jsonl", self._imports.name)
+            Recording(source, folder / f"{source.name}.jsonl", self._imports.name, pid)
             for source in sources
         ]
 
@@ -223,58 +232,58 @@ class Work:
 
     Parameters
     ----------
-    job : a workload's script, or a command of the user's own, which cannot wait for its start.
+    job : a workload's script, or a command of the user's own, which a shell holds until its start
+        so that its process is known to the probes before.
     folder : ``output.log`` is written here.
+
+    Raises
+    ------
+    CrosswattError : it cannot be started.
     """
+
+    _HOLD = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "sh")
 
     def __init__(self, job: Job, folder: Path) -> None:
         self._marks = job.script is not None
-        script = [sys.executable, job.script, "--marks"] if job.script else []
-        self._command = [*script, *job.arguments]
+        own = [sys.executable, job.script, "--marks"] if job.script else [*self._HOLD]
+        if not self._marks and shutil.which(job.arguments[0]) is None:
+            raise CrosswattError(
+                f"{job.arguments[0]} cannot be run: there is no such program, or it is not "
+                "executable. Give its path, or make it so with chmod +x."
+            )
         self._log = (folder / "output.log").open("w", encoding="utf-8", buffering=1)
         self._ready = threading.Event()
-        self._process: subprocess.Popen[str] | None = None
-        self._thread: threading.Thread | None = None
         self.phases: list[PhaseRecord] = []
         self.result: dict[str, float | int | str | None] = {}
-
-    def prepare(self, within_s: float = 120.0) -> None:
-        """Start a script and wait until it is ready; a user's own command starts at `go`."""
-        if not self._marks:
-            return
-        self._start()
-        deadline = time.monotonic() + within_s
-        while not self._ready.wait(0.05):
-            if self._child.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise CrosswattError(f"The workload did not get ready: {self._last_words()}")
-
-    @property
-    def _child(self) -> subprocess.Popen[str]:
-        if self._process is None:
-            raise RuntimeError("the workload has not been started")
-        return self._process
-
-    def _start(self) -> None:
-        try:
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE if self._marks else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                bufsize=1,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise CrosswattError(f"{self._command[0]} cannot be run: {error.strerror}.") from None
+        self._process = subprocess.Popen(
+            [*own, *job.arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            bufsize=1,
+            start_new_session=True,
+        )
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
+    @property
+    def pid(self) -> int:
+        """The process, the same before and after its start."""
+        return self._process.pid
+
+    def prepare(self, within_s: float = 120.0) -> None:
+        """Wait until a script is ready; a user's own command has nothing to prepare."""
+        deadline = time.monotonic() + within_s
+        while self._marks and not self._ready.wait(0.05):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise CrosswattError(f"The workload did not get ready: {self._last_words()}")
+
     def _follow(self) -> None:
         """Sort the workload's lines into marks and output."""
-        for line in cast(IO[str], self._child.stdout):
+        for line in cast(IO[str], self._process.stdout):
             if not (line.startswith(PREFIX) and self._mark(line.removeprefix(PREFIX))):
                 self._log.write(line)
 
@@ -295,10 +304,7 @@ class Work:
 
     def go(self) -> None:
         """Let it start."""
-        if not self._marks:
-            self._start()
-            return
-        orders = cast(IO[str], self._child.stdin)
+        orders = cast(IO[str], self._process.stdin)
         with suppress(BrokenPipeError):  # it has ended already; its exit code tells
             orders.write("go\n")
             orders.flush()
@@ -306,7 +312,7 @@ class Work:
     def done(self, within_s: float) -> bool:
         """Wait a moment for its end."""
         try:
-            self._child.wait(within_s)
+            self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             return False
         return True
@@ -314,22 +320,20 @@ class Work:
     def finish(self) -> int:
         """Collect its output and return its exit code."""
         self._join()
-        return self._child.returncode
+        return self._process.returncode
 
     def kill(self) -> None:
         """Stop it, and whatever it started."""
-        if self._process and self._process.poll() is None:
+        if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._join()
 
     def _join(self) -> None:
-        if self._thread:
-            self._thread.join(2)  # a grandchild may hold the pipe open
-        if self._process:
-            for stream in (self._process.stdin, self._process.stdout):
-                if stream:
-                    stream.close()
+        self._thread.join(2)  # a grandchild may hold the pipe open
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                stream.close()
         self._log.close()
 
     def _last_words(self) -> str:
@@ -340,12 +344,16 @@ class Work:
 @contextmanager
 def _hired(job: Job, sources: Sequence[Source], folder: Path) -> Iterator[tuple[Crew, Work]]:
     """Spawn everybody, and leave nobody behind however it ends."""
-    crew, work = Crew(sources, folder), Work(job, folder)
+    work = Work(job, folder)
     try:
-        yield crew, work
+        crew = Crew(sources, folder, work.pid)
+        try:
+            yield crew, work
+        finally:
+            work.kill()
+            crew.dismiss()
     finally:
         work.kill()
-        crew.dismiss()
 
 
 def run(

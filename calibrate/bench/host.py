@@ -15,12 +15,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from calibrate.bench.demand import Demand
 from calibrate.bench.gpus import shortest_window_s
 from calibrate.bench.power import TICK_S
 from calibrate.bench.snapshot import Snapshots
+from calibrate.processes import descendants
 
 _LAZY_S = 0.25
 #: Points of the past in the shortest window of a GPU's power, and how near each other at most.
@@ -101,20 +101,3 @@ class Host:
         for pid in set(descendants(self._pid)) - {os.getpid()}:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the numbers of all processes that a process has started, directly or not."""
-    found: list[int] = []
-    for task in _tasks(pid):
-        with contextlib.suppress(OSError):
-            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
-                found += [int(child), *descendants(int(child))]
-    return found
-
-
-def _tasks(pid: int) -> list[str]:
-    try:
-        return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - names only
-    except OSError:
-        return []

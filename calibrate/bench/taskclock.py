@@ -10,22 +10,13 @@ Source: perf_event_open(2).
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import platform
-import resource
-import struct
 from collections.abc import Sequence
 
-_SYSCALLS = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "ppc64le": 319, "s390x": 331}
-_SOFTWARE, _TASK_CLOCK = 1, 1
-_SIZE = 128
-_INHERIT, _EXCLUDE_KERNEL = 1 << 1, 1 << 5
-_CLOSE_ON_EXEC = 8
+from calibrate.perf_event import SOFTWARE, TASK_CLOCK, allow_files, open_event, value
+
 _ATTEMPTS = 50
-_OTHER_FILES = 1024
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class TaskClock:
@@ -50,11 +41,8 @@ class TaskClock:
 
     def busy_ns(self) -> Sequence[int]:
         """Return the CPU time of each CPU; no entry ever decreases."""
-        now = [
-            sum(int.from_bytes(os.read(file, 8), "little") for file in files)
-            for files in self._files
-        ]
-        self._last = [max(was, value) for was, value in zip(self._last, now, strict=True)]
+        now = [sum(value(file) for file in files) for files in self._files]
+        self._last = [max(was, new) for was, new in zip(self._last, now, strict=True)]
         return self._last
 
 
@@ -66,13 +54,13 @@ def _follow(pid: int, cpus: Sequence[int]) -> list[list[int]]:
     """
     for _ in range(_ATTEMPTS):
         threads = _threads(pid)
-        _allow_files(len(threads) * len(cpus))
+        allow_files(len(threads) * len(cpus))
         files: list[list[int]] = []
         try:
             for cpu in cpus:
                 files.append([])
                 for thread in threads:
-                    files[-1].append(_open(thread, cpu))
+                    files[-1].append(open_event(SOFTWARE, TASK_CLOCK, thread, cpu, inherit=True))
             if _threads(pid) <= threads:
                 return files
         except ProcessLookupError:
@@ -92,29 +80,3 @@ def _close(files: Sequence[Sequence[int]]) -> None:
     for each in files:
         for file in each:
             os.close(file)
-
-
-def _allow_files(more: int) -> None:
-    """Let this process have as many more files open, as far as it may decide that."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = more + _OTHER_FILES
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if resource.RLIM_INFINITY != soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _open(pid: int, cpu: int) -> int:
-    """Return a descriptor that counts a process tree on one CPU."""
-    number = _SYSCALLS.get(platform.machine())
-    if number is None:
-        raise OSError(errno.ENOSYS, "no perf_event_open known for this processor")
-    for flags in (_INHERIT, _INHERIT | _EXCLUDE_KERNEL):  # the second where paranoid forbids more
-        attributes = bytearray(_SIZE)
-        struct.pack_into("=IIQ", attributes, 0, _SOFTWARE, _SIZE, _TASK_CLOCK)
-        struct.pack_into("=Q", attributes, 40, flags)
-        buffer = (ctypes.c_char * _SIZE).from_buffer(attributes)
-        file: int = _libc.syscall(number, buffer, pid, cpu, -1, _CLOSE_ON_EXEC)
-        if file >= 0:
-            return file
-    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), "perf_event_open")

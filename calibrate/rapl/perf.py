@@ -6,23 +6,19 @@ Documentation/ABI/testing/sysfs-bus-event_source-devices-events.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import struct
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from calibrate.perf_event import open_event, value
 from calibrate.probe import Domain, Unavailable
 from calibrate.rapl.guard import Guard
-from calibrate.rapl.topology import CPUS, package
+from calibrate.rapl.topology import CPUS, numbers, package
 
 PMU = Path("/sys/bus/event_source/devices/power")
 _NAMES = {"energy-pkg": "package", "energy-cores": "core", "energy-gpu": "uncore",
           "energy-ram": "dram", "energy-psys": "psys"}  # fmt: skip
-_SYSCALL_X86_64 = 298
-_ATTR_SIZE = 128
-_CLOEXEC = 8
 _FIX = "sudo sysctl kernel.perf_event_paranoid=0 (until the next boot)"
 
 #: (type, config, cpu) -> a file whose reads give eight bytes.
@@ -56,7 +52,7 @@ class Perf:
                 continue
             config = int(_text(file).removeprefix("event="), 0)
             scale_j = float(_text(file.with_name(f"{event}.scale")))
-            for cpu in _numbers(_text(pmu / "cpumask")):
+            for cpu in numbers(_text(pmu / "cpumask")):
                 scope = part if part == "psys" else f"{part}-{package(cpu, cpus)}"
                 if scope not in self._events:
                     self._add(scope, (_made(make, kind, config, cpu), scale_j))
@@ -78,7 +74,7 @@ class Perf:
         """See `Way`."""
         now_s = time.monotonic()
         return {
-            scope: self._guards[scope](now_s, struct.unpack("<Q", os.read(file, 8))[0] * scale_j)
+            scope: self._guards[scope](now_s, value(file) * scale_j)
             for scope, (file, scale_j) in self._events.items()
         }
 
@@ -103,22 +99,7 @@ def _made(make: Opener, kind: int, config: int, cpu: int) -> int:
 
 def _event(kind: int, config: int, cpu: int) -> int:
     """Open an event that counts from now on, of all processes on a CPU."""
-    attributes = struct.pack("<IIQ", kind, _ATTR_SIZE, config).ljust(_ATTR_SIZE, b"\0")
-    call = ctypes.CDLL(None, use_errno=True).syscall
-    made: int = call(_SYSCALL_X86_64, attributes, -1, cpu, -1, ctypes.c_ulong(_CLOEXEC))
-    if made < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return made
-
-
-def _numbers(text: str) -> list[int]:
-    """Return the numbers in a list such as ``0,28-29``."""
-    found: list[int] = []
-    for part in filter(None, text.split(",")):
-        low, _, high = part.partition("-")
-        found += range(int(low), int(high or low) + 1)
-    return found
+    return open_event(kind, config, cpu=cpu)
 
 
 def _text(path: Path) -> str:

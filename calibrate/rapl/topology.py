@@ -24,6 +24,20 @@ def package(cpu: int, root: Path = CPUS) -> int:
     return max(int(text), 0)  # -1 where a virtual machine does not say
 
 
+def online(root: Path = CPUS) -> list[int]:
+    """Return the numbers of the online CPUs."""
+    return numbers((root / "online").read_text(encoding="ascii").strip())
+
+
+def numbers(text: str) -> list[int]:
+    """Return the numbers in a list such as ``0,28-29``."""
+    found: list[int] = []
+    for part in filter(None, text.split(",")):
+        low, _, high = part.partition("-")
+        found += range(int(low), int(high or low) + 1)
+    return found
+
+
 def processor(cpuinfo: Path = CPUINFO) -> Processor:
     """Return which processor this is."""
     first = cpuinfo.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]

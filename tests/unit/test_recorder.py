@@ -71,3 +71,57 @@ def test_every_line_is_written_at_once(tmp_path: Path) -> None:
     [line] = (tmp_path / "x.jsonl").read_text().splitlines()
     journal.close()
     assert json.loads(line) == {"doc": "reading", "values": {"a": 1.0}}
+
+
+LATE = """
+import time
+from calibrate import Domain, Probe
+
+class Late(Probe):
+    name = "late"
+    period_s = 0.02
+
+    def domains(self):
+        return [Domain("a", "synthetic", "power")]
+
+    def read(self):
+        return {}
+
+    def drain(self):
+        yield time.monotonic_ns() - 1_000_000_000, {"a": 1.0, }
+"""
+
+
+def test_figures_that_come_late_keep_their_own_dates(tmp_path: Path) -> None:
+    from calibrate.run import Pause, Source, run
+    from calibrate.store import Job
+
+    adapter = tmp_path / "late.py"
+    adapter.write_text(LATE)
+    script = str(catalog.find("workloads", "idle"))
+    job = Job(folder="-", number=1, workload="idle", script=script, arguments=("--seconds", "0.2"))
+    record = run(job, [Source("late", adapter)], tmp_path, Pause(0.1, 0.1))
+    taken = store.load_run(tmp_path).logs["late"].readings
+    assert len(taken) > 5
+    assert (taken.before_ns == taken.after_ns).all()
+    assert (taken.after_ns < record.end_ns - 500_000_000).all()
+
+
+def test_a_probe_is_told_the_workloads_process(tmp_path: Path) -> None:
+    from calibrate.run import Pause, Source, run
+    from calibrate.store import Job
+
+    adapter = tmp_path / "told.py"
+    adapter.write_text(
+        "from calibrate import Domain, Probe\n"
+        "class Told(Probe):\n"
+        "    name = 'told'\n"
+        "    def open(self, target): self.pid = target.pid\n"
+        "    def domains(self): return [Domain('a', 'synthetic')]\n"
+        "    def read(self): return {'a': float(self.pid)}\n"
+    )
+    arguments = ("sh", "-c", "echo $$")
+    job = Job(folder="-", number=1, workload="sh", script=None, arguments=arguments)
+    run(job, [Source("told", adapter)], tmp_path, Pause(0.1, 0.1))
+    said = int((tmp_path / "output.log").read_text())
+    assert store.load_run(tmp_path).logs["told"].readings.values["a"][0] == said

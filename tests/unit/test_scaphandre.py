@@ -77,7 +77,7 @@ def test_host_sockets_and_dram_in_watts(tmp_path: Path) -> None:
 def test_a_target_gets_what_scaphandre_gives_to_its_tree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(MODULE, "_descendants", lambda _pid: iter([4001]))
+    monkeypatch.setattr(MODULE, "descendants", lambda _pid: [4001])
     probe: Probe = MODULE.Scaphandre()
     stream = RECORDED.read_text().rstrip("]\n")
     probe.open(Target(4000, {"program": str(program(tmp_path, stream))}))

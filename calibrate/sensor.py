@@ -1,0 +1,128 @@
+"""What a process tree and the whole machine did: the counters of a PowerAPI-style sensor.
+
+With a PMU these are instructions, cycles, reference cycles and cache misses, as hwpc-sensor has
+them; without one, CPU time alone, and the sensor is called `reduced`: it cannot tell work that
+heats the processor from work that waits for memory.
+
+Sources: perf_event_open(2); proc_stat(5); hwpc-sensor of PowerAPI.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from calibrate.perf_event import (
+    EVENTS,
+    HARDWARE,
+    SOFTWARE,
+    TASK_CLOCK,
+    allow_files,
+    open_event,
+    scaled,
+)
+from calibrate.processes import descendants, threads
+
+_STAT = Path("/proc/stat")
+_TICK_NS = 1e9 / os.sysconf("SC_CLK_TCK")
+_ATTEMPTS = 20
+
+Counts = tuple[float, ...]
+
+
+class Sensor:
+    """Cumulative counts of one process tree and of the machine.
+
+    Parameters
+    ----------
+    pid : root of the tree, with all that it starts from now on; None for the machine alone.
+    cpus : the online CPUs.
+
+    Raises
+    ------
+    OSError : the kernel permits neither a PMU's events nor the task clock.
+    """
+
+    def __init__(self, pid: int | None, cpus: Sequence[int]) -> None:
+        self._target: list[list[int]] = []
+        self._machine: list[list[int]] = []
+        self.reduced = False
+        try:
+            self._machine = [[_hardware(config, cpu=cpu) for cpu in cpus] for config in _configs()]
+            if pid is not None:
+                self._target = _follow(pid, [(HARDWARE, config) for config in _configs()])
+        except OSError:  # no PMU, or not for this user
+            self.close()
+            self.reduced = True
+            if pid is not None:
+                self._target = _follow(pid, [(SOFTWARE, TASK_CLOCK)])
+        self.events = ("task-clock",) if self.reduced else tuple(EVENTS)
+
+    def machine(self) -> Counts:
+        """Return the counts of all CPUs; CPU time in ns where it is reduced."""
+        return (_busy_ns(_STAT.read_text(encoding="ascii")),) if self.reduced else (
+            _sums(self._machine)
+        )  # fmt: skip
+
+    def target(self) -> Counts | None:
+        """Return the counts of the tree, or None where there is none."""
+        return _sums(self._target) if self._target else None
+
+    def close(self) -> None:
+        """Close every counter."""
+        for file in (file for files in (*self._target, *self._machine) for file in files):
+            os.close(file)
+        self._target, self._machine = [], []
+
+
+def _configs() -> Iterable[int]:
+    return EVENTS.values()
+
+
+def _hardware(config: int, pid: int = -1, cpu: int = -1) -> int:
+    return open_event(HARDWARE, config, pid, cpu, times=True)
+
+
+def _follow(pid: int, wanted: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Return for each event the descriptors that count a tree.
+
+    A thread started in between might be counted twice, with its parent and by itself. If one was,
+    it starts again.
+    """
+    for _ in range(_ATTEMPTS):
+        tree = _tree(pid)
+        allow_files(len(tree) * len(wanted))
+        files: list[list[int]] = [[] for _ in wanted]
+        try:
+            for mine, (kind, config) in zip(files, wanted, strict=True):
+                for thread in sorted(tree):
+                    mine.append(open_event(kind, config, thread, inherit=True, times=True))
+            if _tree(pid) <= tree:
+                return files
+        except ProcessLookupError:
+            pass  # a thread ended meanwhile
+        except BaseException:
+            _close(files)
+            raise
+        _close(files)
+    raise OSError(0, "the process starts threads all the time")
+
+
+def _tree(pid: int) -> set[int]:
+    return set().union(*(threads(each) for each in (pid, *descendants(pid))))
+
+
+def _close(files: Sequence[Sequence[int]]) -> None:
+    for file in (file for each in files for file in each):
+        os.close(file)
+
+
+def _sums(files: Sequence[Sequence[int]]) -> Counts:
+    return tuple(sum(scaled(file) for file in each) for each in files)
+
+
+def _busy_ns(text: str) -> float:
+    """Return the CPU time of all CPUs: all of /proc/stat's first line but idle, iowait, steal."""
+    _, user, nice, system, _idle, _iowait, irq, softirq = text.split()[:8]
+    return sum(map(int, (user, nice, system, irq, softirq))) * _TICK_NS
