@@ -5,12 +5,19 @@ a constant) is kept with the data, since it decides what the figures mean. Relea
 know one total only; later ones give CPU, GPU and RAM. Energies are kWh inside CodeCarbon.
 
 Options are the tracker's own arguments: measure_power_secs, tracking_mode, rapl_include_dram,
-force_mode_cpu_load and so on; those that a release does not know are left out.
+force_mode_cpu_load and so on; those that a release does not know are left out. Several ways of one
+release are compared by names of their own:
+
+    crosswatt run --probe codecarbon --probe process=codecarbon --set process.tracking_mode=process
+
+In process mode CodeCarbon follows the process that it lives in, with its children. Here it is told
+the workload's process instead, so that it counts the same and takes no time from it. Whatever
+CodeCarbon reads from RAPL is the whole machine's, in that mode too.
 """
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -61,9 +68,12 @@ class CodeCarbon(Probe):
         self._settings = {k: v for k, v in settings.items() if k in known}
         # An old release given a setting of a new one, or the reverse, would fail without a word.
         self._tracker: Any = OfflineEmissionsTracker(**self._settings)
+        self._process = self._settings.get("tracking_mode") == "process"
         ready = getattr(self._tracker, "_ensure_hardware_ready", None)
         if ready:
             ready()  # otherwise found in start(), inside the window
+        if self._process and target.pid:
+            _follow(self._tracker._hardware, target.pid)
         self._stopped: Mapping[str, float] | None = None
         self._started = False
 
@@ -72,15 +82,17 @@ class CodeCarbon(Probe):
         tracked = {type(each).__name__: each for each in self._tracker._hardware}
         cpu = _cpu_mode(tracked.get("CPU")) in RAPL_MODES
         basis, family = ("measured", "rapl") if cpu else ("modelled", "model")
+        modelled = "process" if self._process else "package"
         # Asked to count DRAM with the CPU, its figure claims to cover both.
         counts_dram = cpu and self._settings.get("rapl_include_dram") is True
         if not self._splits():
             scope = "system" if "GPU" in tracked else "package"
             return [Domain("energy", scope, "window", basis, family)]  # type: ignore[arg-type]
-        scope = "machine" if counts_dram else "package"
+        scope = "machine" if counts_dram else "package" if cpu else modelled
         domains = [Domain("cpu", scope, "window", basis, family)]  # type: ignore[arg-type]
         if "RAM" in tracked:
-            domains.append(Domain("ram", "dram", "window", "modelled", "model"))
+            ram = "process" if self._process else "dram"
+            domains.append(Domain("ram", ram, "window", "modelled", "model"))
         if "GPU" in tracked:
             domains.append(Domain("gpu", "gpu", "window", "measured", "nvml"))
         return domains
@@ -130,6 +142,17 @@ def _value(text: str) -> bool | float | str:
         return float(text)
     except ValueError:
         return text
+
+
+def _follow(hardware: Iterable[Any], pid: int) -> None:
+    """Name the process that a tracker in process mode lives in."""
+    from psutil import Process
+
+    for each in hardware:
+        if hasattr(each, "_pid"):
+            each._pid = pid
+        if hasattr(each, "_process"):
+            each._process = Process(pid)
 
 
 def _parameters(tracker: type) -> set[str]:

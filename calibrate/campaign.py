@@ -6,6 +6,7 @@ that run again. Nothing else is ever changed.
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,18 +65,30 @@ def sources(
 ) -> list[Source]:
     """Return the probes asked for, or all that are meant to run by default.
 
-    The truth is asked for only where a machine is simulated.
+    The truth is asked for only where a machine is simulated. ``NAME=PROBE`` asks for a probe under
+    a name of its own, so that one probe can take part several times, with other settings.
 
     Raises
     ------
     UnknownName : a probe that is neither an adapter nor an environment.
+    CrosswattError : a name that is taken, or cannot be a file's.
     """
     every = known(extra)
-    for name in wanted:
-        if name not in every:
-            raise UnknownName("probe", name, every)
-    if wanted:
-        return [every[name] for name in wanted]
+    chosen: dict[str, Source] = {}
+    for each in wanted:
+        name, _, probe = each.rpartition("=")
+        if probe not in every:
+            raise UnknownName("probe", probe, every)
+        if name and (name in every or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name)):
+            raise CrosswattError(
+                f"{name!r} cannot name a probe: it is one's name already, or more than letters, "
+                f"digits, dots and dashes. Write for example --probe my-{probe}={probe}."
+            )
+        if (name or probe) in chosen:
+            raise CrosswattError(f"The probe {name or probe!r} is named twice.")
+        chosen[name or probe] = replace(every[probe], name=name or probe)
+    if chosen:
+        return list(chosen.values())
     return [
         source
         for name, source in every.items()

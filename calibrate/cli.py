@@ -111,7 +111,10 @@ def run(
     ] = None,
     no_bench: NoBench = False,
     probe: Annotated[
-        list[str] | None, typer.Option("--probe", help="Only this probe; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--probe", help="Only this probe; may be repeated. NAME=PROBE gives it another name."
+        ),
     ] = None,
     workload: Annotated[
         list[str] | None, typer.Option("--workload", help="Only this workload of the plan.")

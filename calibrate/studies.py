@@ -30,7 +30,10 @@ def observe(
         Path | None, typer.Argument(help="A folder that this command wrote; says it again.")
     ] = None,
     probe: Annotated[
-        list[str] | None, typer.Option("--probe", help="Only this probe; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--probe", help="Only this probe; may be repeated. NAME=PROBE gives it another name."
+        ),
     ] = None,
     plan: Annotated[
         str, typer.Option("--plan", help="A shipped plan by name, or a TOML file.")

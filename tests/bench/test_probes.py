@@ -6,10 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from calibrate import series, store
 
 PLAN = """
 title = "probes"
@@ -25,12 +28,15 @@ seconds = [8.0]
 """
 
 
-def ratios(folder: Path, machine: str, load: str, *probes: str) -> dict[str, list[float]]:
+def ratios(
+    folder: Path, machine: str, load: str, *probes: str, settings: Sequence[str] = ()
+) -> dict[str, list[float]]:
     """Run a campaign; return probe/truth of every run, by column."""
     plan = folder / "plan.toml"
     plan.write_text(PLAN.format(load=load))
     place = folder / "campaign"
     chosen = [argument for name in ("truth", *probes) for argument in ("--probe", name)]
+    chosen += [argument for each in settings for argument in ("--set", each)]
     line = ["run", "--bench", machine, "--plan", str(plan), "--out", str(place), *chosen]
     done = subprocess.run(
         [sys.executable, "-m", "calibrate", *line], capture_output=True, text=True, check=False
@@ -75,3 +81,30 @@ def test_a_rail_of_the_board(bench_ready: None, tmp_path: Path) -> None:
     found = ratios(tmp_path, "workstation", "integer", "rapl", "hwmon")
     assert found["rapl package-0"] == pytest.approx([1.0, 1.0], abs=0.01)
     assert found["hwmon zenpower-power1"] == pytest.approx([1.0, 1.0], abs=0.15)
+
+
+def test_one_library_in_several_ways_and_processes_apart(bench_ready: None, tmp_path: Path) -> None:
+    probes = "rapl", "codecarbon", "process=codecarbon", "powerapi"
+    settings = ["process.tracking_mode=process", "process.force_mode_cpu_load=true"]
+    found = ratios(tmp_path, "desktop", "integer", *probes, settings=settings)
+    assert found["codecarbon cpu"] == pytest.approx([1.0, 1.0], abs=0.02)
+    assert found["powerapi rapl-package"] == pytest.approx([1.0, 1.0], abs=0.05)
+    # A share of a machine is compared with no whole one.
+    assert not [name for name in found if name.startswith("process")]
+    campaign = store.load_campaign(tmp_path / "campaign")
+    [run] = [run for run in campaign.runs if run.record.workload == "integer"]
+    window = run.record.begin_ns, run.record.end_ns
+    whole = joules(run, "truth", "package-0", window)
+    assert joules(run, "powerapi", "process-package", window) == pytest.approx(whole, rel=0.25)
+    # CodeCarbon's own model of a process: its nominal power times the share of the CPUs.
+    assert run.logs["process"].domains["cpu"].scope == "process"
+    assert joules(run, "process", "cpu", window) > 0
+
+
+def joules(run: store.Run, probe: str, column: str, window: tuple[int, int]) -> float:
+    """Return a column's joules over the window of a run."""
+    log = run.logs[probe]
+    [found] = [each for each in series.columns(log.domains.values()) if each.name == column]
+    energy = series.energy(log, found, window)
+    assert energy
+    return energy.joules

@@ -205,7 +205,7 @@ def probe_of(monkeypatch: pytest.MonkeyPatch, pid: int | None = None, **options:
 
 
 def test_the_adapter_gives_dated_watts(monkeypatch: pytest.MonkeyPatch) -> None:
-    probe = probe_of(monkeypatch, pid=1, formula="ridge")
+    probe = probe_of(monkeypatch, pid=os.getpid(), formula="ridge")
     assert {d.name: d.scope for d in probe.domains()} == {
         "rapl-package": "package", "rapl-dram": "dram", "global-package": "package",
         "global-dram": "dram", "process-package": "process", "process-dram": "process",
