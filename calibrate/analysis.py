@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from calibrate import known, store
+from calibrate.carbon import Footprint, Intensity, footprint
 from calibrate.compare import Comparison, Pair, compare
 from calibrate.diagnose import Diagnosis, Runs, diagnose
 from calibrate.fit import Calibration, calibrate
@@ -40,23 +41,31 @@ class Findings(Saved):
 
 @dataclass(frozen=True)
 class Analysis:
-    """A campaign with all that follows from it; diagnoses are by (probe, column)."""
+    """A campaign with all that follows from it; diagnoses are by (probe, column).
+
+    ``footprint`` is there where a carbon intensity was asked for.
+    """
 
     campaign: Campaign
     comparison: Comparison
     diagnoses: dict[tuple[str, str], Diagnosis]
     calibration: Calibration
+    footprint: Footprint | None = None
 
 
-def analyze(folder: Path, reference: str | None = None) -> Analysis:
-    """Compute everything from a folder, without writing."""
+def analyze(
+    folder: Path, reference: str | None = None, intensity: Intensity | None = None
+) -> Analysis:
+    """Compute everything from a folder, without writing; CO2e where an intensity is given."""
     campaign = store.load_campaign(folder)
     comparison = compare(campaign, reference)
     diagnoses = {
         (pair.probe, pair.column): _diagnosis(pair, comparison) for pair in comparison.pairs
     }
     made = datetime.fromisoformat(campaign.record.created).date()
-    return Analysis(campaign, comparison, diagnoses, calibrate(comparison, diagnoses, made))
+    calibration = calibrate(comparison, diagnoses, made)
+    carbon = footprint(comparison, calibration, intensity) if intensity else None
+    return Analysis(campaign, comparison, diagnoses, calibration, carbon)
 
 
 def write(analysis: Analysis) -> None:

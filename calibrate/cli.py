@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -253,12 +253,18 @@ def report(
         Path | None, typer.Option("--out", help="The file; '-' or nothing prints it.")
     ] = None,
     reference: Reference = None,
+    carbon: Annotated[
+        str | None,
+        typer.Option("--carbon", help="CO2e too: a country (FRA), a US state (USA-CA), or g/kWh."),
+    ] = None,
 ) -> None:
     """Write a report of a folder."""
     from calibrate import analysis
+    from calibrate import carbon as carbons
 
     catalog.find("reports", form)
-    found = analysis.analyze(folder, reference)
+    intensity = carbons.find(carbon, date.today()) if carbon else None
+    found = analysis.analyze(folder, reference, intensity)
     _render(found, form, None if target in {None, Path("-")} else target)
 
 

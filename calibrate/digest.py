@@ -111,6 +111,8 @@ class Digest:
     probes: Table
     left: Table
     workloads: Table
+    carbon: Table
+    carbon_note: str
     raw: tuple[str, ...]
     method: tuple[str, ...] = METHOD
     sources: tuple[str, ...] = SOURCES
@@ -131,6 +133,8 @@ def digest(analysis: Analysis) -> Digest:
         probes=_probes(comparison.probes),
         left=_left(analysis),
         workloads=_workloads(analysis),
+        carbon=_carbon(analysis),
+        carbon_note=_carbon_note(analysis),
         raw=_raw(analysis),
     )
 
@@ -590,6 +594,47 @@ def _mean(values: Sequence[Any]) -> str:
         return figure(sum(numbers) / len(numbers))
     words = [text(v) for v in values if isinstance(v, str)]
     return ", ".join(dict.fromkeys(words)) or UNKNOWN
+
+
+def _carbon(analysis: Analysis) -> Table:
+    """Return CO2e of a mean run, where an intensity was asked for."""
+    head = ("workload", "by", "scope", "energy per run", "", "CO2e per run (k = 2)")
+    made = analysis.footprint.emissions if analysis.footprint else ()
+    rows = [
+        Row(
+            (each.workload, each.probe, each.scope, f"{figure(each.joules)} J", each.how,
+             _grams(each.grams, each.u_g)),
+            each.how == "reference",
+        )
+        for each in made
+    ]  # fmt: skip
+    return Table(head, tuple(rows), frozenset({3, 5}))
+
+
+def _grams(grams: float, u_g: float | None) -> str:
+    """Return a mass in a unit that suits it, with its expanded uncertainty."""
+    size, unit = next(
+        (each for each in ((1e3, "kg"), (1.0, "g"), (1e-3, "mg")) if abs(grams) >= each[0]),
+        (1e-6, "ug"),
+    )
+    if u_g is None:
+        return f"{figure(grams / size)} {unit}, ± not known"
+    half = 2 * u_g / size
+    value, spread = rounded(-half, half, grams / size, half)
+    return f"({value} ± {spread}) {unit}"
+
+
+def _carbon_note(analysis: Analysis) -> str:
+    if analysis.footprint is None:
+        return ""
+    found = analysis.footprint.intensity
+    year = f", mean of {found.year}" if found.year else ""
+    u = found.u_relative
+    spread = " ± not known" if u is None else f" ± {percent(2 * u)} (k = 2)"
+    return (
+        f"{figure(found.g_per_kwh)} g CO2e per kWh{spread}, {found.name}{year}. Source: {found.source}. Of what is generated: without losses in the "
+        "grid, cooling, and the making of the hardware; an hour may be far from the mean."
+    )
 
 
 def _raw(analysis: Analysis) -> tuple[str, ...]:

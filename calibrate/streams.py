@@ -104,6 +104,15 @@ class Stream:
                 stream.close()
 
 
+def monotonic_ns(at_s: float) -> int:
+    """Return an instant of the system's clock (s since 1970) as CLOCK_MONOTONIC ns.
+
+    The two clocks are compared when it is asked, so that a step of the system's clock since then
+    moves the instant by as much.
+    """
+    return time.monotonic_ns() - round((time.time() - at_s) * 1e9)
+
+
 def version(program: str) -> str:
     """Return the last word that a program says of its version."""
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)

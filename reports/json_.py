@@ -17,4 +17,9 @@ def render(found: analysis.Analysis) -> str:
         "diagnosis": analysis.findings(found).model_dump(mode="json", by_alias=True),
         "calibration": found.calibration.model_dump(mode="json", by_alias=True),
     }
+    if found.footprint:
+        document["carbon"] = {
+            "intensity": found.footprint.intensity.model_dump(mode="json"),
+            "emissions": [each.model_dump(mode="json") for each in found.footprint.emissions],
+        }
     return json.dumps(document, indent=1, allow_nan=False) + "\n"

@@ -31,6 +31,7 @@ def render(analysis: Analysis) -> str:
         ("Corrections of all columns", _table(said.corrections)),
         ("Probes and modes", _table(said.probes)),
         ("Workloads", _table(said.workloads)),
+        ("CO2e", _carbon(said)),
         ("How this was measured", _facts(said)),
         ("Method and raw data", _prose((*said.method, *said.raw, *said.sources))),
     )
@@ -58,6 +59,10 @@ def _reasons(cards: Iterable[digest.Card]) -> str:
         lines.append(f"- {_cell(card.probe)}: {_cell(card.sentence)}")
         lines += [f"  - {_cell(line)}" for line in card.lines]
     return "\n".join(lines)
+
+
+def _carbon(said: digest.Digest) -> str:
+    return f"{_table(said.carbon)}\n\n{_cell(said.carbon_note)}" if said.carbon.rows else ""
 
 
 def _facts(said: digest.Digest) -> str:

@@ -1,0 +1,38 @@
+"""Thermal design powers, as the ML CO2 Impact calculator has them: `tdp.csv`, dated and sourced."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+_TABLE = Path(__file__).with_suffix(".csv")
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A processor or an accelerator: name, ``cpu``, ``gpu`` or ``tpu``, watts, and who says so."""
+
+    name: str
+    kind: str
+    tdp_w: float
+    source: str
+
+
+def parts() -> list[Part]:
+    """Return the table."""
+    with _TABLE.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(line for line in file if not line.startswith("#"))
+        return [Part(r["name"], r["type"], float(r["tdp_w"]), r["source"]) for r in rows]
+
+
+def processor_name(cpuinfo: Path = _CPUINFO) -> str:
+    """Return what the processor calls itself, without its marks of trade."""
+    for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            for mark in ("(R)", "(TM)", " CPU"):
+                value = value.replace(mark, "")
+            return " ".join(value.split())
+    return "this processor"
