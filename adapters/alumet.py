@@ -52,6 +52,8 @@ class Alumet(Probe):
 
     def _follow(self, stream: IO[str]) -> None:
         header = stream.readline().rstrip("\n")
+        if not header:
+            return  # it ended, and says why elsewhere
         if not header.startswith("metric"):
             raise ValueError(f"{header[:80]!r} is no header of Alumet's")
         delimiter = header.removeprefix("metric")[:1]

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from calibrate import About, Domain, Probe, Target, Unavailable
 from calibrate.meters import number
-from calibrate.tdp import Part, parts, processor_name
+from calibrate.tdp import Part, parts, plain, processor_name
 
 
 class MlCo2(Probe):
@@ -38,7 +38,7 @@ class MlCo2(Probe):
         """Find the power of the part."""
         options = target.options
         self._count = number(options.get("count", 1), "count")
-        wanted = options.get("hardware") or processor_name()
+        wanted = plain(options.get("hardware") or processor_name())
         known = parts()
         if "tdp_w" in options:
             watts = number(options["tdp_w"], "tdp_w")

@@ -632,8 +632,9 @@ def _carbon_note(analysis: Analysis) -> str:
     u = found.u_relative
     spread = " ± not known" if u is None else f" ± {percent(2 * u)} (k = 2)"
     return (
-        f"{figure(found.g_per_kwh)} g CO2e per kWh{spread}, {found.name}{year}. Source: {found.source}. Of what is generated: without losses in the "
-        "grid, cooling, and the making of the hardware; an hour may be far from the mean."
+        f"{figure(found.g_per_kwh)} g CO2e per kWh{spread}, {found.name}{year}. "
+        f"Source: {found.source}. Of what is generated: without losses in the grid, cooling, and "
+        "the making of the hardware; an hour may be far from the mean."
     )
 
 

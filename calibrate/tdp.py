@@ -28,11 +28,16 @@ def parts() -> list[Part]:
 
 
 def processor_name(cpuinfo: Path = _CPUINFO) -> str:
-    """Return what the processor calls itself, without its marks of trade."""
+    """Return what the processor calls itself."""
     for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
         key, _, value = line.partition(":")
         if key.strip() == "model name":
-            for mark in ("(R)", "(TM)", " CPU"):
-                value = value.replace(mark, "")
-            return " ".join(value.split())
+            return value.strip()
     return "this processor"
+
+
+def plain(name: str) -> str:
+    """Return a name without its marks of trade."""
+    for mark in ("(R)", "(TM)", " CPU"):
+        name = name.replace(mark, "")
+    return " ".join(name.split())

@@ -2,12 +2,14 @@
 
     web          HTTP, with limits
     plugs        Shelly, Tasmota, Home Assistant
+    tapo         Tapo, by python-kasa
+    ptd          the log of SPEC's PTDaemon
     boards       Redfish, IPMI DCMI
     instruments  SCPI and Modbus, over TCP or a serial line
 
 A driver is made from settings and gives watts, and joules where the meter counts them. Standard
-library only: drivers run in recorders. Secrets are taken from environment variables whose names the
-settings hold, so that no record has them.
+library only (but tapo): drivers run in recorders. Secrets are taken from environment variables
+whose names the settings hold, so that no record has them.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ Maker = Callable[[Settings], Meter]
 
 def makers() -> dict[str, Maker]:
     """Return the drivers by kind."""
-    from calibrate.meters import boards, instruments, plugs
+    from calibrate.meters import boards, instruments, plugs, ptd, tapo
 
     return {
         "shelly": plugs.Shelly,
@@ -64,6 +66,8 @@ def makers() -> dict[str, Maker]:
         "ipmi": boards.Ipmi,
         "scpi": instruments.Scpi,
         "modbus": instruments.Modbus,
+        "tapo": tapo.Tapo,
+        "ptd": ptd.Ptd,
     }
 
 

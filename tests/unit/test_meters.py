@@ -10,16 +10,19 @@ import json
 import socket
 import stat
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from calibrate import catalog
-from calibrate.meters import Figures, Meter, makers, number
+from calibrate.meters import Figures, Meter, makers, number, ptd
 from calibrate.probe import Target, Unavailable
 
 ADAPTERS = catalog.files("adapters")
@@ -285,6 +288,105 @@ def test_ipmitool_is_parsed_strictly(tmp_path: Path) -> None:
         meter.ask()
     with pytest.raises(OSError, match="not installed"):
         makers()["ipmi"]({"program": "no-such-ipmitool"})
+
+
+PTD = "Time,12-23-2020 10:21:51.496,Watts,23.43,Volts,228.37,Amps,0.204,PF,0.5023,Mark,notset\n"
+
+
+def test_the_log_of_ptdaemon_is_followed(tmp_path: Path) -> None:
+    log = tmp_path / "spl.txt"
+    log.write_text(PTD)
+    meter = makers()["ptd"]({"file": str(log)})
+    assert meter.ask() == Figures(23.43)
+    assert meter.about()["clock"] == "director's, 2020-12-23T10:21:51.496 at the start"
+    with log.open("a") as file:
+        file.write(PTD.replace("23.43", "33.52") * 200 + "Time,12-23-2020 10:21:5")
+    assert meter.ask() == Figures(33.52)
+    for bad, words in ((PTD.replace("23.43", "-1.0"), "no watts"), ("hello\n", "no line of PTD")):
+        log.write_text(bad)
+        with pytest.raises(ValueError, match=words):
+            meter.ask()
+    log.write_text("")
+    with pytest.raises(ValueError, match="has no line yet"):
+        meter.ask()
+
+
+def test_lines_of_a_real_log_of_ptdaemon() -> None:
+    log = Path(__file__).parents[3] / "shared" / "data" / "spec-ptd" / "spl.txt"
+    if not log.exists():
+        pytest.skip("the collection of other people's measurements is not here")
+    lines = [ptd.parse(line) for line in log.read_text().splitlines()]
+    assert len(lines) > 10 and all(line.watts > 0 and line.mark for line in lines)
+    steps = [(b.at - a.at).total_seconds() for a, b in pairwise(lines)]
+    assert sorted(steps)[len(steps) // 2] == pytest.approx(1.0, abs=0.1)
+
+
+class Plug:
+    """A device of python-kasa."""
+
+    model = "P110"
+    hw_info = {"sw_ver": "1.3.0"}
+
+    def __init__(self) -> None:
+        self.modules: dict[str, Any] = {
+            "Energy": SimpleNamespace(current_consumption=61.234, consumption_total=None)
+        }
+        self.asked = 0
+
+    async def update(self) -> None:
+        self.asked += 1
+
+    async def disconnect(self) -> None:
+        self.asked = -1
+
+
+def kasa(monkeypatch: pytest.MonkeyPatch, found: object) -> list[Any]:
+    """Put a stand-in with the interface of python-kasa 0.12 in its place."""
+    calls: list[Any] = []
+
+    async def discover(host: str, **account: str | None) -> object:
+        calls.append((host, account))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    module = ModuleType("kasa")
+    module.__dict__.update(
+        Discover=SimpleNamespace(discover_single=discover), Module=SimpleNamespace(Energy="Energy")
+    )
+    monkeypatch.setitem(sys.modules, "kasa", module)
+    return calls
+
+
+def test_a_tapo_plug_by_python_kasa(monkeypatch: pytest.MonkeyPatch) -> None:
+    plug = Plug()
+    calls = kasa(monkeypatch, plug)
+    monkeypatch.setenv("PLUG", "secret")
+    settings = {"address": "http://10.0.0.9", "user": "me@example.org", "password_env": "PLUG"}
+    meter = makers()["tapo"](settings)
+    assert calls == [("10.0.0.9", {"username": "me@example.org", "password": "secret"})]
+    assert meter.ask() == Figures(61.234)
+    assert meter.about() == {"meter": "Tapo P110", "firmware": "1.3.0"}
+    meter.close()
+    assert plug.asked == -1
+
+
+def test_a_tapo_plug_that_refuses_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"address": "10.0.0.9"}
+    kasa(monkeypatch, RuntimeError("wrong password"))
+    with pytest.raises(OSError, match="RuntimeError: wrong password"):
+        makers()["tapo"](settings)
+    kasa(monkeypatch, None)
+    with pytest.raises(ValueError, match="nothing answers as a plug"):
+        makers()["tapo"](settings)
+    bulb = Plug()
+    bulb.modules.clear()
+    kasa(monkeypatch, bulb)
+    with pytest.raises(ValueError, match="measures no energy"):
+        makers()["tapo"](settings)
+    monkeypatch.setitem(sys.modules, "kasa", None)
+    with pytest.raises(ValueError, match=r"pip install 'crosswatt\[tapo\]'"):
+        makers()["tapo"](settings)
 
 
 def test_missing_is_never_zero() -> None:
