@@ -45,9 +45,23 @@ class Powercap:
                 f"there is no RAPL zone under {self._root}",
                 "sudo modprobe intel_rapl_msr (virtual machines usually have no RAPL at all)",
             )
-        for zone in zones:
-            self._add(zone)
-        self.read()
+        try:
+            for zone in zones:
+                self._add(zone)
+            self.read()
+        except PermissionError as error:
+            self.close()
+            raise Unavailable(
+                f"{error.filename or self._root} may not be read by this user",
+                "sudo chmod -R a+r /sys/class/powercap/intel-rapl (until the next boot)",
+            ) from None
+        except OSError as error:
+            self.close()
+            raise Unavailable(
+                f"a counter under {self._root} cannot be read: {error.strerror}",
+                "look into dmesg, and try: sudo modprobe -r intel_rapl_msr; "
+                "sudo modprobe intel_rapl_msr",
+            ) from None
 
     def _add(self, zone: Path) -> None:
         control, number, *_ = zone.name.split(":")
@@ -59,13 +73,7 @@ class Powercap:
             return
         name = label if label.startswith("package-") else scope
         name = f"mmio-{name}" if control == "intel-rapl-mmio" else name
-        try:
-            self._files[name] = os.open(zone / "energy_uj", os.O_RDONLY)
-        except PermissionError:
-            raise Unavailable(
-                f"{zone / 'energy_uj'} may not be read by this user",
-                "sudo chmod -R a+r /sys/class/powercap/intel-rapl (until the next boot)",
-            ) from None
+        self._files[name] = os.open(zone / "energy_uj", os.O_RDONLY)
         family = "rapl-psys" if scope == "psys" else FAMILIES[control]
         wraps_at_j = _range_j(zone)
         domain = Domain(name, scope, "counter", "measured", family, 1e-6, wraps_at_j)
