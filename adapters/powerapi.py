@@ -7,11 +7,13 @@ A tick is a tenth of a second (``interval_s``). SmartWatts gives a target no fig
 10 ticks at each frequency, and looks at a tick only when 5 more have come: the first are spent
 before the run, the last are waited for after it. SmartWatts believes its setting of the interval
 (``reports_frequency_s``) and no clock; given another than the true one it errs by their ratio.
+With ``cgroup=/sys/fs/cgroup/my.slice`` the target is a control group and not the workload's tree.
 All packages are taken for one socket. ``rapl`` and ``global`` are its pseudo-targets.
 """
 
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from calibrate import About, Domain, Probe, Target, Unavailable
 from calibrate.formula import DELAY_TICKS, MIN_SAMPLES, Formula, Ridge, SmartWatts, Tick
@@ -52,14 +54,15 @@ class PowerApi(Probe):
         self._zones = {
             part: [d for d in every.values() if d.scope.startswith(part)] for part in _PARTS
         }
+        group = options.get("cgroup")
         try:
-            self._sensor = Sensor(target.pid, online())
+            self._sensor = Sensor(target.pid, online(), Path(group) if group else None)
         except OSError as error:
             raise Unavailable(
-                f"counters of processes: {error.strerror}",
+                f"counters of processes: {error.strerror} {error.filename or ''}".strip(),
                 "sudo sysctl kernel.perf_event_paranoid=1 (until the next boot)",
             ) from None
-        self._targets = ("rapl", "global", "process") if target.pid else ("rapl", "global")
+        self._targets = ("rapl", "global", "process") if target.pid or group else ("rapl", "global")
         self._formulas = {
             part: self._formula(options.get("formula", ""), believed_s)
             for part, zones in self._zones.items()

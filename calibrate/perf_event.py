@@ -21,7 +21,7 @@ _SYSCALLS = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "ppc64le": 319, "s39
 _SIZE = 128
 _INHERIT, _EXCLUDE_KERNEL = 1 << 1, 1 << 5
 _TIMES = 1 | 2  # with the time it was enabled, and the time it really counted
-_CLOSE_ON_EXEC = 8
+_CLOSE_ON_EXEC, _PID_CGROUP = 8, 4
 _OTHER_FILES = 1024
 
 
@@ -33,6 +33,7 @@ def open_event(
     *,
     inherit: bool = False,
     times: bool = False,
+    cgroup: bool = False,
 ) -> int:
     """Open an event that counts from now on.
 
@@ -43,6 +44,7 @@ def open_event(
     cpu : a CPU; -1 for all CPUs of a thread.
     inherit : count threads and children with it that are started from now on.
     times : reads give the time enabled and the time counted too; see `scaled`.
+    cgroup : `pid` is the descriptor of a control group's folder, whose tasks are counted on `cpu`.
 
     Raises
     ------
@@ -52,13 +54,14 @@ def open_event(
     if number is None:
         raise OSError(errno.ENOSYS, "no perf_event_open known for this processor")
     call = ctypes.CDLL(None, use_errno=True).syscall
+    how = _CLOSE_ON_EXEC | (_PID_CGROUP if cgroup else 0)
     for flags in (0, _EXCLUDE_KERNEL):  # the second where paranoid forbids more
         attributes = bytearray(_SIZE)
         struct.pack_into("=IIQ", attributes, 0, kind, _SIZE, config)
         struct.pack_into("=Q", attributes, 32, _TIMES if times else 0)
         struct.pack_into("=Q", attributes, 40, flags | (_INHERIT if inherit else 0))
         buffer = (ctypes.c_char * _SIZE).from_buffer(attributes)
-        made: int = call(number, buffer, pid, cpu, -1, ctypes.c_ulong(_CLOSE_ON_EXEC))
+        made: int = call(number, buffer, pid, cpu, -1, ctypes.c_ulong(how))
         if made >= 0:
             return made
         if kind not in (HARDWARE, SOFTWARE):

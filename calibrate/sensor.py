@@ -32,30 +32,37 @@ Counts = tuple[float, ...]
 
 
 class Sensor:
-    """Cumulative counts of one process tree and of the machine.
+    """Cumulative counts of one process tree, or of a control group, and of the machine.
 
     Parameters
     ----------
     pid : root of the tree, with all that it starts from now on; None for the machine alone.
     cpus : the online CPUs.
+    cgroup : a control group's folder, to be counted instead of the tree.
 
     Raises
     ------
-    OSError : the kernel permits neither a PMU's events nor the task clock.
+    OSError : the kernel permits neither a PMU's events nor the task clock, or there is no such
+        group.
     """
 
-    def __init__(self, pid: int | None, cpus: Sequence[int]) -> None:
+    def __init__(self, pid: int | None, cpus: Sequence[int], cgroup: Path | None = None) -> None:
+        self._group = cgroup
         self._target: list[list[int]] = []
         self._machine: list[list[int]] = []
         self.reduced = False
         try:
             self._machine = [[_hardware(config, cpu=cpu) for cpu in cpus] for config in _configs()]
-            if pid is not None:
+            if cgroup is not None:
+                self._target = _grouped(cgroup, cpus)
+            elif pid is not None:
                 self._target = _follow(pid, [(HARDWARE, config) for config in _configs()])
         except OSError:  # no PMU, or not for this user
             self.close()
             self.reduced = True
-            if pid is not None:
+            if cgroup is not None:
+                _used_ns(cgroup)
+            elif pid is not None:
                 self._target = _follow(pid, [(SOFTWARE, TASK_CLOCK)])
         self.events = ("task-clock",) if self.reduced else tuple(EVENTS)
 
@@ -67,6 +74,8 @@ class Sensor:
 
     def target(self) -> Counts | None:
         """Return the counts of the tree, or None where there is none."""
+        if self.reduced and self._group is not None:
+            return (_used_ns(self._group),)
         return _sums(self._target) if self._target else None
 
     def close(self) -> None:
@@ -107,6 +116,30 @@ def _follow(pid: int, wanted: Sequence[tuple[int, int]]) -> list[list[int]]:
             raise
         _close(files)
     raise OSError(0, "the process starts threads all the time")
+
+
+def _grouped(cgroup: Path, cpus: Sequence[int]) -> list[list[int]]:
+    """Return for each event the descriptors that count a control group, one a CPU."""
+    folder = os.open(cgroup, os.O_RDONLY)
+    try:
+        return [
+            [open_event(HARDWARE, config, folder, cpu, times=True, cgroup=True) for cpu in cpus]
+            for config in _configs()
+        ]
+    finally:
+        os.close(folder)
+
+
+def _used_ns(cgroup: Path) -> float:
+    """Return the CPU time of a control group, of either version."""
+    old = cgroup / "cpuacct.usage"
+    if old.exists():
+        return float(old.read_text(encoding="ascii"))
+    for line in (cgroup / "cpu.stat").read_text(encoding="ascii").splitlines():
+        name, value = line.split()
+        if name == "usage_usec":
+            return float(value) * 1e3
+    raise OSError(0, f"{cgroup} tells no CPU time")
 
 
 def _tree(pid: int) -> set[int]:

@@ -6,8 +6,8 @@ One campaign a rate on the simulated machine `workstation` (RAPL, a GPU, a board
 pyJoules and CodeCarbon at their own pace in the same run, and beside it `perf stat -I` where perf
 is installed: of RAPL where the kernel has such events, else of the task clock. A read on a
 simulated machine goes through a file server in user space and takes longer than one from a kernel:
-the shares are upper limits. What it costs a process to wake up, and do nothing, is a line of its own; in a
-virtual machine it may be most of it.
+the shares are upper limits. What it costs a process to wake up, and do nothing, is a line of its
+own; in a virtual machine it may be most of it.
 """
 
 from __future__ import annotations

@@ -139,6 +139,40 @@ def test_the_machine_alone_has_no_target() -> None:
     counts.close()
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("cpu.stat", "usage_usec 2500000\nuser_usec 1\n"), ("cpuacct.usage", "2500000000\n")],
+)
+def test_a_control_group_is_counted_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, text: str
+) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise OSError(2, "No such file or directory")
+
+    monkeypatch.setattr(sensor, "open_event", refuse)
+    (tmp_path / file).write_text(text)
+    counts = sensor.Sensor(None, [0], tmp_path)
+    assert counts.reduced and counts.target() == (2.5e9,)
+    with pytest.raises(FileNotFoundError):
+        sensor.Sensor(None, [0], tmp_path / "gone")
+
+
+def test_a_control_group_by_a_pmu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, bool]] = []
+
+    def opened(kind: int, config: int, pid: int = -1, cpu: int = -1, **how: bool) -> int:
+        asked.append((cpu, how.get("cgroup", False)))
+        file = tmp_path / f"{len(asked)}"
+        file.write_bytes(struct.pack("<QQQ", 7, 1, 1))
+        return os.open(file, os.O_RDONLY)
+
+    monkeypatch.setattr(sensor, "open_event", opened)
+    counts = sensor.Sensor(None, [0, 1], tmp_path)
+    assert counts.target() == (14.0,) * 4
+    assert asked.count((1, True)) == 4
+    counts.close()
+
+
 def test_idle_time_is_no_work() -> None:
     text = "cpu  100 20 30 999999 8888 4 6 7777 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n"
     assert sensor._busy_ns(text) == 160 * sensor._TICK_NS
