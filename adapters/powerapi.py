@@ -70,6 +70,7 @@ class PowerApi(Probe):
         }
         self._ready: dict[int, dict[str, float]] = {}
         self._known_ns = 0
+        self._seconds: dict[int, float] = {}
         self._last = self._look()
         self._learn(MIN_SAMPLES + DELAY_TICKS + 1)
 
@@ -105,19 +106,25 @@ class PowerApi(Probe):
             process = _increase(was[3], now[3])
             rest = tuple(max(0.0, a - b) for a, b in zip(whole, process, strict=True))
             targets = {"process": process, _REST: rest}
+        middle_ns = (was[0] + now[0]) // 2
+        self._seconds[middle_ns] = (now[0] - was[0]) / 1e9
         known = dict(zip(self._sensor.events, whole, strict=True))
         cycles, base = known.get("cycles", 0.0), known.get("ref-cycles", 0.0)
         for part, formula in self._formulas.items():
             joules = sum(_joules(zone, was[1], now[1]) for zone in self._zones[part])
-            middle_ns = (was[0] + now[0]) // 2
             tick = Tick(middle_ns, joules, cycles / base if base else 1.0, targets)
             for at_ns, watts in formula.take(tick):
                 self._keep(part, at_ns, watts)
 
     def _keep(self, part: str, at_ns: int, watts: Mapping[str, float]) -> None:
-        """Sort a report into domains."""
+        """Sort a report into domains.
+
+        Who adds up PowerAPI's reports takes each for one interval. A tick that came late is given
+        the watts that make the same joules over the time it really took.
+        """
+        share = self._interval_s / self._seconds[at_ns]
         found = self._ready.setdefault(at_ns, {})
-        found |= {f"{name}-{part}": watts[name] for name in self._targets if name in watts}
+        found |= {f"{name}-{part}": watts[name] * share for name in self._targets if name in watts}
         self._known_ns = max(self._known_ns, at_ns)
 
     def domains(self) -> list[Domain]:

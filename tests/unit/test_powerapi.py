@@ -253,11 +253,10 @@ def test_the_adapter_gives_dated_watts(monkeypatch: pytest.MonkeyPatch) -> None:
     dated = list(probe.drain())
     assert dated[-1][0] > until
     assert [at for at, _ in dated] == sorted(at for at, _ in dated)
-    seconds = (dated[-1][0] - dated[0][0]) / 1e9
-    packages = [watts["rapl-package"] for _, watts in dated]
-    # A tick is longer than it is believed to be by what a sleep is, and never wraps to less.
-    assert 35 < sum(packages) * 0.02 / seconds < 60
-    assert min(packages) > 30
+    # Late ticks or not, and across wraps: 40 W and 5 W.
+    for _, watts in dated:
+        assert watts["rapl-package"] == pytest.approx(40.0, rel=0.05)
+        assert watts["rapl-dram"] == pytest.approx(5.0, rel=0.05)
     assert list(probe.drain()) == []
     assert probe.facts()["mode"] in {"reduced: CPU time, no PMU", "PMU"}
     assert probe.facts()["formula"] == "Ridge"
