@@ -19,7 +19,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from calibrate import __version__, catalog, environment, studies, trends
+from calibrate import __version__, catalog, environment, imports, studies, trends
 from calibrate.errors import CrosswattError, Unsupported
 from calibrate.stage import bench_model, inside, interruptible, ready
 from calibrate.terminal import (
@@ -367,6 +367,7 @@ def plan(
     )
 
 
+app.command("import")(imports.import_)
 for command in (studies.observe, studies.characterize, trends.diff, trends.drift):
     app.command()(command)
 

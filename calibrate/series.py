@@ -79,8 +79,11 @@ def columns(domains: Iterable[Domain]) -> list[Column]:
     groups: dict[tuple[str, Basis], list[Domain]] = {}
     for domain in domains:
         groups.setdefault((domain.family, domain.basis), []).append(domain)
-    # A family's own name comes before those of its branches (rapl-mmio, nvml-average).
-    for (family, basis), members in sorted(groups.items(), key=lambda each: "-" in each[0][0]):
+    # What is measured comes before what is modelled, and a family's own name before those of its
+    # branches (rapl-mmio, nvml-average).
+    for (family, basis), members in sorted(
+        groups.items(), key=lambda each: (each[0][1] == "modelled", "-" in each[0][0])
+    ):
         parts = {
             scope: tuple(d.name for d in members if d.scope.startswith(f"{scope}-"))
             for scope in ("package", "dram", "gpu")

@@ -4,6 +4,7 @@
     probes.json               which probes take part, and why the others do not
     001-gemm/run.json         one finished run; a run without it never happened
     001-gemm/rapl.jsonl       one probe: describe, readings, stop
+    001-gemm/wall.columns     the readings of an imported probe, little-endian, one record each
     001-gemm/output.log       what the workload printed
     stop.json                 why it ended before all that was planned, where it did
     comparison.json, diagnosis.json, calibration.json, report.html   derived, remade at any time
@@ -20,7 +21,7 @@ import math
 import os
 import tomllib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -369,7 +370,9 @@ def load_log(path: Path) -> ProbeLog:
     """
     log: dict[str, Any] = {"name": path.stem}
     marks: dict[str, tuple[int, int]] = {}
-    log["readings"] = Readings.of(_readings(path, log, marks))
+    taken = Readings.of(_readings(path, log, marks))
+    columns = log.pop("columns", None)
+    log["readings"] = taken if columns is None else _mapped(path, columns)
     if len(marks) == 2:
         log["window_ns"] = (marks["begin"][1], marks["end"][0])
     log.setdefault("stop", {"status": "killed", "reason": "its file has no stop document"})
@@ -389,12 +392,34 @@ def _readings(
                 log["facts"], log["period_s"] = data["facts"], data["period_s"]
             elif data["doc"] in {"begin", "end"}:
                 marks[data["doc"]] = (data["before_ns"], data["after_ns"])
+            elif data["doc"] == "columns":
+                log["columns"] = data
             elif data["doc"] == "stop":
                 log["stop"] = data
             else:
                 raise ValueError(f"unknown document {data['doc']!r}")
         except (KeyError, TypeError, ValueError) as error:
             raise BadFile(path, f"it is not a probe's document ({error!r})", number) from None
+
+
+def columns_type(names: Sequence[str]) -> np.dtype[Any]:
+    """Return the type of a record of an imported probe: an instant (ns), and a value a domain."""
+    return np.dtype([("at_ns", "<i8"), *((name, "<f8") for name in names)])
+
+
+def _mapped(path: Path, columns: Mapping[str, Any]) -> Readings:
+    """Return the readings of an imported probe, mapped into memory."""
+    try:
+        file, names, count = columns["file"], columns["names"], columns["count"]
+        form = columns_type(names)
+        place = path.with_name(Path(file).name)  # never outside its folder
+        if place.stat().st_size != count * form.itemsize:
+            raise ValueError(f"{file} has not the {count} readings that it should have")
+        records = np.memmap(place, form, "r", shape=(count,)) if count else np.empty(0, form)
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise BadFile(path, f"its columns cannot be read ({error})") from None
+    at_ns = records["at_ns"]
+    return Readings(at_ns, at_ns, {name: records[name] for name in names})
 
 
 def _reading(data: dict[str, Any]) -> Reading:

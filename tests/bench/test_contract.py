@@ -86,7 +86,7 @@ def test_with_permission_denied(bench_ready: None, tmp_path: Path) -> None:
     assert "truth" in working(told)
 
 
-VANISH_S, END_S = 14, 18
+VANISH_S, END_S = 11, 14
 RUN = """
 import sys, time
 began = time.monotonic()

@@ -67,7 +67,7 @@ def test_everything_lies_in_the_folder(quick: Path) -> None:
     assert len(campaign.runs) == len(campaign.record.jobs) == 10
     for run in campaign.runs:
         assert {n for n, s in run.record.probes.items() if s.status == "ok"} == {
-            "truth", "rapl", "pyjoules", "codecarbon", OLD,
+            "truth", "rapl", "powerapi", "pyjoules", "codecarbon", OLD,
         }  # fmt: skip
 
 

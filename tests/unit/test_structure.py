@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 ORDER = (
     ("__main__",),
     ("cli", "pytest_plugin"),
-    ("studies", "trends"),
+    ("imports", "studies", "trends"),
     ("stage",),
     ("terminal",),
     ("doctor", "view", "certificate"),
@@ -38,6 +38,7 @@ ORDER = (
     ("run",),
     ("gpu",),
     ("machine", "workload"),
+    ("ingest",),
     ("store", "recorder", "bench"),
     ("catalog",),
     ("stats",),
@@ -73,12 +74,13 @@ def test_imports_point_one_way(path: Path) -> None:
         assert level(module) > level(path.stem), f"{path.stem} imports {module}"
 
 
-@pytest.mark.parametrize("folder", ["stats", "bench", "meters", "rapl"])
+@pytest.mark.parametrize("folder", ["stats", "bench", "meters", "rapl", "ingest"])
 def test_subpackages_know_nothing_of_campaigns(folder: str) -> None:
     allowed = {
         "stats": {"stats"},
         "bench": {"bench", "errors", "perf_event", "processes"},
         "meters": {"meters"},
+        "ingest": {"ingest", "store", "errors", "probe", "meters", "__version__"},
         "rapl": {"rapl", "probe", "perf_event"},
     }[folder]
     for path in (ROOT / "calibrate" / folder).glob("*.py"):

@@ -1,0 +1,313 @@
+"""An import as a campaign folder: whole or not at all, and resumable file by file.
+
+Readings are written as columns, little-endian, one file a probe and run; `calibrate.store` maps
+them into memory, so that an import of gigabytes needs none of it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from calibrate import __version__, store
+from calibrate.errors import CrosswattError
+from calibrate.ingest.feed import Chunk, Feed, Found, Window
+from calibrate.ingest.opened import checksum
+from calibrate.store import CampaignRecord, Job, Machine, ProbeState, RunRecord, SourceRecord
+
+#: Readings kept before and after a window, ns: what an interpolation at its ends may need.
+_AROUND_NS = 30_000_000_000
+#: All that the files have: a run whose ends are known when everything has been read.
+_ANY_TIME = Window("measured", 0, 2**62)
+REJECTED, PROVENANCE = "rejected.txt", "provenance.json"
+
+
+class Rejects:
+    """Lines that make no sense: counted, kept aside, and too many of them end the import.
+
+    Parameters
+    ----------
+    path : where they are kept, as ``why<TAB>line``.
+    limit : how many are too many.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self._path, self._limit = path, limit
+        self.count = 0
+        self.first = ""
+
+    def __call__(self, line: str, why: str) -> None:
+        """Keep one."""
+        self.count += 1
+        self.first = self.first or f"{why}: {line.strip()[:80]!r}"
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(f"{why}\t{line.rstrip()}\n")
+        if self.count > self._limit:
+            raise CrosswattError(
+                f"More than {self._limit} lines make no sense; the first: {self.first}. Is it the "
+                "right format? If they may be left out, allow more with --max-bad."
+            )
+
+
+class Sink:
+    """The file of one probe in one run."""
+
+    def __init__(self, folder: Path, feed: Feed) -> None:
+        self.feed = feed
+        self._path = folder / f"{feed.name}.columns"
+        self._names = [domain.name for domain in feed.domains]
+        self._type = store.columns_type(self._names)
+        self._file = self._path.open("wb")
+        self.count = 0
+        self.first_ns = self.last_ns = 0
+
+    def put(self, chunk: Chunk, keep: slice) -> None:
+        """Append some of a chunk's readings."""
+        at_ns = chunk.at_ns[keep]
+        self.first_ns = self.first_ns if self.count else int(at_ns[0])
+        self.last_ns = int(at_ns[-1])
+        records = np.empty(at_ns.size, dtype=self._type)
+        records["at_ns"] = at_ns
+        for name in self._names:
+            column = chunk.values.get(name)
+            records[name] = np.nan if column is None else column[keep]
+        self._file.write(records.tobytes())
+        self.count += at_ns.size
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def describe(self, window: Window) -> None:
+        """Write the probe's documents."""
+        feed = self.feed
+        documents = [
+            {
+                "doc": "probe", "schema": store.SCHEMA, "name": feed.name, "period_s": 0.0,
+                "domains": [asdict(domain) for domain in feed.domains],
+                "facts": {"mode": "imported", **feed.facts}, "python": "", "pid": 0,
+            },
+            {"doc": "columns", "file": self._path.name, "names": self._names,
+             "count": self.count},
+            {"doc": "stop", "status": "ok", "reason": "", "fix": "", "readings": self.count,
+             "missed": 0, "rejected": 0, "cpu_s": 0.0, "at_ns": window.end_ns},
+        ]  # fmt: skip
+        lines = "".join(json.dumps(document) + "\n" for document in documents)
+        self._path.with_suffix(".jsonl").write_text(lines, encoding="utf-8")
+
+
+def write(
+    found: Found,
+    out: Path,
+    paths: Sequence[Path],
+    form: str,
+    rejects: Rejects,
+    watch: Callable[[int], None] = lambda readings: None,
+) -> CampaignRecord:
+    """Write a campaign into a new folder, which appears when all of it is there.
+
+    Parameters
+    ----------
+    found : what was found.
+    out : the folder; its name with ``.part`` is where the work is done.
+    paths, form : for the record.
+    rejects : what made no sense.
+    watch : called with the number of readings so far.
+    """
+    part = out.with_name(f"{out.name}.part")
+    windows = list(found.windows) or [_ANY_TIME]
+    jobs = _jobs(windows)
+    for job in jobs:
+        (part / job.folder).mkdir(parents=True, exist_ok=True)
+    sinks = _sinks(found, windows, jobs, part)
+    try:
+        _pour(found, windows, sinks, watch)
+    finally:
+        for sink in (each for run in sinks for each in run.values()):
+            sink.close()
+    if not found.windows:
+        windows = [_shared(sinks[0])]
+    for window, job, run in zip(windows, jobs, sinks, strict=True):
+        _finish(window, job, run, part / job.folder)
+    record = _record(found, windows, jobs, form)
+    store.save(part / store.CAMPAIGN, record)
+    _provenance(part, paths, form, found, rejects)
+    part.replace(out)
+    return record
+
+
+def _pour(
+    found: Found,
+    windows: Sequence[Window],
+    sinks: Sequence[dict[str, Sink]],
+    watch: Callable[[int], None],
+) -> None:
+    """Put every reading where it belongs."""
+    total = 0
+    for feed in found.feeds:
+        mine = [(w, s[feed.name]) for w, s in zip(windows, sinks, strict=True) if feed.name in s]
+        for chunk in feed.chunks:
+            for window, sink in mine:
+                keep = _around(chunk, window)
+                if keep.stop > keep.start:
+                    sink.put(chunk, keep)
+            total += chunk.at_ns.size
+            watch(total)
+
+
+def _shared(sinks: dict[str, Sink]) -> Window:
+    """Return the time that all probes share, as one run."""
+    there = [sink for sink in sinks.values() if sink.count]
+    if not there:
+        raise CrosswattError("There is not one reading in these files.")
+    begin_ns = max(sink.first_ns for sink in there)
+    end_ns = min(sink.last_ns for sink in there)
+    if end_ns <= begin_ns:
+        spans = "; ".join(f"{s.feed.name} {_utc(s.first_ns)} to {_utc(s.last_ns)}" for s in there)
+        raise CrosswattError(
+            f"The probes share no time ({spans}). If a clock or a zone is wrong, say so with "
+            "--zone; else import them one by one."
+        )
+    return Window(_ANY_TIME.workload, begin_ns, end_ns)
+
+
+def _utc(at_ns: int) -> str:
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _around(chunk: Chunk, window: Window) -> slice:
+    """Return the readings of a window, and those near it."""
+    if window is _ANY_TIME:
+        return slice(0, chunk.at_ns.size)
+    begin, end = window.begin_ns - _AROUND_NS, window.end_ns + _AROUND_NS
+    low = int(np.searchsorted(chunk.at_ns, begin))
+    return slice(low, int(np.searchsorted(chunk.at_ns, end, side="right")))
+
+
+def _sinks(
+    found: Found, windows: Sequence[Window], jobs: Sequence[Job], part: Path
+) -> list[dict[str, Sink]]:
+    return [
+        {
+            feed.name: Sink(part / job.folder, feed)
+            for feed in found.feeds
+            if window.probes is None or feed.name in window.probes
+        }
+        for window, job in zip(windows, jobs, strict=True)
+    ]
+
+
+def _finish(window: Window, job: Job, sinks: dict[str, Sink], folder: Path) -> None:
+    """Close the files of a run and write its record."""
+    for sink in sinks.values():
+        sink.describe(window)
+    run = RunRecord(
+        number=job.number,
+        workload=job.workload,
+        repeat=job.repeat,
+        exit_code=0,
+        recording_ns=window.begin_ns,
+        begin_ns=window.begin_ns,
+        end_ns=window.end_ns,
+        stopped_ns=window.end_ns,
+        epoch_ns=window.begin_ns,
+        result=dict(window.result),
+        probes={
+            name: ProbeState(status="ok")
+            if sink.count
+            else ProbeState(status="unavailable", reason="the files have nothing of this time")
+            for name, sink in sinks.items()
+        },
+    )
+    store.save(folder / store.RUN, run)
+
+
+def _jobs(windows: Sequence[Window]) -> list[Job]:
+    repeats: dict[str, int] = {}
+    jobs = []
+    for number, window in enumerate(windows, start=1):
+        repeats[window.workload] = repeats.get(window.workload, 0) + 1
+        jobs.append(
+            Job(
+                folder=f"{number:03d}-{window.workload}",
+                number=number,
+                workload=window.workload,
+                repeat=repeats[window.workload],
+                probes=window.probes,
+            )
+        )
+    return jobs
+
+
+def _record(
+    found: Found, windows: Sequence[Window], jobs: Sequence[Job], form: str
+) -> CampaignRecord:
+    machine = Machine(
+        simulated=False, label=found.machine, cpu=found.cpu, cpus=1, kernel="not known",
+        memory_bytes=1, virtual="not known", governor="not known", microcode="not known",
+        boot_id="imported",
+    )  # fmt: skip
+    first = min((window.begin_ns for window in windows), default=0)
+    return CampaignRecord(
+        created=datetime.fromtimestamp(first / 1e9, UTC).isoformat(timespec="seconds"),
+        crosswatt=__version__,
+        plan={"title": f"imported from {form}", "repeats": max(job.repeat for job in jobs)},
+        seed=0,
+        machine=machine,
+        sources=tuple(
+            SourceRecord(name=feed.name, adapter="imported", python="") for feed in found.feeds
+        ),
+        jobs=tuple(jobs),
+        command=tuple(sys.argv),
+    )
+
+
+def _provenance(
+    part: Path, paths: Sequence[Path], form: str, found: Found, rejects: Rejects
+) -> None:
+    """Write where everything came from."""
+    files = [each for path in paths for each in _files(path)]
+    document = {
+        "kind": "provenance",
+        "schema": store.SCHEMA,
+        "format": form,
+        "imported": datetime.now(UTC).isoformat(timespec="seconds"),
+        "files": [
+            {"path": str(path), "bytes": path.stat().st_size, "sha256": checksum(path)}
+            for path in files
+        ],
+        "notes": list(found.notes),
+        "rejected_lines": rejects.count,
+    }
+    store.write(part / PROVENANCE, json.dumps(document, indent=1) + "\n")
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+
+
+def prepare(out: Path) -> Path:
+    """Return an empty working folder beside `out`.
+
+    Raises
+    ------
+    CrosswattError : there is something at `out` already.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CrosswattError(f"{out} is not empty. Choose another --out.")
+    part = out.with_name(f"{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    return part
+
+
+def discard(part: Path) -> None:
+    """Remove what an import that failed has left; nothing of one that succeeded is there."""
+    shutil.rmtree(part, ignore_errors=True)

@@ -1,0 +1,279 @@
+"""Any CSV by a short mapping file, in constant memory.
+
+[time]
+column = "timestamp"
+unit = "iso"              # or s, ms, us, ns since 1970
+zone = "Europe/Paris"     # of times without an offset
+
+[[value]]
+column = "watts"
+unit = "W"                # W, mW, uW, kW; J, mJ, uJ, kJ, Wh, mWh, kWh
+kind = "power"            # power; counter: joules that grow; delta: joules since the last line
+scope = "node"            # machine, package-0, dram-1, gpu-0, process, ...
+probe = "wall"
+where = { metric = "wattmetre_power_watt" }   # only lines with these cells
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import ConfigDict
+
+from calibrate import store
+from calibrate.errors import BadFile, CrosswattError
+from calibrate.ingest import opened
+from calibrate.ingest.feed import POWER, UNITS, Chunk, Feed, Found, Options, zone_of
+from calibrate.probe import SCOPES, Basis, Domain, Kind
+from calibrate.store import Document
+
+Unit = Literal["iso", "s", "ms", "us", "ns"]
+_NS = {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
+_BLOCK = 8 << 20
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+_FIX = "See the example at the top of docs/importing.md."
+
+
+class Time(Document):
+    """The column of instants."""
+
+    column: str
+    unit: Unit = "iso"
+    zone: str | None = None
+
+
+class Value(Document):
+    """A column of figures; see the module."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    unit: str
+    kind: Literal["power", "counter", "delta"]
+    scope: str
+    probe: str
+    name: str = ""
+    basis: Basis = "measured"
+    family: str = "imported"
+    wraps_at: float | None = None
+    where: Mapping[str, str] = {}
+
+    def domain(self) -> Domain:
+        """Return the domain, joules or watts."""
+        kind: Kind = "power" if self.kind == "power" else "counter"
+        wraps = None if self.wraps_at is None else self.wraps_at * UNITS[self.unit]
+        name = self.name or self.scope
+        return Domain(name, self.scope, kind, self.basis, self.family, None, wraps)
+
+
+class Mapping_(Document):  # noqa: N801 - `Mapping` is the standard library's
+    """A mapping file."""
+
+    time: Time
+    value: tuple[Value, ...]
+
+
+def table(paths: Sequence[Path], options: Options) -> Found:
+    """Return what CSV files hold, by the mapping that the options name."""
+    if options.mapping is None:
+        raise CrosswattError(
+            "A CSV does not say what its columns are: give a mapping file with --mapping. For "
+            f"this file it could begin like this:\n\n{_template(paths[0])}"
+        )
+    path = Path(options.mapping)
+    mapping = store.read_toml(path, Mapping_, _FIX)
+    for value in mapping.value:
+        _check(path, value)
+    if mapping.time.unit == "iso" and mapping.time.zone and options.zone is None:
+        options = Options(**{**vars(options), "zone": mapping.time.zone})
+    probes = dict.fromkeys(value.probe for value in mapping.value)
+    feeds = []
+    for probe in probes:
+        mine = tuple(value for value in mapping.value if value.probe == probe)
+        feeds.append(
+            Feed(
+                probe,
+                tuple(value.domain() for value in mine),
+                _Chunks(paths, mapping.time, mine, options),
+                {"mapping": path.name},
+            )
+        )
+    return Found(feeds)
+
+
+def _check(path: Path, value: Value) -> None:
+    if value.unit not in UNITS:
+        raise BadFile(path, f"{value.unit!r} is no unit ({', '.join(UNITS)})", fix=_FIX)
+    if (value.unit in POWER) != (value.kind == "power"):
+        raise BadFile(path, f"{value.unit} is no unit of a {value.kind}", fix=_FIX)
+    try:
+        value.domain()
+    except ValueError as error:
+        raise BadFile(path, f"{error} ({', '.join(SCOPES)})", fix=_FIX) from None
+
+
+def _template(path: Path) -> str:
+    """Return a mapping to begin with, from a file's header."""
+    with opened.text(path) as stream:
+        header = next(csv.reader(stream), ["time", "value"])
+    time = next((name for name in header if "time" in name.lower()), header[0])
+    units = {"watt": "W", "power": "W", "joule": "J", "energy": "J", "kwh": "kWh"}
+    lines = [f'[time]\ncolumn = "{time}"\nunit = "iso"\nzone = "UTC"']
+    for name in header:
+        unit = next((unit for word, unit in units.items() if word in name.lower()), None)
+        if name != time and unit:
+            kind = "power" if unit == "W" else "counter"
+            lines.append(
+                f'[[value]]\ncolumn = "{name}"\nunit = "{unit}"   # look it up\nkind = "{kind}"\n'
+                f'scope = "node"   # what does it cover?\nprobe = "meter"'
+            )
+    return "\n\n".join(lines) + f"\n\n(columns of the file: {', '.join(header)})"
+
+
+class _Chunks:
+    """The readings of one probe, read anew at every iteration."""
+
+    def __init__(
+        self, paths: Sequence[Path], time: Time, values: Sequence[Value], options: Options
+    ) -> None:
+        self._paths, self._time, self._values, self._options = paths, time, values, options
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """Yield chunks in order of time."""
+        sums = dict.fromkeys((value.domain().name for value in self._values), 0.0)
+        last_ns = -1
+        for path in self._paths:
+            for batch in _batches(path, self._time, self._values, self._options):
+                chunk = self._chunk(batch, sums)
+                early = int(np.searchsorted(chunk.at_ns, last_ns + 1))
+                for _ in range(early):
+                    self._options.reject("", "a reading earlier than one in a block before it")
+                chunk = Chunk(chunk.at_ns[early:], {n: c[early:] for n, c in chunk.values.items()})
+                if chunk.at_ns.size:
+                    last_ns = int(chunk.at_ns[-1])
+                    yield chunk
+
+    def _chunk(self, batch: Any, sums: dict[str, float]) -> Chunk:
+        """Return a batch as columns; deltas are added up from batch to batch."""
+        import pyarrow.compute as pc
+
+        at_ns = _instants(batch[self._time.column], self._time, self._options)
+        parts: dict[str, Any] = {}
+        known = ~np.isnan(at_ns.astype(float)) & (at_ns >= 0)
+        for value in self._values:
+            column = _numbers(batch[value.column], self._options) * UNITS[value.unit]
+            for name, cell in value.where.items():
+                column = np.where(np.asarray(pc.equal(batch[name], cell)), column, np.nan)
+            parts[value.domain().name] = column
+        order = np.argsort(at_ns[known], kind="stable")
+        at = at_ns[known][order]
+        columns = {name: column[known][order] for name, column in parts.items()}
+        for value in self._values:
+            name = value.domain().name
+            if value.kind == "delta":
+                steps = np.nancumsum(columns[name]) + sums[name]
+                sums[name] = float(steps[-1]) if steps.size else sums[name]
+                columns[name] = np.where(np.isnan(columns[name]), np.nan, steps)
+        keep = ~np.all([np.isnan(column) for column in columns.values()], axis=0)
+        return Chunk(at[keep], {name: column[keep] for name, column in columns.items()})
+
+
+def _batches(path: Path, time: Time, values: Sequence[Value], options: Options) -> Iterator[Any]:
+    """Yield record batches of strings, of the columns that are wanted."""
+    try:
+        import pyarrow
+        from pyarrow import csv as arrow
+    except ImportError:
+        raise CrosswattError(
+            "Importing a CSV needs pyarrow: pip install 'crosswatt[import]'."
+        ) from None
+    wanted = [time.column, *(value.column for value in values)]
+    wanted += [name for value in values for name in value.where]
+    columns = list(dict.fromkeys(wanted))
+
+    def skip(row: Any) -> str:
+        options.reject(row.text or "", f"{row.actual_columns} cells, not {row.expected_columns}")
+        return "skip"
+
+    with opened.binary(path) as stream:
+        try:
+            yield from arrow.open_csv(
+                stream,
+                read_options=arrow.ReadOptions(block_size=_BLOCK),
+                parse_options=arrow.ParseOptions(
+                    delimiter=_delimiter(path), invalid_row_handler=skip
+                ),
+                convert_options=arrow.ConvertOptions(
+                    include_columns=columns,
+                    column_types=dict.fromkeys(columns, pyarrow.string()),
+                    strings_can_be_null=True,
+                    null_values=["", "nan", "NaN", "None", "null", "N/A"],
+                    check_utf8=False,
+                ),
+            )
+        except (pyarrow.ArrowInvalid, pyarrow.ArrowKeyError, UnicodeDecodeError) as error:
+            raise BadFile(path, f"it is no table of these columns ({error})") from None
+
+
+def _delimiter(path: Path) -> str:
+    with opened.text(path) as stream:
+        header = stream.readline()
+    return max(",;\t", key=header.count)
+
+
+def _numbers(column: Any, options: Options) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return a column of text as numbers; NaN where it is empty, or none and kept aside."""
+    import pyarrow
+    import pyarrow.compute as pc
+
+    try:
+        found = pc.cast(column, pyarrow.float64())
+    except pyarrow.ArrowInvalid:
+        fine = pc.match_substring_regex(column, _NUMBER)
+        for text in pc.filter(column, pc.invert(fine)).to_pylist():
+            options.reject(str(text), "no number")
+        cleaned = pc.if_else(fine, pc.utf8_trim_whitespace(column), None)
+        found = pc.cast(cleaned, pyarrow.float64())
+    values: np.ndarray[Any, np.dtype[np.float64]] = found.to_numpy(zero_copy_only=False)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _instants(column: Any, time: Time, options: Options) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return a column of text as nanoseconds since 1970; -1 where it is no time."""
+    if time.unit != "iso":
+        seconds = _numbers(column, options)
+        return np.where(np.isnan(seconds), -1, np.nan_to_num(seconds) * _NS[time.unit]).astype(
+            np.int64
+        )
+    import pyarrow
+    import pyarrow.compute as pc
+
+    first = next((str(text) for text in column.to_pylist()[:100] if text), "")
+    offset = first.endswith("Z") or "+" in first[10:] or "-" in first[19:]
+    kind = pyarrow.timestamp("ns", "UTC") if offset else pyarrow.timestamp("ns")
+    try:
+        found = pc.cast(column, kind)
+    except pyarrow.ArrowInvalid:
+        found = pyarrow.array([_parsed(text, kind, options) for text in column.to_pylist()], kind)
+    if not offset:
+        zone = str(zone_of(options, first))
+        found = pc.assume_timezone(found, zone, ambiguous="earliest", nonexistent="latest")
+    return pc.fill_null(pc.cast(found, pyarrow.int64()), -1).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+
+def _parsed(text: str | None, kind: Any, options: Options) -> Any:
+    """Return one time, or None, kept aside."""
+    import pyarrow
+    import pyarrow.compute as pc
+
+    if text is None:
+        return None
+    try:
+        return pc.cast(pyarrow.scalar(text), kind).value
+    except pyarrow.ArrowInvalid:
+        options.reject(text, "no time")
+        return None

@@ -1,0 +1,411 @@
+"""Other people's measurements as campaigns: every format from a few lines of it."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibrate import cli, ingest, series, store
+from calibrate.errors import BadFile, CrosswattError, UnknownName
+from calibrate.ingest.feed import Options, epoch_ns, pivot
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+HEAD = "metric;timestamp;value;resource_kind;resource_id;consumer_kind;consumer_id;domain;__late"
+
+
+def alumet(second: int, value: float, kind: str, place: str, domain: str) -> str:
+    at = f"2024-05-01T10:00:{second:02d}.000000000Z"
+    return f"rapl_consumed_energy_J;{at};{value};{kind};{place};local_machine;;{domain};"
+
+
+def scaphandre(second: int, host_uw: float, socket_uw: float) -> dict[str, object]:
+    at = 1714557600.0 + second
+    domains = [{"name": "dram", "consumption": 1e6, "timestamp": at}]
+    return {
+        "host": {"consumption": host_uw, "timestamp": at, "components": {"disks": None}},
+        "consumers": [],
+        "sockets": [{"id": 0, "consumption": socket_uw, "domains": domains, "timestamp": at}],
+    }
+
+
+TEXTS: dict[str, tuple[str, str]] = {
+    "codecarbon": (
+        "emissions.csv",
+        "timestamp,project_name,duration,emissions,cpu_energy,gpu_energy,ram_energy,"
+        "energy_consumed,codecarbon_version,tracking_mode\n"
+        "2024-05-01T10:01:00,train,60.0,0.1,0.001,,0.0001,0.0011,2.4.2,machine\n"
+        "2024-05-01T10:03:00,infer,30.0,0.1,0.0005,,0.0001,0.0006,2.4.2,machine\n",
+    ),
+    "pyjoules": (
+        "result.csv",
+        "timestamp;tag;duration;package_0;dram_0;nvidia_gpu_0\n"
+        "1714557600.5;train;10.0;500000000;50000000;2000000\n"
+        "1714557620.5;infer;5.0;100000000;20000000;1000000\n",
+    ),
+    "powerapi": (
+        "PowerReport.csv",
+        "timestamp,sensor,target,power,socket,formula,ratio,scope\n"
+        + "".join(
+            f"{1714557600000 + 1000 * n},s,{target},{watts},0,x,1.0,{scope}\n"
+            for n in range(11)
+            for target, watts, scope in (
+                ("rapl", 50.0, "cpu"), ("rapl", 5.0, "dram"), ("global", 49.0, "cpu"),
+                ("/docker/x", 30.0, "cpu"),
+            )
+        ),
+    ),
+    "scaphandre": ("s.json", json.dumps([scaphandre(n, 60e6, 55e6) for n in range(11)])),
+    "kwollect": (
+        "kwollect.csv",
+        ",timestamp,device_id,metric_id,value,labels\n"
+        + "".join(
+            f"{n},2024-05-01 10:00:{n:02d}.000000,n,wattmetre_power_watt,200.0,\n"
+            for n in range(11)
+        ),
+    ),
+    "perf-stat": (
+        "perf.csv",
+        "# started on Wed May  1 10:00:00 2024\n"
+        + "".join(
+            f"     {n}.000100,50.00,Joules,power/energy-pkg/,1,100.00,,\n"
+            f"     {n}.000100,<not supported>,Joules,power/energy-ram/,0,100.00,,\n"
+            for n in range(11)
+        ),
+    ),
+    "energibridge": (
+        "eb.csv",
+        "Delta,Time,CPU_USAGE_0,PACKAGE_ENERGY (J)\n"
+        + "".join(f"200,{1714557600000 + 1000 * n},5.0,{1000 + 50 * n}\n" for n in range(11)),
+    ),
+    "alumet": (
+        "alumet.csv",
+        "\n".join([
+            HEAD,
+            *(
+                alumet(n, value, kind, place, domain)
+                for n in range(11)
+                for value, kind, place, domain in (
+                    (50.0, "cpu_package", "0", "package"),
+                    (99.0, "local_machine", "", "package_total"),
+                )
+            ),
+        ]) + "\n",
+    ),
+    "ptd": (
+        "spl.txt",
+        "".join(
+            f"Time,05-01-2024 10:00:{n:02d}.000,Watts,200.0,Volts,228.4,Amps,0.2,PF,0.5,Mark,"
+            f"{'notset' if n < 5 else 'testing'}\n"
+            for n in range(16)
+        ),
+    ),
+    "nvidia-smi": (
+        "gpu.csv",
+        "timestamp, index, power.draw [W]\n"
+        + "".join(f"2024/05/01 10:00:{n:02d}.000, 0, 200.00 W\n" for n in range(11)),
+    ),
+    "home-assistant": (
+        "history.csv",
+        "entity_id,state,last_changed\n"
+        + "".join(f"sensor.plug,200.0,2024-05-01T10:00:{n:02d}.000Z\n" for n in range(11))
+        + "sensor.plug,unavailable,2024-05-01T10:00:30.000Z\n",
+    ),
+}  # fmt: skip
+#: (probe, domain) -> joules of the first run.
+JOULES = {
+    "codecarbon": {("codecarbon", "cpu"): 3600.0, ("codecarbon", "ram"): 360.0},
+    "pyjoules": {
+        ("pyjoules", "package_0"): 500.0, ("pyjoules", "dram_0"): 50.0,
+        ("pyjoules", "nvidia_gpu_0"): 2000.0,
+    },
+    "powerapi": {
+        ("powerapi", "package-0"): 500.0, ("powerapi", "dram-0"): 50.0,
+        ("powerapi", "machine"): 550.0, ("powerapi", "global package-0"): 490.0,
+    },
+    "scaphandre": {
+        ("scaphandre", "host"): 600.0, ("scaphandre", "package-0"): 550.0,
+        ("scaphandre", "dram-0"): 10.0,
+    },
+    "kwollect": {("wall", "node"): 2000.0},
+    "perf-stat": {("perf-stat", "package"): 500.0},
+    "energibridge": {("energibridge", "package-0"): 500.0},
+    "alumet": {("alumet", "package-0"): 500.0},
+    "ptd": {("wall", "node"): 2000.0},
+    "nvidia-smi": {("nvidia-smi", "gpu-0"): 2000.0},
+    "home-assistant": {("wall", "sensor.plug"): 2000.0},
+}  # fmt: skip
+FLAGS = {"home-assistant": ["--unit", "W"]}
+LOCAL = {"codecarbon", "kwollect", "ptd", "nvidia-smi"}
+
+
+def imported(folder: Path, form: str, *paths: Path | str, flags: list[str] | None = None) -> int:
+    wanted = ["--zone", "UTC"] if flags is None else flags
+    wanted = [*wanted, *FLAGS.get(form, [])]
+    line = ["import", form, *map(str, paths), "--out", str(folder), *wanted]
+    return cli.main(line)
+
+
+def joules(run: store.Run, probe: str, column: str) -> float:
+    window = run.record.begin_ns, run.record.end_ns
+    log = run.logs[probe]
+    [found] = [each for each in series.columns(log.domains.values()) if each.name == column]
+    energy = series.energy(log, found, window)
+    assert energy
+    return energy.joules
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_every_format_becomes_a_campaign(tmp_path: Path, form: str) -> None:
+    name, text = TEXTS[form]
+    (tmp_path / name).write_text(text)
+    out = tmp_path / "campaign"
+    assert imported(out, form, tmp_path / name) == 0
+    run = store.load_campaign(out).runs[0]
+    assert {key: joules(run, *key) for key in JOULES[form]} == pytest.approx(JOULES[form], rel=1e-6)
+    told = json.loads((out / "provenance.json").read_text())
+    assert told["format"] == form and len(told["files"][0]["sha256"]) == 64
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_no_format_takes_another_one_for_its_own(tmp_path: Path, form: str) -> None:
+    for other, (name, text) in TEXTS.items():
+        if other != form:
+            (tmp_path / name).write_text(text)
+            assert imported(tmp_path / "out", form, tmp_path / name) == 64
+            assert not (tmp_path / "out").exists()
+            assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("form", sorted(LOCAL))
+def test_a_zone_is_asked_for_and_never_guessed(
+    tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, text = TEXTS[form]
+    (tmp_path / name).write_text(text)
+    assert imported(tmp_path / "out", form, tmp_path / name, flags=[]) == 64
+    said = " ".join(capsys.readouterr().err.split())
+    assert "--zone Europe/Paris makes it 2024-05-01 08:0" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_unit_is_asked_for_and_never_guessed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, text = TEXTS["home-assistant"]
+    (tmp_path / name).write_text(text)
+    line = ["import", "home-assistant", str(tmp_path / name), "--out", str(tmp_path / "out")]
+    assert cli.main(line) == 64
+    assert "--unit W: 200 W, --unit mW: 0.2 W" in " ".join(capsys.readouterr().err.split())
+
+
+PACKERS: dict[str, Callable[[Path, bytes], object]] = {
+    ".gz": lambda path, data: path.write_bytes(gzip.compress(data)),
+    ".xz": lambda path, data: path.write_bytes(lzma.compress(data)),
+    ".bz2": lambda path, data: path.write_bytes(bz2.compress(data)),
+    ".zip": lambda path, data: zipfile.ZipFile(path, "w").writestr("eb.csv", data),
+}
+
+
+@pytest.mark.parametrize("ending", PACKERS)
+def test_packed_files_are_read_directly(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"eb.csv{ending}"
+    PACKERS[ending](path, TEXTS["energibridge"][1].encode())
+    assert imported(tmp_path / "out", "energibridge", path) == 0
+
+
+def test_a_damaged_archive_is_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "eb.csv.gz"
+    path.write_bytes(gzip.compress(b"Delta,Time\n1,1\n" * 1000)[:40])
+    with pytest.raises(BadFile, match="cannot be read"):
+        ingest.find("energibridge")([path], Options())
+
+
+def test_bad_lines_are_counted_kept_and_limited(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "eb.csv"
+    path.write_text(TEXTS["energibridge"][1] + "1,2\n200,1714557612000,5.0,many\n")
+    assert imported(tmp_path / "out", "energibridge", path) == 0
+    assert "2 lines made no sense" in capsys.readouterr().out
+    kept = (tmp_path / "out" / "rejected.txt").read_text().splitlines()
+    assert kept[0] == "2 cells instead of 4\t1,2" and "no number" in kept[1]
+    flags = ["--max-bad", "1"]
+    assert imported(tmp_path / "no", "energibridge", path, flags=flags) == 64
+    assert "More than 1 lines make no sense" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "no").exists()
+
+
+def test_an_unknown_format_gets_the_nearest() -> None:
+    with pytest.raises(UnknownName, match="did you mean codecarbon"):
+        ingest.find("codecarbn")
+
+
+def test_a_folder_with_something_in_it_is_not_touched(tmp_path: Path) -> None:
+    name, text = TEXTS["energibridge"]
+    (tmp_path / name).write_text(text)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("kept")
+    assert imported(tmp_path / "out", "energibridge", tmp_path / name) == 64
+    assert [each.name for each in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("1714557600", 1714557600_000_000_000),
+        ("1714557600.25", 1714557600_250_000_000),
+        ("2024-05-01T10:00:00.123456789Z", 1714557600_123_456_789),
+        ("2024-05-01 12:00:00+02:00", 1714557600_000_000_000),
+        ("2024-05-01 10:00:00", 1714557600_000_000_000),
+    ],
+)
+def test_instants(text: str, ns: int) -> None:
+    assert epoch_ns(text, Options(zone="UTC")) == ns
+
+
+def test_a_zone_that_is_none() -> None:
+    with pytest.raises(CrosswattError, match="no time zone"):
+        epoch_ns("2024-05-01 10:00:00", Options(zone="Mars/Olympus"))
+
+
+def test_a_long_table_becomes_columns() -> None:
+    chunk = pivot([2, 1, 2], ["b", "a", "a"], [5.0, 6.0, 7.0])
+    assert chunk.at_ns.tolist() == [1, 2]
+    assert chunk.values["a"].tolist() == [6.0, 7.0]
+    assert np.isnan(chunk.values["b"][0]) and chunk.values["b"][1] == 5.0
+
+
+def test_columns_that_were_cut_short_are_refused(tmp_path: Path) -> None:
+    name, text = TEXTS["energibridge"]
+    (tmp_path / name).write_text(text)
+    out = tmp_path / "out"
+    assert imported(out, "energibridge", tmp_path / name) == 0
+    [columns] = out.rglob("*.columns")
+    columns.write_bytes(columns.read_bytes()[:-8])
+    with pytest.raises(BadFile, match="has not the 11 readings"):
+        store.load_campaign(out)
+
+
+MAPPING = """
+[time]
+column = "when"
+unit = "{unit}"
+{zone}
+
+[[value]]
+column = "wall_w"
+unit = "W"
+kind = "power"
+scope = "node"
+probe = "wall"
+family = "wall"
+
+[[value]]
+column = "pkg_wh"
+unit = "Wh"
+kind = "counter"
+scope = "package-0"
+probe = "rapl"
+family = "rapl"
+
+[[value]]
+column = "gpu_kj"
+unit = "kJ"
+kind = "delta"
+scope = "gpu-0"
+probe = "gpu"
+where = {{ state = "on" }}
+"""
+
+
+def sheet(times: list[str], delimiter: str = ",") -> str:
+    lines = [["when", "wall_w", "pkg_wh", "gpu_kj", "state"]]
+    for n, time in enumerate(times):
+        lines.append([time, "200.0", f"{n * 50 / 3600:.9f}", "0.3", "on" if n % 2 else "off"])
+    return "\n".join(delimiter.join(line) for line in lines) + "\n"
+
+
+def mapped(tmp_path: Path, text: str, unit: str = "iso", zone: str = "", **more: str) -> Path:
+    (tmp_path / "mine.csv").write_text(text)
+    (tmp_path / "map.toml").write_text(MAPPING.format(unit=unit, zone=zone))
+    out = tmp_path / "out"
+    flags = ["--mapping", str(tmp_path / "map.toml")]
+    flags += [word for key, value in more.items() for word in (f"--{key}", value)]
+    assert imported(out, "csv", tmp_path / "mine.csv", flags=flags) == 0
+    return out
+
+
+@pytest.mark.parametrize(
+    ("times", "unit", "zone"),
+    [
+        ([f"2024-05-01T10:00:{n:02d}Z" for n in range(11)], "iso", ""),
+        ([f"2024-05-01 10:00:{n:02d}.500" for n in range(11)], "iso", 'zone = "UTC"'),
+        ([f"2024-05-01 12:00:{n:02d}+02:00" for n in range(11)], "iso", ""),
+        ([f"{1714557600 + n}.0" for n in range(11)], "s", ""),
+        ([f"{1714557600000 + 1000 * n}" for n in range(11)], "ms", ""),
+    ],
+)
+def test_any_csv_by_a_mapping(tmp_path: Path, times: list[str], unit: str, zone: str) -> None:
+    pytest.importorskip("pyarrow", reason="pip install 'crosswatt[import]'")
+    out = mapped(tmp_path, sheet(times, ";" if unit == "s" else ","), unit, zone)
+    [run] = store.load_campaign(out).runs
+    assert abs(run.record.begin_ns / 1e9 - 1714557600) < 2
+    seconds = run.record.seconds
+    assert joules(run, "wall", "node") == pytest.approx(200 * seconds)
+    assert joules(run, "rapl", "package-0") == pytest.approx(50 * seconds, rel=1e-5)
+    # 300 J in every second line, the first of which only begins the sum.
+    assert joules(run, "gpu", "gpu-0") == pytest.approx(150 * seconds, rel=1e-6)
+
+
+def test_lines_that_make_no_sense_in_a_mapped_csv(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="pip install 'crosswatt[import]'")
+    lines = sheet([f"2024-05-01T10:00:{n:02d}Z" for n in range(11)]).splitlines()
+    lines[3] = lines[3].replace("200.0", "many")
+    lines.insert(5, "2024-05-01T10:00:03Z,1")
+    lines.insert(7, "yesterday,200.0,1,1,on")
+    out = mapped(tmp_path, "\n".join(lines) + "\n")
+    kept = (out / "rejected.txt").read_text()
+    assert "no number\tmany" in kept and "2 cells, not 5" in kept and "no time\tyesterday" in kept
+    [run] = store.load_campaign(out).runs
+    assert joules(run, "wall", "node") == pytest.approx(200 * run.record.seconds)
+
+
+def test_a_csv_without_a_mapping_gets_one_to_begin_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.csv").write_text("timestamp,power_watts\n1,2\n")
+    assert imported(tmp_path / "out", "csv", tmp_path / "mine.csv", flags=[]) == 64
+    said = capsys.readouterr().err
+    assert 'column = "timestamp"' in said and 'column = "power_watts"' in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('unit = "Wh"', 'unit = "BTU"', "'BTU' is no unit"),
+        ('kind = "counter"', 'kind = "power"', "Wh is no unit of a power"),
+        ('scope = "package-0"', 'scope = "box"', "'box' is not a scope"),
+        ('column = "wall_w"', 'column = "wal_w"', "it is no table of these columns"),
+        ('probe = "rapl"', 'probes = "rapl"', "value.1.probe"),
+    ],
+)
+def test_a_mapping_that_makes_no_sense_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, words: str
+) -> None:
+    pytest.importorskip("pyarrow", reason="pip install 'crosswatt[import]'")
+    (tmp_path / "mine.csv").write_text(sheet([f"2024-05-01T10:00:0{n}Z" for n in range(3)]))
+    text = MAPPING.format(unit="iso", zone="").replace(old, new)
+    (tmp_path / "map.toml").write_text(text)
+    flags = ["--mapping", str(tmp_path / "map.toml")]
+    assert imported(tmp_path / "out", "csv", tmp_path / "mine.csv", flags=flags) == 64
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out").exists()
