@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from calibrate import known, store
+from calibrate import known, scopes, store
 from calibrate.carbon import Footprint, Intensity, footprint
 from calibrate.compare import Comparison, Pair, compare
 from calibrate.diagnose import Diagnosis, Runs, diagnose
@@ -54,11 +54,18 @@ class Analysis:
 
 
 def analyze(
-    folder: Path, reference: str | None = None, intensity: Intensity | None = None
+    folder: Path,
+    reference: str | None = None,
+    intensity: Intensity | None = None,
+    *,
+    across: bool = False,
 ) -> Analysis:
-    """Compute everything from a folder, without writing; CO2e where an intensity is given."""
+    """Compute everything from a folder, without writing; CO2e where an intensity is given.
+
+    With `across`, scopes that differ are compared on purpose; see `calibrate.compare.compare`.
+    """
     campaign = store.load_campaign(folder)
-    comparison = compare(campaign, reference)
+    comparison = compare(campaign, reference, across=across)
     diagnoses = {
         (pair.probe, pair.column): _diagnosis(pair, comparison) for pair in comparison.pairs
     }
@@ -98,6 +105,8 @@ def findings(analysis: Analysis) -> Findings:
 
 def _diagnosis(pair: Pair, comparison: Comparison) -> Diagnosis:
     """Return the diagnosis of a pair, with where its release's users reported that fault."""
+    if scopes.differ(pair):
+        return scopes.explain(pair)
     found = diagnose(_runs(pair, comparison))
     if not found.key:
         return found

@@ -27,6 +27,7 @@ from calibrate.terminal import (
     IMPOSSIBLE,
     INTERRUPTED,
     REFUSED,
+    Across,
     Adapters,
     Bench,
     Folder,
@@ -236,11 +237,11 @@ def _say(found: Analysis) -> None:
 
 
 @app.command()
-def analyze(folder: Folder, reference: Reference = None) -> None:
+def analyze(folder: Folder, reference: Reference = None, across: Across = False) -> None:
     """Remake comparison.json, diagnosis.json and calibration.json of a folder."""
     from calibrate import analysis
 
-    found = analysis.analyze(folder, reference)
+    found = analysis.analyze(folder, reference, across=across)
     analysis.write(found)
     _say(found)
 
@@ -253,6 +254,7 @@ def report(
         Path | None, typer.Option("--out", help="The file; '-' or nothing prints it.")
     ] = None,
     reference: Reference = None,
+    across: Across = False,
     carbon: Annotated[
         str | None,
         typer.Option("--carbon", help="CO2e too: a country (FRA), a US state (USA-CA), or g/kWh."),
@@ -264,7 +266,7 @@ def report(
 
     catalog.find("reports", form)
     intensity = carbons.find(carbon, date.today()) if carbon else None
-    found = analysis.analyze(folder, reference, intensity)
+    found = analysis.analyze(folder, reference, intensity, across=across)
     _render(found, form, None if target in {None, Path("-")} else target)
 
 

@@ -126,8 +126,13 @@ class Comparison(Saved):
     probes: dict[str, ProbeSummary]
 
 
-def compare(campaign: Campaign, reference: str | None = None) -> Comparison:
+def compare(
+    campaign: Campaign, reference: str | None = None, *, across: bool = False
+) -> Comparison:
     """Compare every probe of a campaign with the reference.
+
+    With `across`, a column whose scope the reference has not is compared with the widest that it
+    has, on purpose: what RAPL says with what the wall says. Such pairs name both scopes.
 
     Raises
     ------
@@ -146,7 +151,7 @@ def compare(campaign: Campaign, reference: str | None = None) -> Comparison:
     left: list[Left] = []
     for name in names:
         if name != chosen:
-            _compare_probe(good, name, chosen, pairs, left)
+            _compare_probe(good, name, chosen, pairs, left, across=across)
     return Comparison(
         simulated=campaign.record.machine.simulated,
         machine=campaign.record.machine.label,
@@ -173,7 +178,13 @@ def _reference(runs: Sequence[Run], wanted: str | None) -> str:
 
 
 def _compare_probe(
-    runs: Sequence[Run], name: str, reference: str, pairs: list[Pair], left: list[Left]
+    runs: Sequence[Run],
+    name: str,
+    reference: str,
+    pairs: list[Pair],
+    left: list[Left],
+    *,
+    across: bool,
 ) -> None:
     """Add the pairs of one probe, and what of it cannot be compared."""
     logs = [run.logs[name] for run in runs if name in run.logs and run.logs[name].domains]
@@ -182,11 +193,13 @@ def _compare_probe(
     shown = series.native(logs[0].domains.values())
     every = series.columns(_domains(runs, reference))
     references = series.by_scope(every)
-    first = series.headline([column for column in shown if column.scope in references])
+    wider = series.headline(every) if across else None
+    first = series.headline([c for c in shown if c.scope in references])
+    first = first or (series.headline(shown) if wider else None)
     for column in shown:
-        beside = references.get(column.scope)
+        beside = references.get(column.scope) or (wider if column == first else None)
         if beside is None:
-            reason = f"{reference} has nothing of scope {column.scope}"
+            reason = f"{reference} has nothing of scope {column.scope}{_told(runs, name, column)}"
             left.append(Left(probe=name, column=column.name, reason=reason))
             continue
         rows = tuple(_rows(runs, name, column, reference, beside, series.inside(beside, every)))
@@ -199,6 +212,20 @@ def _compare_probe(
             runs, reference, beside
         )
         pairs.append(found.model_copy(update=more))
+
+
+def _told(runs: Sequence[Run], name: str, column: Column) -> str:
+    """Return what a process was said to use, since nothing else shows it."""
+    if column.scope != "process":
+        return ""
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        window = run.record.begin_ns, run.record.end_ns
+        energy = series.energy(run.logs[name], column, window) if name in run.logs else None
+        if energy:
+            found.setdefault(run.record.workload, []).append(energy.joules)
+    means = ", ".join(f"{sum(each) / len(each):.4g} J in {work}" for work, each in found.items())
+    return f"; it says {means} (means of runs)" if means else ""
 
 
 def _reference_facts(runs: Sequence[Run], reference: str, beside: Column) -> dict[str, Any]:
@@ -294,7 +321,7 @@ def _pair(
     return Pair(
         probe=name,
         column=column.name,
-        scope=column.scope,
+        scope=column.scope if column.scope == beside.scope else f"{column.scope} of {beside.scope}",
         basis=column.basis,
         family=column.family,
         same_family=column.family == beside.family,

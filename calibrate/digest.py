@@ -426,10 +426,9 @@ def _correction_cells(found: Correction) -> tuple[str, ...]:
     release = text(found.release, "")
     factor, u = estimated(found.factor), percent(found.relative_u)
     if found.offset_w:
-        factor, u = f"subtract {estimated(found.offset_w)} W", f"{figure(found.offset_w['u'])} W"
+        factor, u = _shift(found.offset_w), f"{figure(found.offset_w['u'])} W"
     if found.line:
-        watts = found.line.offset_w
-        factor = f"subtract {estimated(watts)} W, divide by {estimated(found.line.gain)}"
+        factor = f"{_shift(found.line.offset_w)}, divide by {estimated(found.line.gain)}"
         u = percent(found.line.scatter)
     if found.bands:
         factor = "; ".join(f"{estimated(band.factor)} {_end(band)}" for band in found.bands)
@@ -445,6 +444,14 @@ def _correction_cells(found: Correction) -> tuple[str, ...]:
         _tried(found),
         text(found.reason, MISSING),
     )
+
+
+def _shift(watts: Mapping[str, Any]) -> str:
+    """Return an offset as what to do with it; its interval is turned with it."""
+    if watts["value"] >= 0:
+        return f"subtract {estimated(watts)} W"
+    turned = {key: None if watts[key] is None else -watts[key] for key in ("value", "low", "high")}
+    return f"add {estimated(turned | {'low': turned['high'], 'high': turned['low']})} W"
 
 
 def _end(band: Band) -> str:

@@ -42,6 +42,10 @@ Workloads = Annotated[
     list[Path] | None, typer.Option("--workloads", help="A folder with workloads of your own.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Across = Annotated[
+    bool,
+    typer.Option("--across", help="Compare different scopes too, on purpose: RAPL with the wall."),
+]
 Reference = Annotated[
     str | None, typer.Option("--reference", help="The probe that the others are compared with.")
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from calibrate.analysis import Analysis
 from calibrate.compare import Pair
@@ -51,13 +53,12 @@ class Verdict:
         )
         if found.verdict == "offset" and found.offset_w:
             watts = found.offset_w
-            shown = rounded(watts["low"], watts["high"], watts["value"], watts["u"])
-            return f"subtract {shown[0]} W ± {shown[1]} W{between}"
+            shown = rounded(watts["low"], watts["high"], abs(watts["value"]), watts["u"])
+            return f"{way(watts)} {shown[0]} W ± {shown[1]} W{between}"
         if found.line:
             gain, watts = found.line.gain, found.line.offset_w
             [size] = rounded(watts["low"], watts["high"], abs(watts["value"]))
-            way = "subtract" if watts["value"] >= 0 else "add"
-            return f"{way} {size} W, then divide by {number(gain['value'])}{between}"
+            return f"{way(watts)} {size} W, then divide by {number(gain['value'])}{between}"
         if found.bands:
             ends = (
                 f"{number(band.factor['value'])} "
@@ -69,6 +70,11 @@ class Verdict:
             return f"{found.verdict}: {found.reason}"
         u = "" if found.relative_u is None else f" ± {100 * found.relative_u:.2g} %"
         return f"multiply by {number(found.factor['value'])}{u}{between}"
+
+
+def way(watts: Mapping[str, Any]) -> str:
+    """Return what to do with an offset: what a probe sees too little is added."""
+    return "subtract" if watts["value"] >= 0 else "add"
 
 
 def verdicts(analysis: Analysis, headlines: bool = False) -> list[Verdict]:

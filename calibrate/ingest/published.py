@@ -66,9 +66,9 @@ def ccgrid2023(paths: Sequence[Path], options: Options) -> Found:
         sorted(windows, key=lambda w: w.begin_ns),
         machine=host,
         cpu=cpu,
-        notes=("Jay, Ostapenco, Lefèvre, Trystram, Orgerie, Fichel: An experimental comparison of "
-               "software-based power meters: focus on CPU and GPU, CCGrid 2023.",
-               "Each tool ran in turn, with the wattmeter and the BMC of the node beside it."),
+        notes=("Jay, Ostapenco et al.: An experimental comparison of software-based power meters, "
+            "CCGrid 2023.",
+            "Each tool ran in turn, with the wattmeter and the BMC of the node beside it."),
     )  # fmt: skip
 
 
@@ -237,8 +237,8 @@ def icpe2024(paths: Sequence[Path], options: Options) -> Found:
         windows,
         machine=f"{config.get('architecture', 'not known')}, "
         f"{config.get('memory_population', 'memory not known')}",
-        notes=("Alt, Röhl, Kling, Wellein et al.: validation of RAPL's DRAM domain with riser "
-               "cards, ICPE 2024; samples have no date.", *notes),
+        notes=("Alt et al., ICPE 2024: RAPL's DRAM domain beside riser cards; no sample has a date.",
+            *notes),
     )  # fmt: skip
 
 

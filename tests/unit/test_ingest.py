@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
 import json
 import lzma
+import re
+import warnings
 import zipfile
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
-from calibrate import cli, ingest, series, store
+from calibrate import analysis, cli, correct, ingest, scopes, series, store
 from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.ingest.feed import Options, epoch_ns, pivot
 
@@ -409,3 +414,92 @@ def test_a_mapping_that_makes_no_sense_is_refused(
     assert imported(tmp_path / "out", "csv", tmp_path / "mine.csv", flags=flags) == 64
     assert words in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "out").exists()
+
+
+def published(name: str) -> Path:
+    if not (DATA / name).is_dir():
+        pytest.skip("the collection of other people's measurements is not here")
+    return DATA / name
+
+
+def test_published_power_meters_beside_the_nodes_wattmeter(tmp_path: Path) -> None:
+    """CCGrid 2023: node = 1.17 x tool + 974 W by least squares over all, and no slip of unit."""
+    folders = sorted(published("ccgrid2023").iterdir())
+    out = tmp_path / "all"
+    assert imported(out, "ccgrid2023", *folders, flags=[]) == 0
+    found = analysis.analyze(out, "wall", across=True)
+    for probe in ("powerapi", "scaphandre"):
+        diagnosis = found.diagnoses[probe, "machine"]
+        assert diagnosis.name == scopes.NAME
+        [pair] = [p for p in found.comparison.pairs if (p.probe, p.column) == (probe, "machine")]
+        assert pair.scope == "machine of node"
+        slope, offset = map(float, re.findall(r"= ([\d.]+) \(.*?\+ (\d+)", diagnosis.reasons[0])[0])
+        assert slope == pytest.approx(1.17, abs=0.15)
+        assert offset == pytest.approx(974, abs=25)
+        [correction] = [
+            c for c in found.calibration.corrections if (c.probe, c.column) == (probe, "machine")
+        ]
+        assert correction.worst_held_out is not None and correction.worst_held_out < 0.03
+
+
+def test_energy_of_published_columns_is_that_of_a_direct_integration(tmp_path: Path) -> None:
+    folder = next(p for p in sorted(published("ccgrid2023").iterdir()) if "17_35_17" in p.name)
+    assert imported(tmp_path / "out", "ccgrid2023", folder, flags=[]) == 0
+    table: dict[str, list[tuple[float, float]]] = {}
+    for file in folder.glob("kwollect-*.csv"):
+        for line in csv.DictReader(file.read_text().splitlines()):
+            at = datetime.fromisoformat(line["timestamp"]).replace(tzinfo=ZoneInfo("Europe/Paris"))
+            table.setdefault(line["metric_id"], []).append((at.timestamp(), float(line["value"])))
+    at_s, watts = map(np.array, zip(*sorted(table["wattmetre_power_watt"]), strict=True))
+    for run in store.load_campaign(tmp_path / "out").runs:
+        begin, end = run.record.begin_ns / 1e9, run.record.end_ns / 1e9
+        inside = at_s[(at_s > begin) & (at_s < end)]
+        grid = np.concatenate([[begin], inside, [end]])
+        level = np.interp(grid, at_s, watts)
+        direct = float(np.sum(np.diff(grid) * (level[1:] + level[:-1]) / 2))
+        assert joules(run, "wall", "node") == pytest.approx(direct, rel=5e-3)
+
+
+def test_a_calibration_of_one_published_campaign_predicts_the_next(tmp_path: Path) -> None:
+    places = []
+    for part in ("17_35_17", "18_05_29"):
+        folder = next(p for p in published("ccgrid2023").iterdir() if part in p.name)
+        assert imported(tmp_path / part, "ccgrid2023", folder, flags=[]) == 0
+        places.append(analysis.analyze(tmp_path / part, "wall", across=True))
+    first, second = places
+    corrections = correct.Corrections(first.calibration)
+    for pair in second.comparison.pairs:
+        if pair.column == "machine":
+            for row in pair.rows:
+                with warnings.catch_warnings():  # it has expired, and a load is a watt above
+                    warnings.simplefilter("ignore", correct.CorrectionWarning)
+                    made = corrections.correct(
+                        row.probe_j, seconds=row.seconds, probe=pair.probe, column=pair.column
+                    )
+                assert made.joules == pytest.approx(row.reference_j, rel=0.03)
+
+
+def test_published_dimms_beside_rapl(tmp_path: Path) -> None:
+    """ICPE 2024: RAPL's DRAM domain has an offset at idle, and the sockets differ."""
+    [folder] = (published("icpe2024") / "broadwell").iterdir()
+    assert imported(tmp_path / "out", "icpe2024", folder, flags=[]) == 0
+    found = analysis.analyze(tmp_path / "out", "daq")
+    rows = {p.column: p.rows for p in found.comparison.pairs if p.column.startswith("dram-")}
+    assert set(rows) == {"dram-0", "dram-1"}
+    off_w = {
+        (column, row.workload): (row.probe_j - row.reference_j) / row.seconds
+        for column, each in rows.items()
+        for row in each
+    }
+    assert all(abs(off_w[column, "idle"]) > 0.05 for column in rows)
+    assert abs(off_w["dram-0", "idle"] - off_w["dram-1", "idle"]) > 0.02
+
+
+def test_published_load_model_is_calibratable_by_no_factor(tmp_path: Path) -> None:
+    for machine in sorted(published("codecarbon-load").iterdir()):
+        out = tmp_path / machine.name
+        assert imported(out, "codecarbon-load", machine, flags=[]) == 0
+        found = analysis.analyze(out, "rapl")
+        [model] = [c for c in found.calibration.corrections if c.probe == "codecarbon"]
+        assert model.verdict == "not calibratable"
+        assert "worst" in model.reason or "held out" in model.reason

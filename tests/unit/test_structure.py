@@ -29,7 +29,7 @@ ORDER = (
     ("plan", "environment", "until"),
     ("analysis",),
     ("carbon",),
-    ("fit", "judgement", "known"),
+    ("fit", "judgement", "known", "scopes"),
     ("uncertainty",),
     ("compare", "diagnose"),
     ("outliers",),
