@@ -370,7 +370,9 @@ def plan(
 
 
 app.command("import")(imports.import_)
-for command in (studies.observe, studies.characterize, trends.diff, trends.drift):
+app.command()(imports.merge)
+commands = (studies.observe, studies.characterize, trends.align, trends.diff, trends.drift)
+for command in commands:
     app.command()(command)
 
 

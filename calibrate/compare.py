@@ -145,7 +145,7 @@ def compare(
             f"{campaign.folder} has no finished run whose workload succeeded; look into the "
             "output.log of its runs, or continue it with 'crosswatt run --resume'."
         )
-    chosen = _reference(good, reference)
+    chosen = reference_of(good, reference)
     names = [source.name for source in campaign.record.sources]
     pairs: list[Pair] = []
     left: list[Left] = []
@@ -164,7 +164,14 @@ def compare(
     )
 
 
-def _reference(runs: Sequence[Run], wanted: str | None) -> str:
+def reference_of(runs: Sequence[Run], wanted: str | None) -> str:
+    """Return the probe that serves as the reference: the one wanted, or the best that worked.
+
+    Raises
+    ------
+    UnknownName : the one wanted is not among the probes.
+    CrosswattError : none can serve.
+    """
     working = {name for run in runs for name, log in run.logs.items() if log.domains}
     if wanted is not None and wanted not in working:
         raise UnknownName("probe in this campaign", wanted, working)

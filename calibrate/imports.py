@@ -75,6 +75,20 @@ def import_(
     out.print(f"Now: crosswatt report {folder} --reference NAME --out report.html")
 
 
+def merge(
+    folder: Annotated[Path, typer.Argument(help="A campaign's folder.")],
+    other: Annotated[Path, typer.Argument(help="An imported one, of the same time.")],
+    target: Annotated[Path, typer.Option("--out", help="The folder to write.")],
+) -> None:
+    """Join a log that was taken elsewhere to a campaign: a wall meter as its reference."""
+    from calibrate import store
+    from calibrate.ingest import merge as merging
+
+    runs = merging.merge(store.load_campaign(folder), store.load_campaign(other), target)
+    out.print(f"{len(runs)} runs have more probes now: {', '.join(runs)}")
+    out.print(f"Now: crosswatt align {target} --reference NAME, if the clocks may differ")
+
+
 def _found(importer: ingest.Importer, paths: list[Path], options: Options, form: str) -> Found:
     """Call an importer; whatever else it stumbles over is a file that is not of its format."""
     try:

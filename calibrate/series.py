@@ -181,14 +181,14 @@ def _energy(log: ProbeLog, domain: Domain, window_ns: tuple[int, int]) -> Energy
     if points.value.size < 2 or points.at_ns[0] > begin or points.at_ns[-1] < end:
         return None
     if domain.kind == "power":
-        points = Curve(points.at_ns, points.half_ns, _integrate(points))
+        points = Curve(points.at_ns, points.half_ns, cumulative(points))
     joules = np.interp([begin, end], points.at_ns, points.value)
     timing = [_edge_u(points, edge) for edge in (begin, end)]
     u = (_step_u(domain) ** 2 + sum(each**2 for each in timing)) ** 0.5
     return Energy(float(joules[1] - joules[0]), float(u), begin, end)
 
 
-def _integrate(points: Curve) -> NDArray[np.float64]:
+def cumulative(points: Curve) -> NDArray[np.float64]:
     """Return cumulative joules of watts, by the trapezoidal rule."""
     seconds = np.diff(points.at_ns) / 1e9
     steps = seconds * (points.value[1:] + points.value[:-1]) / 2
@@ -223,7 +223,7 @@ def watts(
         if points.value.size < 2:
             return np.array([]), np.array([])
         if domain.kind == "power":
-            points = Curve(points.at_ns, points.half_ns, _integrate(points))
+            points = Curve(points.at_ns, points.half_ns, cumulative(points))
         at = points.at_ns if at is None else at
         here = np.interp(at, points.at_ns, points.value)
         total = here if total is None else total + here

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Mapping
@@ -11,10 +12,45 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from calibrate.terminal import AsJson, out, signed
+from calibrate.terminal import AsJson, Reference, out, signed
+from calibrate.verdict import interval
 
 if TYPE_CHECKING:
     from calibrate.drift import Course
+    from calibrate.stats.estimate import Estimate
+
+
+def align(
+    folder: Annotated[Path, typer.Argument(help="A campaign's folder.")],
+    reference: Reference = None,
+    target: Annotated[
+        Path | None, typer.Option("--out", help="Write the campaign with every lag taken out here.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how late each probe's clock is against the reference's, and take that out."""
+    from calibrate import clocks, store
+
+    campaign = store.load_campaign(folder)
+    found = clocks.clocks(campaign, reference)
+    if as_json:
+        sys.stdout.write(json.dumps(clocks.document(found), indent=1) + "\n")
+    else:
+        table = Table("probe", "by", "lag", "drift", "runs", box=None, header_style="bold")
+        for clock in found:
+            lag = clock.reason
+            if clock.lag_s:
+                lag = f"{_interval(clock.lag_s)} s"
+            drift = f"{_interval(clock.drift_ppm)} ppm" if clock.drift_ppm else "none found"
+            table.add_row(clock.probe, clock.column, lag, drift, str(clock.runs))
+        out.print(table)
+    if target:
+        clocks.mended(campaign, found, target)
+        out.print(f"Written: {target}")
+
+
+def _interval(found: Estimate) -> str:
+    return interval(found.value, found.low, found.high)
 
 
 def diff(

@@ -23,7 +23,7 @@ from calibrate.ingest.opened import checksum
 from calibrate.store import CampaignRecord, Job, Machine, ProbeState, RunRecord, SourceRecord
 
 #: Readings kept before and after a window, ns: what an interpolation at its ends may need.
-_AROUND_NS = 30_000_000_000
+AROUND_NS = 30_000_000_000
 #: All that the files have: a run whose ends are known when everything has been read.
 _ANY_TIME = Window("measured", 0, 2**62)
 REJECTED, PROVENANCE = "rejected.txt", "provenance.json"
@@ -170,7 +170,7 @@ def _shared(sinks: dict[str, Sink]) -> Window:
     begin_ns = max(sink.first_ns for sink in there)
     end_ns = min(sink.last_ns for sink in there)
     if end_ns <= begin_ns:
-        spans = "; ".join(f"{s.feed.name} {_utc(s.first_ns)} to {_utc(s.last_ns)}" for s in there)
+        spans = "; ".join(f"{s.feed.name} {utc(s.first_ns)} to {utc(s.last_ns)}" for s in there)
         raise CrosswattError(
             f"The probes share no time ({spans}). If a clock or a zone is wrong, say so with "
             "--zone; else import them one by one."
@@ -178,7 +178,8 @@ def _shared(sinks: dict[str, Sink]) -> Window:
     return Window(_ANY_TIME.workload, begin_ns, end_ns)
 
 
-def _utc(at_ns: int) -> str:
+def utc(at_ns: int) -> str:
+    """Return an instant for people."""
     return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
@@ -186,7 +187,7 @@ def _around(chunk: Chunk, window: Window) -> slice:
     """Return the readings of a window, and those near it."""
     if window is _ANY_TIME:
         return slice(0, chunk.at_ns.size)
-    begin, end = window.begin_ns - _AROUND_NS, window.end_ns + _AROUND_NS
+    begin, end = window.begin_ns - AROUND_NS, window.end_ns + AROUND_NS
     low = int(np.searchsorted(chunk.at_ns, begin))
     return slice(low, int(np.searchsorted(chunk.at_ns, end, side="right")))
 

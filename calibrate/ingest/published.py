@@ -237,7 +237,7 @@ def icpe2024(paths: Sequence[Path], options: Options) -> Found:
         windows,
         machine=f"{config.get('architecture', 'not known')}, "
         f"{config.get('memory_population', 'memory not known')}",
-        notes=("Alt et al., ICPE 2024: RAPL's DRAM domain beside riser cards; no sample has a date.",
+        notes=("Alt et al., ICPE 2024: DRAM by RAPL beside riser cards; no sample has a date.",
             *notes),
     )  # fmt: skip
 

@@ -28,7 +28,7 @@ ORDER = (
     ("campaign", "gate", "verdict", "correct", "drift", "observer", "datasheet"),
     ("plan", "environment", "until"),
     ("analysis",),
-    ("carbon",),
+    ("carbon", "clocks"),
     ("fit", "judgement", "known", "scopes"),
     ("uncertainty",),
     ("compare", "diagnose"),
