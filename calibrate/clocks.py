@@ -32,8 +32,9 @@ _LEAST_RUNS = 4
 _MAX_LAG_S = 15.0
 #: A crystal drifts by 100 ppm, and a clock that is being set by 500.
 _MAX_DRIFT_PPM = 1000.0
-#: Standard uncertainty of a step between two readings, as a share of their distance.
-_BETWEEN = 0.01
+#: Standard uncertainty for what lies between two readings, as a share of their distance: one step
+#: of a meter that looks for an instant is known to 1/sqrt(12) of it, and a run has about ten.
+_BETWEEN = 0.1
 
 
 @dataclass(frozen=True)

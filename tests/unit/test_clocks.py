@@ -75,14 +75,14 @@ def test_a_lag_is_found_and_taken_out(tmp_path: Path) -> None:
 def test_a_clock_that_drifts(tmp_path: Path) -> None:
     made = campaign(
         tmp_path / "drift",
-        feed("wall", "node", steps),
-        feed("slow", "machine", lambda t: noisy(steps(t - 1.0 - 8e-4 * (t - 300)))),
+        feed("wall", "node", steps, 0.02),
+        feed("slow", "machine", lambda t: noisy(steps(t - 1.0 - 8e-4 * (t - 300))), 0.02),
     )
     [clock] = clocks.clocks(made, "wall")
     assert clock.lag_s is not None and clock.drift_ppm is not None
-    assert clock.drift_ppm.value == pytest.approx(800, rel=0.2)
+    assert clock.drift_ppm.value == pytest.approx(800, rel=0.1)
     middle = np.array([BEGIN_NS + 300e9])
-    assert clock.at(middle)[0] == pytest.approx(1.0, abs=0.1)
+    assert clock.at(middle)[0] == pytest.approx(1.0, abs=0.02)
 
 
 def test_a_power_that_never_changes_shows_no_lag(tmp_path: Path) -> None:
