@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
 from calibrate import ingest
 from calibrate.errors import CrosswattError
+from calibrate.ingest import folder as folders
 from calibrate.ingest.feed import Found, Options
+from calibrate.ingest.folder import Rejects
+from calibrate.store import CampaignRecord
 from calibrate.terminal import err, out
 
 _HELP = (
@@ -41,26 +45,17 @@ def import_(
     ] = 1000,
 ) -> None:
     """Make measurements that were taken elsewhere a campaign, for analyze, report and correct."""
-    from calibrate.ingest import folder as folders
-
     importer = ingest.find(form)
     for path in paths:
         if not path.exists():
             raise CrosswattError(f"{path}: there is no such file or folder.")
     part = folders.prepare(folder)
-    rejects = folders.Rejects(part / folders.REJECTED, max_bad)
+    rejects = Rejects(part / folders.REJECTED, max_bad)
     options = Options(zone, unit, scope, str(mapping) if mapping else None, name, rejects)
     try:
-        found = _found(importer, paths, options, form)
-        with Progress(
-            "{task.description}", BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-            console=err, transient=True,
-        ) as bar:  # fmt: skip
-            task = bar.add_task("importing", total=None)
-            record = folders.write(
-                found, folder, paths, form, rejects,
-                lambda readings: bar.update(task, description=f"{readings} readings"),
-            )  # fmt: skip
+        with _readable(form, paths):
+            found = importer(paths, options)
+            record = _written(found, folder, paths, form, rejects)
     finally:
         folders.discard(part)
     for note in found.notes:
@@ -89,16 +84,31 @@ def merge(
     out.print(f"Now: crosswatt align {target} --reference NAME, if the clocks may differ")
 
 
-def _found(importer: ingest.Importer, paths: list[Path], options: Options, form: str) -> Found:
-    """Call an importer; whatever else it stumbles over is a file that is not of its format."""
+@contextmanager
+def _readable(form: str, paths: list[Path]) -> Iterator[None]:
+    """Take whatever else an importer stumbles over for a file that is not of its format."""
     try:
-        return importer(paths, options)
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError, AttributeError) as error:
+        yield
+    except (ValueError, LookupError, TypeError, ArithmeticError, AttributeError) as error:
         what = f"{type(error).__name__}: {error}"[:200]
         raise CrosswattError(
             f"{', '.join(map(str, paths))} cannot be read as {form} ({what}). Is it the right "
             "format? crosswatt import --help lists them."
         ) from None
+
+
+def _written(
+    found: Found, folder: Path, paths: list[Path], form: str, rejects: Rejects
+) -> CampaignRecord:
+    """Write the campaign, with a line that counts."""
+    with Progress(
+        "{task.description}", BarColumn(), TimeElapsedColumn(), console=err, transient=True
+    ) as bar:
+        task = bar.add_task("importing", total=None)
+        return folders.write(
+            found, folder, paths, form, rejects,
+            lambda readings: bar.update(task, description=f"{readings} readings"),
+        )  # fmt: skip
 
 
 def _names(names: Iterable[str]) -> str:

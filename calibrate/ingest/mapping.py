@@ -16,10 +16,12 @@ where = { metric = "wattmetre_power_watt" }   # only lines with these cells
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from pydantic import ConfigDict
@@ -202,7 +204,7 @@ def _batches(path: Path, time: Time, values: Sequence[Value], options: Options) 
     with opened.binary(path) as stream:
         try:
             yield from arrow.open_csv(
-                stream,
+                _Clean(stream),
                 read_options=arrow.ReadOptions(block_size=_BLOCK),
                 parse_options=arrow.ParseOptions(
                     delimiter=_delimiter(path), invalid_row_handler=skip
@@ -217,6 +219,25 @@ def _batches(path: Path, time: Time, values: Sequence[Value], options: Options) 
             )
         except (pyarrow.ArrowInvalid, pyarrow.ArrowKeyError, UnicodeDecodeError) as error:
             raise BadFile(path, f"it is no table of these columns ({error})") from None
+
+
+class _Clean(io.RawIOBase):
+    """A stream whose bytes that are no UTF-8 are replaced; text of ASCII passes as it is."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return the next block; its length may differ."""
+        block = self._stream.read(-1 if size is None else size)
+        if block.isascii() and not self._decoder.getstate()[0]:
+            return block
+        return self._decoder.decode(block, final=not block).encode()
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
 
 
 def _delimiter(path: Path) -> str:

@@ -8,6 +8,7 @@ import hashlib
 import io
 import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +46,7 @@ def binary(path: Path) -> Iterator[IO[bytes]]:
             yield stream
     except FileNotFoundError:
         raise BadFile(path, "there is no such file") from None
-    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, zlib.error) as error:
         raise BadFile(path, f"it cannot be read ({error})") from None
 
 

@@ -1,0 +1,99 @@
+"""Damaged files of every format: a sentence or a campaign, within seconds, and nothing half made.
+
+CROSSWATT_FUZZ=100000 pytest tests/unit/test_ingest_fuzz.py tries as many; some hundreds are tried
+every time.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from calibrate import cli, store
+from tests.unit.test_ingest import MAPPING, TEXTS, sheet
+
+COUNT = int(os.environ.get("CROSSWATT_FUZZ", "300"))
+LIMIT_S = 5
+BYTES = [
+    b"\0", b"\xff\xfe", b"\n", b"\r\n", b",", b";", b'"', b"-", b"1e999", b"NaN", b"inf", b"{",
+    b"]", b"9" * 30, b"\xe2\x82\xac", b"0", b" ", b"2024-13-45T99:99:99Z", b"null",
+]  # fmt: skip
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    def late(*_: object) -> None:
+        raise TimeoutError("it hung")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(LIMIT_S)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def mutated(data: bytes, choose: random.Random) -> bytes:
+    """Damage a file in a few places."""
+    for _ in range(choose.randint(1, 6)):
+        place = choose.randrange(len(data) + 1)
+        end = min(len(data), place + choose.choice((0, 1, 1, 8, 200)))
+        match choose.randrange(5):
+            case 0:
+                data = data[:place] + choose.choice(BYTES) + data[end:]
+            case 1:
+                data = data[:place] + data[end:]
+            case 2:
+                data = data[:place] + data[place:end] * 2 + data[end:]
+            case 3:
+                data = data[:place]
+            case 4:
+                data = data[:place] + choose.randbytes(end - place) + data[end:]
+    return data
+
+
+def samples() -> dict[str, tuple[str, bytes]]:
+    found = {form: (name, text.encode()) for form, (name, text) in TEXTS.items()}
+    lines = sheet([f"2024-05-01T10:00:{n:02d}Z" for n in range(30)])
+    return found | {"csv": ("mine.csv", lines.encode())}
+
+
+@pytest.mark.timeout(0)
+def test_damaged_files_never_crash_hang_or_leave_anything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pyarrow", reason="pip install 'crosswatt[import]'")
+    (tmp_path / "map.toml").write_text(MAPPING.format(unit="iso", zone=""))
+    files = sorted(samples().items())
+    ended = {0: 0, 64: 0}
+    for seed in range(COUNT):
+        choose = random.Random(seed)  # noqa: S311
+        form, (name, data) = files[seed % len(files)]
+        packed = choose.random() < 0.1
+        broken = gzip.compress(data) if packed else data
+        path = tmp_path / (f"{name}.gz" if packed else name)
+        path.write_bytes(mutated(broken, choose))
+        out = tmp_path / "out"
+        line = ["import", form, str(path), "--out", str(out), "--zone", "UTC", "--unit", "W"]
+        with limited():
+            code = cli.main([*line, "--mapping", str(tmp_path / "map.toml")])
+        ended[code] += 1  # another code is a KeyError
+        assert out.exists() == (code == 0), (seed, form)
+        assert not list(tmp_path.glob("*.part")), (seed, form)
+        if code == 0:
+            store.load_campaign(out)
+            for each in sorted(out.rglob("*"), reverse=True):
+                each.rmdir() if each.is_dir() else each.unlink()
+            out.rmdir()
+        else:
+            assert "Traceback" not in capsys.readouterr().err, (seed, form)
+        path.unlink()
+    assert min(ended.values()) > COUNT / 20, ended
