@@ -13,7 +13,10 @@ from calibrate.stats.budget import Row, budget
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 size = st.floats(1e-9, 1e9)
 df = st.one_of(st.none(), st.floats(0.5, 1e6))
-budget_row = st.tuples(size, st.floats(-1e6, 1e6), df)
+#: Zero, or a size that a sensitivity can have: not the smallest numbers there are, times which
+#: everything is zero.
+sensitivity = st.one_of(st.just(0.0), st.floats(1e-6, 1e6), st.floats(-1e6, -1e-6))
+budget_row = st.tuples(size, sensitivity, df)
 
 
 def rows_of(values: list[tuple[float, float, float | None]]) -> list[Row]:
