@@ -35,7 +35,7 @@ from calibrate.store import Document
 
 Unit = Literal["iso", "s", "ms", "us", "ns"]
 _NS = {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
-_BLOCK = 8 << 20
+_BLOCK = 1 << 20
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _FIX = "See the example at the top of docs/importing.md."
 
