@@ -11,6 +11,7 @@ import os
 import platform
 import resource
 import struct
+from collections.abc import Callable, Iterable, Sequence
 
 HARDWARE, SOFTWARE = 0, 1
 TASK_CLOCK = 1
@@ -23,6 +24,7 @@ _INHERIT, _EXCLUDE_KERNEL = 1 << 1, 1 << 5
 _TIMES = 1 | 2  # with the time it was enabled, and the time it really counted
 _CLOSE_ON_EXEC, _PID_CGROUP = 8, 4
 _OTHER_FILES = 1024
+_ATTEMPTS = 50
 
 
 def open_event(
@@ -79,6 +81,48 @@ def scaled(file: int) -> float:
     """Return what an event would have counted, had it not shared its counter with others."""
     count, enabled, running = struct.unpack("<QQQ", os.read(file, 24))
     return float(count * enabled / running) if running else 0.0
+
+
+def follow(
+    threads: Callable[[], set[int]], ways: Sequence[Callable[[int], int]]
+) -> list[list[int]]:
+    """Open events of threads that may start others meanwhile; return the descriptors by way.
+
+    A thread started in between might be counted twice, with its parent and by itself. If one was,
+    it starts again.
+
+    Parameters
+    ----------
+    threads : lists the threads as they are now.
+    ways : open one event of a thread each.
+
+    Raises
+    ------
+    OSError : the kernel does not permit it, or threads are started all the time.
+    """
+    for _ in range(_ATTEMPTS):
+        there = threads()
+        allow_files(len(there) * len(ways))
+        files: list[list[int]] = [[] for _ in ways]
+        try:
+            for mine, opened in zip(files, ways, strict=True):
+                for thread in there:
+                    mine.append(opened(thread))
+            if threads() <= there:
+                return files
+        except ProcessLookupError:
+            pass  # a thread ended meanwhile
+        except BaseException:
+            close(files)
+            raise
+        close(files)
+    raise OSError(errno.EAGAIN, "the process starts threads all the time")
+
+
+def close(files: Iterable[Iterable[int]]) -> None:
+    """Close descriptors."""
+    for file in (file for each in files for file in each):
+        os.close(file)
 
 
 def allow_files(more: int) -> None:

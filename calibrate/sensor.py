@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from calibrate.perf_event import (
@@ -18,7 +19,8 @@ from calibrate.perf_event import (
     HARDWARE,
     SOFTWARE,
     TASK_CLOCK,
-    allow_files,
+    close,
+    follow,
     open_event,
     scaled,
 )
@@ -26,7 +28,6 @@ from calibrate.processes import descendants, threads
 
 _STAT = Path("/proc/stat")
 _TICK_NS = 1e9 / os.sysconf("SC_CLK_TCK")
-_ATTEMPTS = 20
 
 Counts = tuple[float, ...]
 
@@ -80,8 +81,7 @@ class Sensor:
 
     def close(self) -> None:
         """Close every counter."""
-        for file in (file for files in (*self._target, *self._machine) for file in files):
-            os.close(file)
+        close([*self._target, *self._machine])
         self._target, self._machine = [], []
 
 
@@ -94,28 +94,9 @@ def _hardware(config: int, pid: int = -1, cpu: int = -1) -> int:
 
 
 def _follow(pid: int, wanted: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Return for each event the descriptors that count a tree.
-
-    A thread started in between might be counted twice, with its parent and by itself. If one was,
-    it starts again.
-    """
-    for _ in range(_ATTEMPTS):
-        tree = _tree(pid)
-        allow_files(len(tree) * len(wanted))
-        files: list[list[int]] = [[] for _ in wanted]
-        try:
-            for mine, (kind, config) in zip(files, wanted, strict=True):
-                for thread in sorted(tree):
-                    mine.append(open_event(kind, config, thread, inherit=True, times=True))
-            if _tree(pid) <= tree:
-                return files
-        except ProcessLookupError:
-            pass  # a thread ended meanwhile
-        except BaseException:
-            _close(files)
-            raise
-        _close(files)
-    raise OSError(0, "the process starts threads all the time")
+    """Return for each event the descriptors that count a tree."""
+    ways = [partial(open_event, kind, config, inherit=True, times=True) for kind, config in wanted]
+    return follow(lambda: _tree(pid), ways)
 
 
 def _grouped(cgroup: Path, cpus: Sequence[int]) -> list[list[int]]:
@@ -144,11 +125,6 @@ def _used_ns(cgroup: Path) -> float:
 
 def _tree(pid: int) -> set[int]:
     return set().union(*(threads(each) for each in (pid, *descendants(pid))))
-
-
-def _close(files: Sequence[Sequence[int]]) -> None:
-    for file in (file for each in files for file in each):
-        os.close(file)
 
 
 def _sums(files: Sequence[Sequence[int]]) -> Counts:

@@ -10,13 +10,11 @@ Source: perf_event_open(2).
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Sequence
+from functools import partial
 
-from calibrate.perf_event import SOFTWARE, TASK_CLOCK, allow_files, open_event, value
-
-_ATTEMPTS = 50
+from calibrate.perf_event import SOFTWARE, TASK_CLOCK, follow, open_event, value
 
 
 class TaskClock:
@@ -47,36 +45,12 @@ class TaskClock:
 
 
 def _follow(pid: int, cpus: Sequence[int]) -> list[list[int]]:
-    """Return for each CPU the descriptors that count all threads of a process.
-
-    A thread started in between might be counted twice, with its parent and by itself. If one was,
-    it starts again.
-    """
-    for _ in range(_ATTEMPTS):
-        threads = _threads(pid)
-        allow_files(len(threads) * len(cpus))
-        files: list[list[int]] = []
-        try:
-            for cpu in cpus:
-                files.append([])
-                for thread in threads:
-                    files[-1].append(open_event(SOFTWARE, TASK_CLOCK, thread, cpu, inherit=True))
-            if _threads(pid) <= threads:
-                return files
-        except ProcessLookupError:
-            pass  # a thread ended meanwhile
-        except BaseException:
-            _close(files)
-            raise
-        _close(files)
-    raise OSError(errno.EAGAIN, "the process starts threads all the time")
+    """Return for each CPU the descriptors that count all threads of a process."""
+    return follow(
+        lambda: _threads(pid),
+        [partial(open_event, SOFTWARE, TASK_CLOCK, cpu=cpu, inherit=True) for cpu in cpus],
+    )
 
 
 def _threads(pid: int) -> set[int]:
     return {int(name) for name in os.listdir(f"/proc/{pid}/task")}  # noqa: PTH208 - names only
-
-
-def _close(files: Sequence[Sequence[int]]) -> None:
-    for each in files:
-        for file in each:
-            os.close(file)
