@@ -12,7 +12,6 @@ Source for the Birge ratio: Bodnar, Elster, Metrologia 51 (2014) 516.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -156,20 +155,12 @@ def _estimate(value: float, u: float, df: float, runs: int, method: str) -> Esti
 
 def _energy(log: ProbeLog, column: Column) -> tuple[Vector, Vector]:
     """Return instants (s) and joules since the first of them."""
-    at, total = None, None
-    for name in column.parts:
-        domain = log.domains[name]
-        points = series.curve(log, domain)
-        if points.value.size < 4:
-            raise ValueError("it has hardly any readings")
-        value = series.cumulative(points) if domain.kind == "power" else points.value
-        at = points.at_ns if at is None else at
-        here = np.interp(at, points.at_ns, value)
-        total = here if total is None else total + here
-    if at is None or total is None:
-        raise ValueError("it has no readings")
+    found = series.total(log, column)
+    if found is None:
+        raise ValueError("it has hardly any readings")
+    at, joules = found
     keep = np.concatenate([[True], np.diff(at) > 0])
-    return at[keep] / 1e9, total[keep]
+    return at[keep] / 1e9, joules[keep]
 
 
 def mended(campaign: Campaign, found: Sequence[Clock], out: Path) -> None:
@@ -185,21 +176,12 @@ def mended(campaign: Campaign, found: Sequence[Clock], out: Path) -> None:
             "There is nothing to align on: "
             + "; ".join(f"{clock.probe}: {clock.reason}" for clock in found)
         )
-    if out.exists():
-        raise CrosswattError(f"{out} exists. Choose another --out.")
-    part = out.with_name(f"{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    derived = ("comparison.json", "diagnosis.json", "calibration.json", "report.html")
-    shutil.copytree(campaign.folder, part, ignore=shutil.ignore_patterns(*derived))
-    try:
+    with store.changed_copy(campaign.folder, out) as part:
         for run in campaign.runs:
             for probe, clock in known.items():
                 if probe in run.logs:
                     _move(part / run.folder.name / f"{probe}.jsonl", clock)
         (part / "clocks.json").write_text(json.dumps(document(found), indent=1) + "\n")
-        part.replace(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def document(found: Sequence[Clock]) -> Mapping[str, object]:

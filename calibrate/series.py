@@ -208,6 +208,25 @@ def _step_u(domain: Domain) -> float:
     return (domain.resolution_j or 0.0) / 6**0.5
 
 
+def total(log: ProbeLog, column: Column) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Return (CLOCK_MONOTONIC ns, cumulative joules) of a column, at its first part's instants.
+
+    None where a part has fewer than two readings.
+    """
+    at, joules = None, None
+    for name in column.parts:
+        domain = log.domains[name]
+        points = curve(log, domain)
+        if points.value.size < 2:
+            return None
+        if domain.kind == "power":
+            points = Curve(points.at_ns, points.half_ns, cumulative(points))
+        at = points.at_ns if at is None else at
+        here = np.interp(at, points.at_ns, points.value)
+        joules = here if joules is None else joules + here
+    return None if at is None or joules is None else (at, joules)
+
+
 def watts(
     log: ProbeLog, column: Column, step_s: float = 0.1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -216,23 +235,14 @@ def watts(
     Readings closer than `step_s` are joined; a tracker's repeated figures are left out, since
     they say only that it has not measured anew.
     """
-    at, total = None, None
-    for name in column.parts:
-        domain = log.domains[name]
-        points = curve(log, domain)
-        if points.value.size < 2:
-            return np.array([]), np.array([])
-        if domain.kind == "power":
-            points = Curve(points.at_ns, points.half_ns, cumulative(points))
-        at = points.at_ns if at is None else at
-        here = np.interp(at, points.at_ns, points.value)
-        total = here if total is None else total + here
-    if at is None or total is None:
+    found = total(log, column)
+    if found is None:
         return np.array([]), np.array([])
-    steps = _steps(at, total, step_s)
-    at, total = at[steps], total[steps]
+    at, joules = found
+    steps = _steps(at, joules, step_s)
+    at, joules = at[steps], joules[steps]
     seconds = np.diff(at) / 1e9
-    return (at[1:] + at[:-1]) / 2e9, np.diff(total) / seconds
+    return (at[1:] + at[:-1]) / 2e9, np.diff(joules) / seconds
 
 
 def _steps(at: NDArray[np.int64], total: NDArray[np.float64], step_s: float) -> list[int]:

@@ -19,9 +19,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import tomllib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -36,6 +38,7 @@ from calibrate.probe import Domain
 SCHEMA = 1
 CAMPAIGN, PROBES, RUN = "campaign.json", "probes.json", "run.json"
 STOP = "stop.json"
+_DERIVED = ("comparison.json", "diagnosis.json", "calibration.json", "report.html")
 ProbeStatus = Literal["ok", "unavailable", "failed", "hung", "killed"]
 FOREIGN = "Give the folder that 'crosswatt run --out FOLDER' wrote."
 
@@ -349,6 +352,26 @@ def load_campaign(folder: Path) -> Campaign:
     ended = folder / STOP
     stop = read(ended, StopRecord) if ended.exists() else None
     return Campaign(folder, record, probes, tuple(runs), stop)
+
+
+@contextmanager
+def changed_copy(folder: Path, out: Path) -> Iterator[Path]:
+    """Give a working copy of a campaign, less what is derived, which becomes `out` in the end.
+
+    Raises
+    ------
+    CrosswattError : there is something at `out` already.
+    """
+    if out.exists():
+        raise CrosswattError(f"{out} exists. Choose another --out.")
+    part = out.with_name(f"{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        shutil.copytree(folder, part, ignore=shutil.ignore_patterns(*_DERIVED))
+        yield part
+        part.replace(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def is_finished(folder: Path, job: Job) -> bool:

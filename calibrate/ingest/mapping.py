@@ -20,6 +20,7 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -91,7 +92,7 @@ def table(paths: Sequence[Path], options: Options) -> Found:
     for value in mapping.value:
         _check(path, value)
     if mapping.time.unit == "iso" and mapping.time.zone and options.zone is None:
-        options = Options(**{**vars(options), "zone": mapping.time.zone})
+        options = replace(options, zone=mapping.time.zone)
     probes = dict.fromkeys(value.probe for value in mapping.value)
     feeds = []
     for probe in probes:

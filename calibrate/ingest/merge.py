@@ -8,7 +8,6 @@ machines' wall clocks must agree, or `crosswatt align` finds by how much they do
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,19 +31,13 @@ def merge(campaign: Campaign, other: Campaign, out: Path) -> list[str]:
     ------
     CrosswattError : there is something at `out`, a probe is in both, or they share no time.
     """
-    if out.exists():
-        raise CrosswattError(f"{out} exists. Choose another --out.")
     ours = {source.name for source in campaign.record.sources}
     theirs = {source.name for source in other.record.sources}
     if both := sorted(ours & theirs):
         raise CrosswattError(
             f"Both have a probe {both[0]!r}. Import it again with another name: --name."
         )
-    part = out.with_name(f"{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    derived = ("comparison.json", "diagnosis.json", "calibration.json", "report.html")
-    shutil.copytree(campaign.folder, part, ignore=shutil.ignore_patterns(*derived))
-    try:
+    with store.changed_copy(campaign.folder, out) as part:
         got = [run for run in campaign.runs if _join(run, other, part / run.folder.name)]
         if not got:
             raise CrosswattError(
@@ -54,12 +47,9 @@ def merge(campaign: Campaign, other: Campaign, out: Path) -> list[str]:
         sources = tuple(
             SourceRecord(name=name, adapter="imported", python="") for name in sorted(theirs)
         )
-        record = campaign.record.model_copy(update={"sources": campaign.record.sources + sources})
-        store.save(part / store.CAMPAIGN, record)
+        update = {"sources": campaign.record.sources + sources}
+        store.save(part / store.CAMPAIGN, campaign.record.model_copy(update=update))
         _remember(part, other)
-        part.replace(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return [run.folder.name for run in got]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ _SETTLE_S = 5.0
 
 def _zoned(options: Options, zone: str) -> Options:
     """Return options with the zone that a publication uses, unless another is named."""
-    return Options(**{**vars(options), "zone": options.zone or zone})
+    return replace(options, zone=options.zone or zone)
 
 
 def slug(name: str) -> str:
