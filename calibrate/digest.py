@@ -215,10 +215,12 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     host = "Host of the simulation" if machine.simulated else "Processor"
     plan = record.plan
     repeats = plan.get("repeats")
-    memory = f"{figure(machine.memory_bytes / 2**30)} GiB"
+    size = [] if machine.cpus is None else [f"{machine.cpus} CPUs"]
+    if machine.memory_bytes is not None:
+        size.append(f"{figure(machine.memory_bytes / 2**30)} GiB")
     return (
         ("Machine", text(machine.label)),
-        (host, f"{text(machine.cpu)}, {machine.cpus} CPUs, {memory}"),
+        (host, ", ".join([text(machine.cpu), *size])),
         (
             "Conditions",
             f"kernel {text(machine.kernel)}, virtual machine: {text(machine.virtual)}, "
@@ -234,7 +236,7 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
         ("Seed", str(record.seed)),
         ("Runs", f"{comparison.runs} compared of {_asked(analysis.campaign)}"),
         ("Reference", f"{comparison.reference}{_family(analysis)}"),
-        ("Measure it again", _command(analysis)),
+        (f"{_verb(analysis)} it again", _command(analysis)),
         (
             "Remake this report",
             f"crosswatt report {shlex.quote(analysis.campaign.folder.name)} --format html",
@@ -267,13 +269,19 @@ def _family(analysis: Analysis) -> str:
     return f" ({'; '.join(kinds)})" if kinds and kinds != ["truth, family truth"] else ""
 
 
+def _verb(analysis: Analysis) -> str:
+    """Return what was done: other people's measurements were imported."""
+    return "Import" if analysis.campaign.record.command[1:2] == ("import",) else "Measure"
+
+
 def _command(analysis: Analysis) -> str:
     """Return the command that measures the same again, with the order of runs fixed."""
     words = list(analysis.campaign.record.command[1:])
     if not words:
         return UNKNOWN
     mine = words[: words.index("--")] if "--" in words else words
-    if not any(word.split("=")[0] in {"--seed", "--resume"} for word in mine):
+    ordered = any(word.split("=")[0] in {"--seed", "--resume"} for word in mine)
+    if not ordered and words[0] != "import":  # what others measured has no order to be fixed
         words[1:1] = ["--seed", str(analysis.campaign.record.seed)]
     return shlex.join(["crosswatt", *words])
 

@@ -22,7 +22,7 @@ NAME = "part of what the reference covers"
 #: What follows the load outside a processor's packages is seldom half of it, and never as much.
 _SLOPES = (0.8, 2.0)
 _FEWEST_CLUSTERS = 4
-_CAUSE = "What it does not cover: GPUs, fans, disks, the board, and losses of supplies."
+_CAUSE = "what it does not cover: GPUs, fans, disks, the board, and losses of supplies"
 
 
 def differ(pair: Pair) -> bool:

@@ -122,15 +122,15 @@ class Job(Document):
 
 
 class Machine(Document):
-    """What this host is. Runs of one campaign share all of it."""
+    """What this host is; None where an import does not say. Runs share all of it."""
 
     simulated: bool
     label: str
     bench: dict[str, Any] = {}
     cpu: str
-    cpus: int
+    cpus: int | None
     kernel: str
-    memory_bytes: int
+    memory_bytes: int | None
     virtual: str
     governor: str
     microcode: str

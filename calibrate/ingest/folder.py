@@ -251,15 +251,18 @@ def _record(
     found: Found, windows: Sequence[Window], jobs: Sequence[Job], form: str
 ) -> CampaignRecord:
     machine = Machine(
-        simulated=False, label=found.machine, cpu=found.cpu, cpus=1, kernel="not known",
-        memory_bytes=1, virtual="not known", governor="not known", microcode="not known",
+        simulated=False, label=found.machine, cpu=found.cpu, cpus=None, kernel="not known",
+        memory_bytes=None, virtual="not known", governor="not known", microcode="not known",
         boot_id="imported",
     )  # fmt: skip
     first = min((window.begin_ns for window in windows), default=0)
     return CampaignRecord(
         created=datetime.fromtimestamp(first / 1e9, UTC).isoformat(timespec="seconds"),
         crosswatt=__version__,
-        plan={"title": f"imported from {form}", "repeats": max(job.repeat for job in jobs)},
+        plan={
+            "title": f"imported from {form}",
+            "workload": [{"name": name} for name in dict.fromkeys(job.workload for job in jobs)],
+        },
         seed=0,
         machine=machine,
         sources=tuple(
