@@ -75,6 +75,7 @@ class PhaseRecord(Document):
     end_ns: int
     work: float | None = None
     unit: str | None = None
+    values: dict[str, float | int | str | None] = {}
 
 
 class RunRecord(Saved):

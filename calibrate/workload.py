@@ -6,6 +6,8 @@ know that it is measured. With ``--marks`` it prints what it does as lines of th
 
     crosswatt: {"mark": "ready"}
     crosswatt: {"mark": "phase", "name": "load", "begin_ns": 1, "end_ns": 9, "work": 2}
+    crosswatt: {"mark": "phase", "name": "eval[3]", "begin_ns": 9, "end_ns": 12,
+                "values": {"wer": 0.061}}
     crosswatt: {"mark": "result", "values": {"wer": 0.061}}
 
 Instants are CLOCK_MONOTONIC nanoseconds. Any other line is the workload's own output.
@@ -21,7 +23,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
@@ -40,10 +42,11 @@ class Phase:
 
     Parameters
     ----------
-    name : for example ``load``, ``high``, ``infer``.
+    name : for example ``load``, ``high``, ``infer``; ``train[3]`` is the third of its kind.
     begin_ns, end_ns : CLOCK_MONOTONIC.
     work : units of work done, all workers together; None where there is no such figure.
     unit : what the work is counted in, for example ``flop`` or ``byte``.
+    values : figures of quality that belong to this phase, for example the word error rate.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Phase:
     end_ns: int
     work: float | None = None
     unit: str | None = None
+    values: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -82,11 +86,12 @@ class Stage:
         """Report a finished phase."""
         if self._marks:
             self._print({"mark": "phase", **asdict(phase)})
-        elif phase.work is None:
-            print(f"{phase.name}: {phase.seconds:.3f} s")
         else:
-            rate = phase.work / phase.seconds
-            print(f"{phase.name}: {phase.seconds:.3f} s, {rate:.4g} {phase.unit}/s")
+            parts = [f"{phase.seconds:.3f} s"]
+            if phase.work is not None:
+                parts.append(f"{phase.work / phase.seconds:.4g} {phase.unit}/s")
+            parts += [_words(name, value) for name, value in phase.values.items()]
+            print(f"{phase.name}: {', '.join(parts)}")
 
     def result(self, **values: Value) -> None:
         """Report figures of quality, such as the word error rate."""
@@ -94,7 +99,12 @@ class Stage:
             self._print({"mark": "result", "values": values})
         else:
             for name, value in values.items():
-                print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
+                print(_words(name, value))
+
+
+def _words(name: str, value: Value) -> str:
+    """Return a figure of quality for a person."""
+    return f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}"
 
 
 def parser(description: str | None, seconds: float = 5.0) -> argparse.ArgumentParser:
