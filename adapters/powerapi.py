@@ -54,6 +54,10 @@ class PowerApi(Probe):
         self._zones = {
             part: [d for d in every.values() if d.scope.startswith(part)] for part in _PARTS
         }
+        if not any(self._zones.values()):
+            raise Unavailable(
+                "RAPL shows neither packages nor DRAM here", "sudo modprobe intel_rapl_msr"
+            )
         group = options.get("cgroup")
         try:
             self._sensor = Sensor(target.pid, online(), Path(group) if group else None)

@@ -14,9 +14,11 @@ from calibrate.carbon import Footprint, Intensity, footprint
 from calibrate.compare import Comparison, Pair, compare
 from calibrate.diagnose import Diagnosis, Runs, diagnose
 from calibrate.fit import Calibration, calibrate
+from calibrate.phases import phases
 from calibrate.store import Campaign, Document, Saved
 
 COMPARISON, DIAGNOSIS, CALIBRATION = "comparison.json", "diagnosis.json", "calibration.json"
+PHASES = "phases.json"
 
 
 class Finding(Document):
@@ -76,11 +78,12 @@ def analyze(
 
 
 def write(analysis: Analysis) -> None:
-    """Write the three derived documents into the campaign's folder."""
+    """Write the derived documents into the campaign's folder."""
     folder = analysis.campaign.folder
     store.save(folder / COMPARISON, analysis.comparison)
     store.save(folder / DIAGNOSIS, findings(analysis))
     store.save(folder / CALIBRATION, analysis.calibration)
+    store.save(folder / PHASES, phases(analysis.campaign))
 
 
 def findings(analysis: Analysis) -> Findings:

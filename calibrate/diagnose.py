@@ -72,6 +72,8 @@ DECADES = 100.0
 WEAK_REFERENCE = 0.05
 #: Largest ln(ratio) of a run that would not matter, whatever made it.
 IMMATERIAL = 0.02
+#: Beyond these, J and s, nothing is a measurement, and what is computed of it no number.
+_ENERGIES, _DURATIONS = (1e-30, 1e30), (1e-3, 1e10)
 #: Kinds of flag of which a sound meter has none.
 _NO_ENERGY = ("not finite", "negative", "zero")
 #: Smallest ratio of reference powers for which "the same power whatever the load" means something.
@@ -269,12 +271,13 @@ def _hard_rules(runs: Runs) -> tuple[NDArray[np.bool_], tuple[Flag, ...]]:
     probe = np.asarray(runs.probe_j, dtype=np.float64)
     reference = np.asarray(runs.reference_j, dtype=np.float64)
     seconds = np.asarray(runs.seconds, dtype=np.float64)
-    sound = np.isfinite(reference) & (reference > 0) & np.isfinite(seconds) & (seconds > 0)
+    sound = _possible(reference, _ENERGIES) & _possible(seconds, _DURATIONS)
     finite = np.isfinite(probe)
     near = finite & (probe > 0) & (probe < 10 * runs.resolution_j)
     far = np.zeros(probe.size, dtype=np.bool_)
     both = sound & finite & (probe > 0)
     far[both] = np.abs(np.log(probe[both]) - np.log(reference[both])) > MAX_LOG
+    far |= both & ~_possible(probe, _ENERGIES)
     rules = (
         ("not finite", ~finite | far, "no finite energy, or one beyond any unit"),
         ("negative", finite & (probe < 0), "a negative energy, as of a counter that wrapped round"),
@@ -288,6 +291,11 @@ def _hard_rules(runs: Runs) -> tuple[NDArray[np.bool_], tuple[Flag, ...]]:
         if mask.any()
     )
     return both & ~far, flags
+
+
+def _possible(values: NDArray[np.float64], ends: tuple[float, float]) -> NDArray[np.bool_]:
+    """Return which values lie between two ends; NaN does not."""
+    return np.asarray((values >= ends[0]) & (values <= ends[1]))
 
 
 def _same_power(usable: NDArray[np.bool_], table: Table) -> tuple[Flag, ...]:

@@ -662,7 +662,7 @@ def _raw(analysis: Analysis) -> tuple[str, ...]:
         f"Every number here is computed from the folder {name} (schema {record.schema_}): "
         "campaign.json holds plan, machine and seed; each run has run.json and one .jsonl file "
         "a probe, with every reading as it was taken. The derived numbers are in comparison.json, "
-        "diagnosis.json and calibration.json.",
+        "diagnosis.json, calibration.json and phases.json.",
         f"Cite it as: crosswatt {version}, campaign {name} of {record.created[:10]}, "
         f"{title(analysis)}, seed {record.seed}, reference {analysis.comparison.reference}.",
     )

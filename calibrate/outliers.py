@@ -73,7 +73,7 @@ def _wrapped(runs: Runs, look: Look) -> Diagnosis | None:
     probe = np.asarray(runs.probe_j, dtype=np.float64)
     reference = np.asarray(runs.reference_j, dtype=np.float64)
     for range_j in (runs.wraps_at_j,) if runs.wraps_at_j else WRAPS_J:
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             lost = np.round((reference - probe) / range_j)
         # A range that is small beside the energy could mend anything.
         plain = bool(np.isfinite(lost).all()) and float(reference.max()) < MOST_WRAPS * range_j
@@ -206,7 +206,7 @@ def _scattered(runs: Runs, look: Look) -> Diagnosis | None:
     reference = np.asarray(runs.reference_j, dtype=np.float64)
     if not (np.isfinite(probe) & (probe > 0) & (reference > 0)).all():
         return None
-    y, labels = np.log(probe / reference), np.asarray(runs.workload)
+    y, labels = np.log(probe) - np.log(reference), np.asarray(runs.workload)
     names = [n for n in dict.fromkeys(runs.workload) if int((labels == n).sum()) > 1]
     if len(names) < 3:
         return None

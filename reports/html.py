@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from calibrate import digest, figures
 from calibrate.analysis import Analysis
+from calibrate.chapters import chapters
 
 SUFFIX = "html"
 
@@ -29,6 +30,10 @@ def render(analysis: Analysis) -> str:
         power=[(panel, _safe(panel.svg)) for panel in figures.power(analysis)],
         identity=[(panel, _safe(panel.svg)) for panel in [figures.identity(analysis)]],
         ratios=[(panel, _safe(panel.svg)) for panel in figures.ratios(analysis)],
+        chapters=[
+            (each, [(panel, _safe(panel.svg)) for panel in each.panels])
+            for each in chapters(analysis)
+        ],
     )
 
 

@@ -2,13 +2,13 @@
 
 import json
 
-from calibrate import analysis
+from calibrate import analysis, phases
 
 SUFFIX = "json"
 
 
 def render(found: analysis.Analysis) -> str:
-    """Return campaign, comparison, diagnoses and calibration as one JSON object."""
+    """Return campaign, comparison, diagnoses, calibration and phases as one JSON object."""
     document = {
         "kind": "report",
         "schema": 1,
@@ -16,6 +16,7 @@ def render(found: analysis.Analysis) -> str:
         "comparison": found.comparison.model_dump(mode="json", by_alias=True),
         "diagnosis": analysis.findings(found).model_dump(mode="json", by_alias=True),
         "calibration": found.calibration.model_dump(mode="json", by_alias=True),
+        "phases": phases.phases(found.campaign).model_dump(mode="json", by_alias=True),
     }
     if found.footprint:
         document["carbon"] = {

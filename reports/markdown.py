@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from calibrate import digest
 from calibrate.analysis import Analysis
+from calibrate.chapters import Chapter, chapters
 
 SUFFIX = "md"
 
@@ -31,6 +32,7 @@ def render(analysis: Analysis) -> str:
         ("Corrections of all columns", _table(said.corrections)),
         ("Probes and modes", _table(said.probes)),
         ("Workloads", _table(said.workloads)),
+        *((each.name, _chapter(each)) for each in chapters(analysis)),
         ("CO2e", _carbon(said)),
         ("How this was measured", _facts(said)),
         ("Method and raw data", _prose((*said.method, *said.raw, *said.sources))),
@@ -59,6 +61,11 @@ def _reasons(cards: Iterable[digest.Card]) -> str:
         lines.append(f"- {_cell(card.probe)}: {_cell(card.sentence)}")
         lines += [f"  - {_cell(line)}" for line in card.lines]
     return "\n".join(lines)
+
+
+def _chapter(each: Chapter) -> str:
+    parts = (_prose(each.words), _table(each.table), _cell(each.note))
+    return "\n\n".join(part for part in parts if part)
 
 
 def _carbon(said: digest.Digest) -> str:

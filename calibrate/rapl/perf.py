@@ -21,6 +21,9 @@ _NAMES = {"energy-pkg": "package", "energy-cores": "core", "energy-gpu": "uncore
           "energy-ram": "dram", "energy-psys": "psys"}  # fmt: skip
 _FIX = "sudo sysctl kernel.perf_event_paranoid=0 (until the next boot)"
 
+#: Long enough for a counter of milliseconds to move, even of a machine asleep.
+_ALIVE_S = 0.2
+
 #: (type, config, cpu) -> a file whose reads give eight bytes.
 Opener = Callable[[int, int, int], int]
 
@@ -58,6 +61,13 @@ class Perf:
                     self._add(scope, (_made(make, kind, config, cpu), scale_j))
         if not self._domains:
             raise Unavailable("the PMU `power` has no energy event", "use powercap")
+        if not self._moves():
+            self.close()
+            raise Unavailable(
+                f"the PMU `power` shows {', '.join(self._events)}, which stands still, as in a "
+                "virtual machine whose host keeps the counter to itself",
+                "measure on the host",
+            )
 
     def _add(self, scope: str, event: tuple[int, float]) -> None:
         part = scope.partition("-")[0]
@@ -65,6 +75,14 @@ class Perf:
         self._domains.append(Domain(scope, scope, "counter", "measured", family))
         self._events[scope] = event
         self._guards[scope] = Guard(f"perf {scope}", None, steady=part == "package")
+
+    def _moves(self) -> bool:
+        """Wait a moment for any event to count: what has power uses energy."""
+        first = self.read()
+        until_s = time.monotonic() + _ALIVE_S
+        while (now := self.read()) == first and time.monotonic() < until_s:
+            time.sleep(_ALIVE_S / 20)
+        return now != first
 
     def domains(self) -> list[Domain]:
         """See `Way`."""

@@ -201,7 +201,7 @@ def test_perf_gives_the_same_domains(tmp_path: Path) -> None:
     def opener(kind: int, config: int, cpu: int) -> int:
         made.append((kind, config, cpu))
         read, write = os.pipe()
-        for halves in (2, 3):
+        for halves in range(4):  # two of them show that it counts
             os.write(write, struct.pack("<Q", (halves + 2 * config) << 31))
         os.close(write)
         return read
@@ -216,6 +216,22 @@ def test_perf_gives_the_same_domains(tmp_path: Path) -> None:
     assert way.read()["package-0"] == 2.5
     assert all(domain.wraps_at_j is None for domain in way.domains())
     way.close()
+
+
+def test_a_counter_that_stands_still_is_none(tmp_path: Path) -> None:
+    """Seen on a virtual machine: a PMU `power` with nothing but a psys that is always zero."""
+    cpus(tmp_path / "sys", 0, 0, 1)
+    opened = []
+
+    def opener(*_: int) -> int:
+        opened.append(os.open("/dev/zero", os.O_RDONLY))
+        return opened[-1]
+
+    with pytest.raises(Unavailable, match="shows psys, which stands still") as refused:
+        Perf(pmu(tmp_path / "pmu", energy_psys=SCALE), tmp_path / "sys", opener)
+    assert refused.value.fix == "measure on the host"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.read(opened[0], 8)
 
 
 def test_perf_that_is_not_there_or_not_allowed_says_what_helps(tmp_path: Path) -> None:

@@ -1,0 +1,21 @@
+"""Parts of a report that only some campaigns have: one subject a file, each with a `chapter`.
+
+phases      energy of the phases that a workload marks
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from calibrate.analysis import Analysis
+from calibrate.chapters import phases
+from calibrate.chapters.chapter import Chapter as Chapter
+
+#: In the order of a report; each returns None where the campaign has nothing of the kind.
+CHAPTERS: tuple[Callable[[Analysis], Chapter | None], ...] = (phases.chapter,)
+
+
+def chapters(analysis: Analysis) -> list[Chapter]:
+    """Return what a campaign has beside the comparison of its probes."""
+    found = (chapter(analysis) for chapter in CHAPTERS)
+    return [each for each in found if each is not None]

@@ -1,0 +1,72 @@
+"""Energy of phases: what loading, an epoch, a prediction used, by every probe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from calibrate import phases
+from calibrate.analysis import Analysis
+from calibrate.chapters.chapter import Chapter
+from calibrate.digest import MISSING, Row, Table, figure
+from calibrate.phases import Phase
+from calibrate.verdict import rounded
+
+_NOTE = (
+    "Mean of all stretches of one name, as reported, nothing multiplied; ±: standard uncertainty "
+    "from the readings or from the scatter, whichever is larger. What a meter counted between two "
+    "readings may have been used anywhere between them, so that short phases are little known to "
+    "slow meters."
+)
+
+
+def chapter(analysis: Analysis) -> Chapter | None:
+    """Return the table of phases, of the workloads that mark more than one kind."""
+    found = phases.phases(analysis.campaign, phases.kind).phases
+    kinds: dict[str, set[str]] = {}
+    for each in found:
+        kinds.setdefault(each.workload, set()).add(each.phase)
+    shown = [each for each in found if len(kinds[each.workload]) > 1]
+    if not shown:
+        return None
+    head = (
+        "workload",
+        "phase",
+        "probe",
+        "stretches",
+        "length",
+        "energy of one",
+        "per unit of work",
+    )
+    rows = tuple(Row(_cells(each), first) for each, first in _firsts(shown))
+    return Chapter("Energy of phases", (), Table(head, rows, frozenset({3, 4, 5, 6})), _NOTE)
+
+
+def _firsts(shown: Sequence[Phase]) -> list[tuple[Phase, bool]]:
+    """Return phases in order, with whether each is the first of its workload and name."""
+    seen: set[tuple[str, str]] = set()
+    found = []
+    for each in sorted(shown, key=lambda p: p.workload):
+        key = each.workload, each.phase
+        found.append((each, key not in seen))
+        seen.add(key)
+    return found
+
+
+def _cells(each: Phase) -> tuple[str, ...]:
+    per = MISSING
+    if each.work and each.unit:
+        per = f"{spread(each.joules / each.work, each.u_j / each.work)} J/{each.unit}"
+    return (
+        each.workload,
+        each.phase,
+        f"{each.probe} ({each.scope})",
+        str(each.stretches),
+        f"{figure(each.seconds)} s",
+        f"{spread(each.joules, each.u_j)} J",
+        per,
+    )
+
+
+def spread(value: float, u: float) -> str:
+    """Return a value and its standard uncertainty to the same place."""
+    return " ± ".join(rounded(-u, u, value, u))

@@ -1,0 +1,230 @@
+"""Energy of the phases of a workload: what an epoch, a fit or a prediction used, by every probe.
+
+A phase begins and ends where it pleases, a meter renews its figure when it pleases. What a meter
+counted between two renewals may have been used anywhere between them: at a share f of the gap, f of
+its joules e are taken, with a standard uncertainty of e sqrt(f (1 - f) / 3). In the middle that is
+the uncertainty of a rectangular distribution over all of e (GUM 4.3.7), at a renewal it is none.
+So a meter that looks once a second knows little of a phase of half a second, and says so.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrate import series
+from calibrate.series import Column
+from calibrate.store import Campaign, Document, PhaseRecord, ProbeLog, Run, Saved
+
+Values = NDArray[np.float64]
+_INDEX = re.compile(r"(.+)\[(\d+)\]")
+
+
+def kind(name: str) -> str:
+    """Return what a phase is without its number: ``train`` of ``train[3]``."""
+    found = _INDEX.fullmatch(name)
+    return found[1] if found else name
+
+
+def index(name: str) -> int | None:
+    """Return the number of a phase: 3 of ``train[3]``; None where it has none."""
+    found = _INDEX.fullmatch(name)
+    return int(found[2]) if found else None
+
+
+@dataclass(frozen=True)
+class Joules:
+    """An energy with its standard uncertainty from step and instants of the readings, J."""
+
+    joules: float
+    u_j: float
+
+
+class Meter:
+    """Cumulative joules of one column in one run, to be asked for any stretch of it.
+
+    Parameters
+    ----------
+    log : a probe's file of the run.
+    column : what to add up.
+    """
+
+    def __init__(self, log: ProbeLog, column: Column) -> None:
+        self._log, self._column = log, column
+
+    @cached_property
+    def _renewals(self) -> tuple[NDArray[np.int64], Values]:
+        """Return (instants, cumulative joules) of the readings that say something new."""
+        found = series.total(self._log, self._column)
+        if found is None:
+            return np.empty(0, np.int64), np.empty(0)
+        at, joules = found
+        new = np.concatenate([[True], np.diff(joules) != 0])
+        window = self._log.window_ns
+        if window and self._log.domains[self._column.parts[0]].kind == "window":
+            return self._tracked(at[new], joules[new], window)
+        return at[new], joules[new]
+
+    def _tracked(
+        self, at: NDArray[np.int64], joules: Values, window: tuple[int, int]
+    ) -> tuple[NDArray[np.int64], Values]:
+        """Return a tracker's renewals: nothing at its begin, everything at its end."""
+        inside = (at > window[0]) & (at < window[1])
+        ends = np.array(window, dtype=np.int64)
+        return (
+            np.concatenate([ends[:1], at[inside], ends[1:]]),
+            np.concatenate([[0.0], joules[inside], joules[-1:]]),
+        )
+
+    def between(self, begin_ns: int, end_ns: int) -> Joules | None:
+        """Return the joules of a stretch, or None where the readings do not cover it."""
+        at, total = self._renewals
+        if at.size < 2 or at[0] > begin_ns:
+            return None
+        if at[-1] < end_ns and not self._rests(end_ns):
+            return None
+        joules = np.interp([begin_ns, end_ns], at, total)
+        variances = [self._edge_u_j(edge) ** 2 for edge in (begin_ns, end_ns)]
+        step = sum((self._log.domains[p].resolution_j or 0.0) for p in self._column.parts)
+        u_j = (sum(variances) + step**2 / 6) ** 0.5
+        return Joules(float(joules[1] - joules[0]), float(u_j))
+
+    def _rests(self, end_ns: int) -> bool:
+        """Tell whether readings after the last renewal show that nothing more was counted."""
+        readings = self._log.readings.after_ns
+        return bool(readings.size and readings[-1] >= end_ns)
+
+    def _edge_u_j(self, edge_ns: int) -> float:
+        at, total = self._renewals
+        if edge_ns > at[-1]:  # what was used since its last renewal has not been counted
+            watts = float(total[-1] - total[-2]) / float(at[-1] - at[-2])
+            return abs(watts) * float(edge_ns - at[-1]) / math.sqrt(3)
+        after = int(np.clip(np.searchsorted(at, edge_ns), 1, at.size - 1))
+        gap_ns = float(at[after] - at[after - 1])
+        share = float(edge_ns - at[after - 1]) / gap_ns if gap_ns else 0.0
+        joules = float(total[after] - total[after - 1])
+        return abs(joules) * math.sqrt(share * (1 - share) / 3)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A phase of one run by one probe."""
+
+    run: Run
+    phase: PhaseRecord
+    probe: str
+    column: Column
+    energy: Joules
+
+
+def measured(campaign: Campaign) -> Iterator[Measured]:
+    """Yield every phase of every run that succeeded, by the main column of every probe."""
+    for run in campaign.runs:
+        if run.record.exit_code == 0 and run.record.phases:
+            for probe, column, meter in meters(run):
+                for phase in run.record.phases:
+                    energy = meter.between(phase.begin_ns, phase.end_ns)
+                    if energy is not None:
+                        yield Measured(run, phase, probe, column, energy)
+
+
+def meters(run: Run) -> Iterator[tuple[str, Column, Meter]]:
+    """Yield the main column of every probe of a run, ready to be asked."""
+    for probe, log in run.logs.items():
+        column = series.headline(series.native(log.domains.values()))
+        if column is not None:
+            yield probe, column, Meter(log, column)
+
+
+class Phase(Document):
+    """A phase of a workload by one probe: the mean over all stretches of that name.
+
+    ``u_j`` is the standard uncertainty of the mean: from the readings, or from the scatter of the
+    stretches over their root, whichever is larger; the error of the probe itself is not in it.
+    ``work`` is the mean work of a stretch in `unit`, ``values`` are means of figures of quality.
+    """
+
+    workload: str
+    phase: str
+    probe: str
+    column: str
+    scope: str
+    stretches: int
+    seconds: float
+    joules: float
+    u_j: float
+    work: float | None = None
+    unit: str | None = None
+    values: dict[str, float] = {}
+
+
+class Phases(Saved):
+    """All phases of a campaign, as ``phases.json``."""
+
+    kind: Literal["phases"] = "phases"
+    simulated: bool
+    machine: str
+    phases: tuple[Phase, ...]
+
+
+def phases(campaign: Campaign, name: Callable[[str], str] = str) -> Phases:
+    """Return the phases of a campaign, by workload, phase and probe, in the order of the runs.
+
+    Parameters
+    ----------
+    campaign : runs whose workloads have marked phases.
+    name : what a phase is called; `kind` takes all epochs together.
+    """
+    groups: dict[tuple[str, str, str], list[Measured]] = {}
+    for each in measured(campaign):
+        key = each.run.record.workload, name(each.phase.name), each.probe
+        groups.setdefault(key, []).append(each)
+    machine = campaign.record.machine
+    return Phases(
+        simulated=machine.simulated,
+        machine=machine.label,
+        phases=tuple(_mean(phase, group) for (_, phase, _), group in groups.items()),
+    )
+
+
+def _mean(name: str, group: Sequence[Measured]) -> Phase:
+    first, n = group[0], len(group)
+    joules = np.array([each.energy.joules for each in group])
+    readings = float(np.sqrt(np.sum([each.energy.u_j**2 for each in group]))) / n
+    scatter = float(np.std(joules, ddof=1)) / n**0.5 if n > 1 else 0.0
+    work = [each.phase.work for each in group if each.phase.work is not None]
+    return Phase(
+        workload=first.run.record.workload,
+        phase=name,
+        probe=first.probe,
+        column=first.column.name,
+        scope=first.column.scope,
+        stretches=n,
+        seconds=float(np.mean([_seconds(each.phase) for each in group])),
+        joules=float(joules.mean()),
+        u_j=max(readings, scatter),
+        work=float(np.mean(work)) if len(work) == n else None,
+        unit=first.phase.unit,
+        values=_means([each.phase.values for each in group]),
+    )
+
+
+def _seconds(phase: PhaseRecord) -> float:
+    return (phase.end_ns - phase.begin_ns) / 1e9
+
+
+def _means(each: Sequence[Mapping[str, object]]) -> dict[str, float]:
+    """Return the means of figures that every stretch has as a number."""
+    found = {}
+    for name in each[0] if each else ():
+        values = [v for one in each if isinstance(v := one.get(name), int | float)]
+        if len(values) == len(each) and np.isfinite(values).all():
+            found[name] = float(np.mean(values))
+    return found

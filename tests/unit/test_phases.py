@@ -1,0 +1,142 @@
+"""Energy of phases: exact where a meter is quick, and honestly unknown where it is slow."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calibrate import analysis, catalog, phases, series, store
+from calibrate.chapters import chapters
+from calibrate.probe import Domain
+from calibrate.store import PhaseRecord, ProbeLog, Reading, Readings
+from tests.campaigns import SECOND, START, build, truth
+
+COUNTER = Domain("package-0", "package-0", "counter", "measured", "rapl")
+TRACKER = Domain("cpu", "package", "window", "measured", "rapl")
+
+
+def log(domain: Domain, points: dict[float, float], window: tuple[float, float] | None) -> ProbeLog:
+    """A probe's file with these joules at these seconds."""
+    readings = [
+        Reading(round(at * SECOND), round(at * SECOND), {domain.name: joules})
+        for at, joules in points.items()
+    ]
+    ends = None if window is None else (round(window[0] * SECOND), round(window[1] * SECOND))
+    return ProbeLog("probe", {domain.name: domain}, readings=Readings.of(readings), window_ns=ends)
+
+
+def meter(
+    domain: Domain, points: dict[float, float], window: tuple[float, float] | None = None
+) -> phases.Meter:
+    made = log(domain, points, window)
+    return phases.Meter(made, series.native(made.domains.values())[0])
+
+
+def between(found: phases.Meter, begin_s: float, end_s: float) -> phases.Joules | None:
+    return found.between(round(begin_s * SECOND), round(end_s * SECOND))
+
+
+def test_names_have_a_kind_and_a_number() -> None:
+    assert (phases.kind("train[12]"), phases.index("train[12]")) == ("train", 12)
+    assert (phases.kind("infer"), phases.index("infer")) == ("infer", None)
+
+
+def test_at_renewals_an_energy_is_as_well_known_as_the_readings() -> None:
+    found = between(meter(COUNTER, {0: 5, 1: 15, 2: 45, 3: 55}), 1, 2)
+    assert found == phases.Joules(30.0, 0.0)
+
+
+def test_between_renewals_nobody_knows_when_it_was_used() -> None:
+    found = between(meter(COUNTER, {0: 0, 1: 12, 2: 24}), 0, 0.5)
+    assert found is not None
+    assert found.joules == pytest.approx(6.0)
+    assert found.u_j == pytest.approx(12 / math.sqrt(12))  # anything from none to all of it
+
+
+def test_a_trackers_repeated_figure_is_no_renewal() -> None:
+    points = {0.0: 0.0, 0.5: 0.0, 1.0: 50.0, 1.5: 50.0, 2.0: 100.0, 2.1: 105.0}
+    found = between(meter(TRACKER, points, (0.0, 2.05)), 0, 1.5)
+    assert found is not None
+    assert found.joules == pytest.approx(75.0)
+    assert found.u_j == pytest.approx(50 / math.sqrt(12))
+
+
+def test_a_tracker_has_counted_nothing_before_its_begin() -> None:
+    points = {0.9: 0.0, 1.5: 0.0, 2.5: 80.0, 3.1: 100.0}
+    assert between(meter(TRACKER, points, (1.0, 3.0)), 1, 3) == phases.Joules(100.0, 0.0)
+
+
+def test_what_is_not_covered_is_missing() -> None:
+    found = meter(COUNTER, {1: 0, 2: 10})
+    assert between(found, 0.5, 1.5) is None
+    assert between(found, 1.5, 2.5) is None
+
+
+def test_a_counter_that_stands_still_has_counted_nothing_more() -> None:
+    """Readings go on, the figure does not: no joules, and a doubt that grows."""
+    found = meter(COUNTER, {0: 0, 1: 10, 2: 10, 3: 10})
+    near, far = between(found, 0, 1.5), between(found, 0, 3)
+    assert near and far and near.joules == far.joules == 10.0
+    assert 0 < near.u_j < far.u_j
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=3, max_size=20), st.floats(0.05, 0.95))
+def test_phases_side_by_side_add_up(steps: list[float], cut: float) -> None:
+    points, total = {}, 0.0
+    for at, joules in enumerate(steps):
+        total += joules
+        points[float(at)] = total
+    found, end = meter(COUNTER, points), float(len(steps) - 1)
+    parts = between(found, 0, cut * end), between(found, cut * end, end)
+    assert all(parts)
+    assert sum(p.joules for p in parts if p) == pytest.approx(total - steps[0], rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A campaign whose workload asr loads for a second and then infers, in two stretches."""
+    made = build(tmp_path_factory.mktemp("phases") / "campaign", {"truth": truth()}, {"asr": 50.0})
+    for place in made.glob("*-asr"):
+        record = store.read(place / store.RUN, store.RunRecord)
+        marks = [
+            PhaseRecord(name=name, begin_ns=START + a * SECOND, end_ns=START + b * SECOND, **more)
+            for name, a, b, more in (
+                ("load", 0, 1, {}),
+                ("infer[1]", 1, 3, {"work": 10.0, "unit": "audio-s", "values": {"wer": 0.1}}),
+                ("infer[2]", 3, 5, {"work": 10.0, "unit": "audio-s", "values": {"wer": 0.3}}),
+            )
+        ]  # fmt: skip
+        store.save(place / store.RUN, record.model_copy(update={"phases": tuple(marks)}))
+    return made
+
+
+def test_phases_are_means_over_runs(folder: Path) -> None:
+    found = {p.phase: p for p in phases.phases(store.load_campaign(folder)).phases}
+    assert set(found) == {"load", "infer[1]", "infer[2]"}
+    first = found["infer[1]"]
+    assert (first.stretches, first.seconds, first.work) == (2, 2.0, 10.0)
+    assert first.joules == pytest.approx(100.0)
+    assert first.values == {"wer": 0.1}
+    together = phases.phases(store.load_campaign(folder), phases.kind).phases
+    infer = next(p for p in together if p.phase == "infer")
+    assert infer.stretches == 4 and infer.values["wer"] == pytest.approx(0.2)
+
+
+def test_reports_have_a_chapter_of_phases(folder: Path) -> None:
+    found = analysis.analyze(folder)
+    (chapter,) = chapters(found)
+    assert chapter.name == "Energy of phases"
+    assert [row.cells[:4] for row in chapter.table.rows] == [
+        ("asr", "load", "truth (package-0)", "2"),
+        ("asr", "infer", "truth (package-0)", "4"),
+    ]
+    assert chapter.table.rows[1].cells[6].endswith("J/audio-s")
+    for form in ("html", "markdown"):
+        assert "Energy of phases" in catalog.load(catalog.find("reports", form)).render(found)
+    analysis.write(found)
+    saved = store.read(folder / analysis.PHASES, phases.Phases)
+    assert len(saved.phases) == 3 and saved.simulated
