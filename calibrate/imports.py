@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeElapsedColumn
 
 from calibrate import ingest
 from calibrate.errors import CrosswattError
 from calibrate.ingest import folder as folders
-from calibrate.ingest.feed import Found, Options
+from calibrate.ingest import opened
+from calibrate.ingest.feed import Options
 from calibrate.ingest.folder import Rejects
-from calibrate.store import CampaignRecord
+from calibrate.stage import interruptible
 from calibrate.terminal import err, out
 
 _HELP = (
@@ -44,20 +45,35 @@ def import_(
         int, typer.Option("--max-bad", min=0, help="More bad lines than this end the import.")
     ] = 1000,
 ) -> None:
-    """Make measurements that were taken elsewhere a campaign, for analyze, report and correct."""
+    """Make measurements that were taken elsewhere a campaign, for analyze, report and correct.
+
+    One that was interrupted goes on when the same is typed again.
+    """
     importer = ingest.find(form)
     for path in paths:
         if not path.exists():
             raise CrosswattError(f"{path}: there is no such file or folder.")
-    part = folders.prepare(folder)
-    rejects = Rejects(part / folders.REJECTED, max_bad)
-    options = Options(zone, unit, scope, str(mapping) if mapping else None, name, rejects)
+    words = (zone, unit, scope, opened.checksum(mapping) if mapping else None, name)
+    done = folders.prepare(folder, folders.origin(form, paths, words))
+    part = folders.working(folder)
+    rejects = Rejects(part / folders.REJECTED, max_bad, done.rejects if done else 0)
+    bar = _Bar(paths)
+    options = Options(zone, unit, scope, str(mapping) if mapping else None, name, rejects, bar.seen)
+    if done:
+        out.print(f"Going on after {sum(n for run in done.counts for n in run.values())} readings.")
     try:
-        with _readable(form, paths):
+        with _readable(form, paths), interruptible(), bar:
             found = importer(paths, options)
-            record = _written(found, folder, paths, form, rejects)
-    finally:
-        folders.discard(part)
+            record = folders.write(found, folder, paths, form, rejects, bar.readings, done)
+    except KeyboardInterrupt:
+        if not (part / folders.CHECKPOINT).exists():
+            folders.discard(folder)
+        else:
+            err.print("Interrupted. Type the same again to go on.")
+        raise
+    except BaseException:
+        folders.discard(folder)
+        raise
     for note in found.notes:
         out.print(note)
     probes = ", ".join(source.name for source in record.sources)
@@ -97,18 +113,38 @@ def _readable(form: str, paths: list[Path]) -> Iterator[None]:
         ) from None
 
 
-def _written(
-    found: Found, folder: Path, paths: list[Path], form: str, rejects: Rejects
-) -> CampaignRecord:
-    """Write the campaign, with a line that counts."""
-    with Progress(
-        "{task.description}", BarColumn(), TimeElapsedColumn(), console=err, transient=True
-    ) as bar:
-        task = bar.add_task("importing", total=None)
-        return folders.write(
-            found, folder, paths, form, rejects,
-            lambda readings: bar.update(task, description=f"{readings} readings"),
+class _Bar:
+    """A line that shows how much of the files has been read, and how many readings they gave.
+
+    Parameters
+    ----------
+    paths : the files; one that is read for several probes is gone through several times.
+    """
+
+    def __init__(self, paths: list[Path]) -> None:
+        files = (each for path in paths for each in folders.files(path))
+        self._size = max(1, sum(each.stat().st_size for each in files))
+        self._read = 0
+        self._progress = Progress(
+            "{task.description}", BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+            console=err, transient=True,
         )  # fmt: skip
+        self._task = self._progress.add_task("importing", total=self._size)
+
+    def seen(self, size: int) -> None:
+        """Count bytes."""
+        self._read += size
+        self._progress.update(self._task, completed=(self._read - 1) % self._size + 1)
+
+    def readings(self, count: int) -> None:
+        """Show readings."""
+        self._progress.update(self._task, description=f"{count} readings")
+
+    def __enter__(self) -> None:
+        self._progress.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
 
 
 def _names(names: Iterable[str]) -> str:

@@ -5,10 +5,10 @@ Instants are nanoseconds since 1970, UTC: other people's files have no monotonic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -32,6 +32,22 @@ class Chunk:
 
     at_ns: NDArray[np.int64]
     values: Mapping[str, NDArray[np.float64]]
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """Chunks of a long file that can be gone on with where an import was interrupted.
+
+    ``state`` is, after each chunk, all that is needed to go on behind it, as JSON has it.
+    """
+
+    state: dict[str, Any]
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Begin behind the chunk after which `state` was taken."""
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """Yield chunks in order of time."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +114,7 @@ class Options:
     mapping : the mapping file of the format `csv`.
     name : the probe's.
     reject : called with a line that makes no sense, and why; raises past a limit.
+    seen : called with how many bytes have been read from a disk.
     """
 
     zone: str | None = None
@@ -106,6 +123,7 @@ class Options:
     mapping: str | None = None
     name: str | None = None
     reject: Callable[[str, str], None] = lambda line, why: None
+    seen: Callable[[int], None] = lambda size: None
 
 
 def pivot(at_ns: Any, domain: Sequence[str], value: Any) -> Chunk:

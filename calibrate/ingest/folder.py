@@ -1,4 +1,4 @@
-"""An import as a campaign folder: whole or not at all, and resumable file by file.
+"""An import as a campaign folder: whole or not at all; one that was interrupted can go on.
 
 Readings are written as columns, little-endian, one file a probe and run; `calibrate.store` maps
 them into memory, so that an import of gigabytes needs none of it.
@@ -7,26 +7,54 @@ them into memory, so that an import of gigabytes needs none of it.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from calibrate import __version__, store
 from calibrate.errors import CrosswattError
-from calibrate.ingest.feed import Chunk, Feed, Found, Window
+from calibrate.ingest.feed import Chunk, Feed, Found, Resumable, Window
 from calibrate.ingest.opened import checksum
-from calibrate.store import CampaignRecord, Job, Machine, ProbeState, RunRecord, SourceRecord
+from calibrate.store import (
+    CampaignRecord,
+    Document,
+    Job,
+    Machine,
+    ProbeState,
+    RunRecord,
+    SourceRecord,
+)  # fmt: skip
 
 #: Readings kept before and after a window, ns: what an interpolation at its ends may need.
 AROUND_NS = 30_000_000_000
 #: All that the files have: a run whose ends are known when everything has been read.
 _ANY_TIME = Window("measured", 0, 2**62)
 REJECTED, PROVENANCE = "rejected.txt", "provenance.json"
+#: Beside them while an import is under way: what was asked for, and how far it is.
+ORIGIN, CHECKPOINT = "origin.json", "checkpoint.json"
+#: Seconds between two checkpoints.
+CHECK_S = 2.0
+
+
+class Checkpoint(Document):
+    """How far an import is: everything before has been written.
+
+    ``feed`` is the place of the probe that is being read, ``state`` what it needs to go on,
+    ``counts`` the readings of every probe by run, ``rejects`` how many lines made no sense.
+    """
+
+    feed: int
+    state: dict[str, Any]
+    counts: list[dict[str, int]]
+    rejects: int
 
 
 class Rejects:
@@ -36,19 +64,25 @@ class Rejects:
     ----------
     path : where they are kept, as ``why<TAB>line``.
     limit : how many are too many.
+    count : how many are kept there already, of an import that goes on.
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path, limit: int, count: int = 0) -> None:
         self._path, self._limit = path, limit
-        self.count = 0
+        self.count = count
         self.first = ""
+        if count:
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[:count]
+            path.write_text("".join(lines), encoding="utf-8")
+            why, _, line = lines[0].rstrip("\n").partition("\t")
+            self.first = f"{why}: {line[:80]!r}"
 
     def __call__(self, line: str, why: str) -> None:
         """Keep one."""
         self.count += 1
         self.first = self.first or f"{why}: {line.strip()[:80]!r}"
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(f"{why}\t{line.rstrip()}\n")
+            file.write(f"{why}\t{' '.join(line.split())}\n")
         if self.count > self._limit:
             raise CrosswattError(
                 f"More than {self._limit} lines make no sense; the first: {self.first}. Is it the "
@@ -57,19 +91,31 @@ class Rejects:
 
 
 class Sink:
-    """The file of one probe in one run."""
+    """The file of one probe in one run.
 
-    def __init__(self, folder: Path, feed: Feed) -> None:
+    Parameters
+    ----------
+    folder : where it lies.
+    feed : the probe.
+    count : readings that are there already, of an import that goes on; what is more is cut off.
+    """
+
+    def __init__(self, folder: Path, feed: Feed, count: int = 0) -> None:
         self.feed = feed
         self._path = folder / f"{feed.name}.columns"
         self._names = [domain.name for domain in feed.domains]
         self._type = store.columns_type(self._names)
-        self._file = self._path.open("wb")
-        self.count = 0
-        self.first_ns = self.last_ns = 0
+        self._path.touch()
+        os.truncate(self._path, count * self._type.itemsize)
+        self.count = count
+        self.first_ns, self.last_ns = self._ends() if count else (0, 0)
+
+    def _ends(self) -> tuple[int, int]:
+        there = np.memmap(self._path, self._type, "r", shape=(self.count,))
+        return int(there["at_ns"][0]), int(there["at_ns"][-1])
 
     def put(self, chunk: Chunk, keep: slice) -> None:
-        """Append some of a chunk's readings."""
+        """Append some of a chunk's readings; the file is not kept open, for there may be many."""
         at_ns = chunk.at_ns[keep]
         self.first_ns = self.first_ns if self.count else int(at_ns[0])
         self.last_ns = int(at_ns[-1])
@@ -78,12 +124,9 @@ class Sink:
         for name in self._names:
             column = chunk.values.get(name)
             records[name] = np.nan if column is None else column[keep]
-        self._file.write(records.tobytes())
+        with self._path.open("ab") as file:
+            file.write(records.tobytes())
         self.count += at_ns.size
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
     def describe(self, window: Window) -> None:
         """Write the probe's documents."""
@@ -110,6 +153,7 @@ def write(
     form: str,
     rejects: Rejects,
     watch: Callable[[int], None] = lambda readings: None,
+    done: Checkpoint | None = None,
 ) -> CampaignRecord:
     """Write a campaign into a new folder, which appears when all of it is there.
 
@@ -120,18 +164,15 @@ def write(
     paths, form : for the record.
     rejects : what made no sense.
     watch : called with the number of readings so far.
+    done : where an import that was interrupted goes on.
     """
-    part = out.with_name(f"{out.name}.part")
+    part = working(out)
     windows = list(found.windows) or [_ANY_TIME]
     jobs = _jobs(windows)
     for job in jobs:
         (part / job.folder).mkdir(parents=True, exist_ok=True)
-    sinks = _sinks(found, windows, jobs, part)
-    try:
-        _pour(found, windows, sinks, watch)
-    finally:
-        for sink in (each for run in sinks for each in run.values()):
-            sink.close()
+    sinks = _sinks(found, windows, jobs, part, done)
+    _pour(found, windows, sinks, rejects, watch, part / CHECKPOINT, done)
     if not found.windows:
         windows = [_shared(sinks[0])]
     for window, job, run in zip(windows, jobs, sinks, strict=True):
@@ -139,6 +180,8 @@ def write(
     record = _record(found, windows, jobs, form)
     store.save(part / store.CAMPAIGN, record)
     _provenance(part, paths, form, found, rejects)
+    (part / CHECKPOINT).unlink(missing_ok=True)
+    (part / ORIGIN).unlink(missing_ok=True)
     part.replace(out)
     return record
 
@@ -147,11 +190,18 @@ def _pour(
     found: Found,
     windows: Sequence[Window],
     sinks: Sequence[dict[str, Sink]],
+    rejects: Rejects,
     watch: Callable[[int], None],
+    checkpoint: Path,
+    done: Checkpoint | None,
 ) -> None:
-    """Put every reading where it belongs."""
-    total = 0
-    for feed in found.feeds:
+    """Put every reading where it belongs, and write down now and then how far it is."""
+    total, kept_s = sum(sink.count for run in sinks for sink in run.values()), time.monotonic()
+    for place, feed in enumerate(found.feeds):
+        if done and place < done.feed:
+            continue
+        if done and place == done.feed and isinstance(feed.chunks, Resumable):
+            feed.chunks.resume(done.state)
         mine = [(w, s[feed.name]) for w, s in zip(windows, sinks, strict=True) if feed.name in s]
         for chunk in feed.chunks:
             for window, sink in mine:
@@ -160,6 +210,13 @@ def _pour(
                     sink.put(chunk, keep)
             total += chunk.at_ns.size
             watch(total)
+            if isinstance(feed.chunks, Resumable) and time.monotonic() - kept_s > CHECK_S:
+                counts = [{name: sink.count for name, sink in run.items()} for run in sinks]
+                at = Checkpoint(
+                    feed=place, state=feed.chunks.state, counts=counts, rejects=rejects.count
+                )
+                store.save(checkpoint, at)
+                kept_s = time.monotonic()
 
 
 def _shared(sinks: dict[str, Sink]) -> Window:
@@ -193,15 +250,20 @@ def _around(chunk: Chunk, window: Window) -> slice:
 
 
 def _sinks(
-    found: Found, windows: Sequence[Window], jobs: Sequence[Job], part: Path
+    found: Found,
+    windows: Sequence[Window],
+    jobs: Sequence[Job],
+    part: Path,
+    done: Checkpoint | None,
 ) -> list[dict[str, Sink]]:
+    counts: Sequence[Mapping[str, int]] = done.counts if done else [{}] * len(jobs)
     return [
         {
-            feed.name: Sink(part / job.folder, feed)
+            feed.name: Sink(part / job.folder, feed, count.get(feed.name, 0))
             for feed in found.feeds
             if window.probes is None or feed.name in window.probes
         }
-        for window, job in zip(windows, jobs, strict=True)
+        for window, job, count in zip(windows, jobs, counts, strict=True)
     ]
 
 
@@ -277,7 +339,7 @@ def _provenance(
     part: Path, paths: Sequence[Path], form: str, found: Found, rejects: Rejects
 ) -> None:
     """Write where everything came from."""
-    files = [each for path in paths for each in _files(path)]
+    every = [each for path in paths for each in files(path)]
     document = {
         "kind": "provenance",
         "schema": store.SCHEMA,
@@ -285,7 +347,7 @@ def _provenance(
         "imported": datetime.now(UTC).isoformat(timespec="seconds"),
         "files": [
             {"path": str(path), "bytes": path.stat().st_size, "sha256": checksum(path)}
-            for path in files
+            for path in every
         ],
         "notes": list(found.notes),
         "rejected_lines": rejects.count,
@@ -293,12 +355,37 @@ def _provenance(
     store.write(part / PROVENANCE, json.dumps(document, indent=1) + "\n")
 
 
-def _files(path: Path) -> list[Path]:
+def files(path: Path) -> list[Path]:
+    """Return a file, or all files of a folder."""
     return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
 
-def prepare(out: Path) -> Path:
-    """Return an empty working folder beside `out`.
+class Origin(Document):
+    """What an import was asked for: it is gone on with only if nothing of that has changed."""
+
+    form: str
+    files: tuple[tuple[str, int, int], ...]
+    options: tuple[str | None, ...]
+
+
+def origin(form: str, paths: Sequence[Path], options: Sequence[str | None]) -> Origin:
+    """Return what an import is asked for, with size and time of change (ns) of every file."""
+    every = [each for path in paths for each in files(path)]
+    told = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in every]
+    return Origin(form=form, files=tuple(told), options=tuple(options))
+
+
+def working(out: Path) -> Path:
+    """Return where the work on a folder is done until all of it is there."""
+    return out.with_name(f"{out.name}.part")
+
+
+def prepare(out: Path, asked: Origin) -> Checkpoint | None:
+    """Make the working folder beside `out`, or take the one of the same import, interrupted.
+
+    Returns
+    -------
+    Checkpoint : how far that import was; None where there is none and the folder is empty.
 
     Raises
     ------
@@ -306,12 +393,18 @@ def prepare(out: Path) -> Path:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CrosswattError(f"{out} is not empty. Choose another --out.")
-    part = out.with_name(f"{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
+    part = working(out)
+    try:
+        if store.read(part / ORIGIN, Origin) == asked:
+            return store.read(part / CHECKPOINT, Checkpoint)
+    except CrosswattError:
+        pass  # nothing there, or nothing to go on with
+    discard(out)
     part.mkdir(parents=True)
-    return part
+    store.save(part / ORIGIN, asked)
+    return None
 
 
-def discard(part: Path) -> None:
+def discard(out: Path) -> None:
     """Remove what an import that failed has left; nothing of one that succeeded is there."""
-    shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(working(out), ignore_errors=True)

@@ -16,13 +16,13 @@ where = { metric = "wattmetre_power_watt" }   # only lines with these cells
 
 from __future__ import annotations
 
-import codecs
 import csv
-import io
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import ConfigDict
@@ -36,7 +36,7 @@ from calibrate.store import Document
 
 Unit = Literal["iso", "s", "ms", "us", "ns"]
 _NS = {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
-_BLOCK = 1 << 20
+_BLOCK, _LONGEST = 1 << 22, 1 << 26
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _FIX = "See the example at the top of docs/importing.md."
 
@@ -138,27 +138,38 @@ def _template(path: Path) -> str:
 
 
 class _Chunks:
-    """The readings of one probe, read anew at every iteration."""
+    """The readings of one probe, read anew at every iteration; see `Resumable`."""
 
     def __init__(
         self, paths: Sequence[Path], time: Time, values: Sequence[Value], options: Options
     ) -> None:
         self._paths, self._time, self._values, self._options = paths, time, values, options
+        sums = dict.fromkeys((value.domain().name for value in values), 0.0)
+        self._begin: dict[str, Any] = {"file": 0, "byte": 0, "last_ns": -1, "sums": sums}
+        self.state = self._begin
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """See `Resumable`."""
+        self._begin = state
 
     def __iter__(self) -> Iterator[Chunk]:
         """Yield chunks in order of time."""
-        sums = dict.fromkeys((value.domain().name for value in self._values), 0.0)
-        last_ns = -1
-        for path in self._paths:
-            for batch in _batches(path, self._time, self._values, self._options):
-                chunk = self._chunk(batch, sums)
-                early = int(np.searchsorted(chunk.at_ns, last_ns + 1))
-                for _ in range(early):
-                    self._options.reject("", "a reading earlier than one in a block before it")
-                chunk = Chunk(chunk.at_ns[early:], {n: c[early:] for n, c in chunk.values.items()})
+        begin, last_ns, sums = self._begin, self._begin["last_ns"], dict(self._begin["sums"])
+        for number, path in enumerate(self._paths[begin["file"] :], start=begin["file"]):
+            first = begin["byte"] if number == begin["file"] else 0
+            for end, batch in _batches(path, self._time, self._values, self._options, first):
+                chunk = self._later(self._chunk(batch, sums), last_ns)
+                last_ns = int(chunk.at_ns[-1]) if chunk.at_ns.size else last_ns
+                self.state = {"file": number, "byte": end, "last_ns": last_ns, "sums": dict(sums)}
                 if chunk.at_ns.size:
-                    last_ns = int(chunk.at_ns[-1])
                     yield chunk
+
+    def _later(self, chunk: Chunk, last_ns: int) -> Chunk:
+        """Return a chunk without what is no later than the one before."""
+        early = int(np.searchsorted(chunk.at_ns, last_ns + 1))
+        for _ in range(early):
+            self._options.reject("", "a reading earlier than one in a block before it")
+        return Chunk(chunk.at_ns[early:], {n: c[early:] for n, c in chunk.values.items()})
 
     def _chunk(self, batch: Any, sums: dict[str, float]) -> Chunk:
         """Return a batch as columns; deltas are added up from batch to batch."""
@@ -185,66 +196,108 @@ class _Chunks:
         return Chunk(at[keep], {name: column[keep] for name, column in columns.items()})
 
 
-def _batches(path: Path, time: Time, values: Sequence[Value], options: Options) -> Iterator[Any]:
-    """Yield record batches of strings, of the columns that are wanted."""
-    try:
-        import pyarrow
-        from pyarrow import csv as arrow
-    except ImportError:
-        raise CrosswattError(
-            "Importing a CSV needs pyarrow: pip install 'crosswatt[import]'."
-        ) from None
+def _batches(
+    path: Path, time: Time, values: Sequence[Value], options: Options, first: int
+) -> Iterator[tuple[int, Any]]:
+    """Yield (the byte where it ends, a table of strings of the columns that are wanted).
+
+    While one block is used the next is parsed.
+    """
     wanted = [time.column, *(value.column for value in values)]
     wanted += [name for value in values for name in value.where]
-    columns = list(dict.fromkeys(wanted))
+    parser = _Parser(path, list(dict.fromkeys(wanted)))
+    with ThreadPoolExecutor(1) as pool:
+        ahead: deque[tuple[int, Future[tuple[Any, list[tuple[str, str]]]]]] = deque()
+        for end, block in _blocks(path, first, options):
+            ahead.append((end, pool.submit(parser.parse, block)))
+            if len(ahead) > 1:
+                yield _taken(*ahead.popleft(), options)
+        while ahead:
+            yield _taken(*ahead.popleft(), options)
 
-    def skip(row: Any) -> str:
-        options.reject(row.text or "", f"{row.actual_columns} cells, not {row.expected_columns}")
-        return "skip"
 
-    with opened.binary(path) as stream:
+def _taken(end: int, parsed: Future[Any], options: Options) -> tuple[int, Any]:
+    """Return a parsed block, its bad lines kept aside in their order."""
+    found, bad = parsed.result()
+    for line, why in bad:
+        options.reject(line, why)
+    return end, found
+
+
+def _blocks(path: Path, first: int, options: Options) -> Iterator[tuple[int, bytes]]:
+    """Yield (the byte where it ends, whole lines) of a file, unpacked, without its header."""
+    with opened.binary(path, options.seen) as stream:
+        place = len(stream.readline())
+        # A packed file has no other way to a place than to read up to it.
+        while place < first and (passed := stream.read(min(_BLOCK, first - place))):
+            place += len(passed)
+        rest = b""
+        while block := stream.read(_BLOCK):
+            place += len(block)
+            whole, newline, tail = (rest + block).rpartition(b"\n")
+            if newline:
+                yield place - len(tail), whole + newline
+            rest = tail
+            if len(rest) > _LONGEST:
+                raise BadFile(path, f"a line of more than {_LONGEST >> 20} MiB; it is no table")
+        if rest:
+            yield place, rest
+
+
+class _Parser:
+    """Turns whole lines into a table of strings.
+
+    Parameters
+    ----------
+    path : for its header and for messages.
+    columns : the columns that are wanted.
+    """
+
+    def __init__(self, path: Path, columns: list[str]) -> None:
         try:
-            yield from arrow.open_csv(
-                _Clean(stream),
-                read_options=arrow.ReadOptions(block_size=_BLOCK),
-                parse_options=arrow.ParseOptions(
-                    delimiter=_delimiter(path), invalid_row_handler=skip
-                ),
-                convert_options=arrow.ConvertOptions(
-                    include_columns=columns,
-                    column_types=dict.fromkeys(columns, pyarrow.string()),
-                    strings_can_be_null=True,
-                    null_values=["", "nan", "NaN", "None", "null", "N/A"],
-                    check_utf8=False,
-                ),
+            import pyarrow
+            from pyarrow import csv as arrow
+        except ImportError:
+            raise CrosswattError(
+                "Importing a CSV needs pyarrow: pip install 'crosswatt[import]'."
+            ) from None
+        self._path, self._arrow, self._invalid = path, arrow, pyarrow.ArrowInvalid
+        with opened.text(path) as stream:
+            header = stream.readline()
+        self._delimiter = max(",;\t", key=header.count)
+        names = next(csv.reader([header.replace("\0", "")], delimiter=self._delimiter), [])
+        for column in columns:
+            if column not in names:
+                raise BadFile(path, f"it has no column {column!r} ({', '.join(names)[:200]})")
+        self._read = arrow.ReadOptions(column_names=names, block_size=_BLOCK)
+        self._convert = arrow.ConvertOptions(
+            include_columns=columns,
+            column_types=dict.fromkeys(columns, pyarrow.string()),
+            strings_can_be_null=True,
+            null_values=["", "nan", "NaN", "None", "null", "N/A"],
+            check_utf8=False,
+        )
+
+    def parse(self, block: bytes) -> tuple[Any, list[tuple[str, str]]]:
+        """Return the table of a block, and (line, why) of what is none of it."""
+        import pyarrow
+
+        bad: list[tuple[str, str]] = []
+
+        def skip(row: Any) -> str:
+            why = f"{row.actual_columns} cells, not {row.expected_columns}"
+            bad.append((row.text or "", why))
+            return "skip"
+
+        text = block if block.isascii() else block.decode("utf-8", "replace").encode()
+        parsing = self._arrow.ParseOptions(delimiter=self._delimiter, invalid_row_handler=skip)
+        try:
+            found = self._arrow.read_csv(
+                pyarrow.BufferReader(text), self._read, parsing, self._convert
             )
-        except (pyarrow.ArrowInvalid, pyarrow.ArrowKeyError, UnicodeDecodeError) as error:
-            raise BadFile(path, f"it is no table of these columns ({error})") from None
-
-
-class _Clean(io.RawIOBase):
-    """A stream whose bytes that are no UTF-8 are replaced; text of ASCII passes as it is."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Return the next block; its length may differ."""
-        block = self._stream.read(-1 if size is None else size)
-        if block.isascii() and not self._decoder.getstate()[0]:
-            return block
-        return self._decoder.decode(block, final=not block).encode()
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-
-def _delimiter(path: Path) -> str:
-    with opened.text(path) as stream:
-        header = stream.readline()
-    return max(",;\t", key=header.count)
+        except (self._invalid, UnicodeDecodeError) as error:
+            raise BadFile(self._path, f"it is no table of these columns ({error})") from None
+        return found.combine_chunks(), bad
 
 
 def _numbers(column: Any, options: Options) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -274,7 +327,7 @@ def _instants(column: Any, time: Time, options: Options) -> np.ndarray[Any, np.d
     import pyarrow
     import pyarrow.compute as pc
 
-    first = next((str(text) for text in column.to_pylist()[:100] if text), "")
+    first = next((str(text) for text in column.slice(0, 100).to_pylist() if text), "")
     offset = first.endswith("Z") or "+" in first[10:] or "-" in first[19:]
     kind = pyarrow.timestamp("ns", "UTC") if offset else pyarrow.timestamp("ns")
     try:

@@ -63,11 +63,8 @@ def _join(run: Run, other: Campaign, folder: Path) -> bool:
         if feed is None:
             continue
         sink = Sink(folder, feed)
-        try:
-            for chunk in feed.chunks:
-                sink.put(chunk, slice(0, chunk.at_ns.size))
-        finally:
-            sink.close()
+        for chunk in feed.chunks:
+            sink.put(chunk, slice(0, chunk.at_ns.size))
         sink.describe(Window(record.workload, record.begin_ns, record.end_ns))
         probes[source.name] = ProbeState(status="ok")
     if len(probes) == len(record.probes):

@@ -23,7 +23,7 @@ def rows(
     ------
     BadFile : it has no header, or the header lacks a column that is needed.
     """
-    with opened.text(path) as stream:
+    with opened.text(path, options.seen) as stream:
         lines = csv.reader((line.replace("\0", "") for line in stream), delimiter=delimiter)
         header = [name.strip() for name in next(lines, [])]
         missing = [name for name in needed if name not in header]

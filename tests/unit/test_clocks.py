@@ -37,8 +37,8 @@ def campaign(out: Path, *feeds: Feed) -> store.Campaign:
         Window("load", BEGIN_NS + n * 100_000_000_000, BEGIN_NS + (n * 100 + 90) * 1_000_000_000)
         for n in range(6)
     ]
-    part = folders.prepare(out)
-    rejects = folders.Rejects(part / folders.REJECTED, 10)
+    folders.prepare(out, folders.origin("test", [], []))
+    rejects = folders.Rejects(folders.working(out) / folders.REJECTED, 10)
     folders.write(Found(feeds, windows), out, [], "test", rejects)
     return store.load_campaign(out)
 
@@ -107,8 +107,8 @@ def test_a_log_joins_a_campaign_as_its_reference(tmp_path: Path) -> None:
     wall = Feed("wall", (power("node", "node", "wall"),), [
         Chunk(at_ns, {"node": np.full(at_ns.size, 80.0)})
     ])  # fmt: skip
-    part = folders.prepare(tmp_path / "wall")
-    rejects = folders.Rejects(part / folders.REJECTED, 10)
+    folders.prepare(tmp_path / "wall", folders.origin("test", [], []))
+    rejects = folders.Rejects(folders.working(tmp_path / "wall") / folders.REJECTED, 10)
     folders.write(Found([wall]), tmp_path / "wall", [], "test", rejects)
     joined = merge(record, store.load_campaign(tmp_path / "wall"), tmp_path / "both")
     assert len(joined) == len(record.runs)

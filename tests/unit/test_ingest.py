@@ -399,7 +399,7 @@ def test_a_csv_without_a_mapping_gets_one_to_begin_with(
         ('unit = "Wh"', 'unit = "BTU"', "'BTU' is no unit"),
         ('kind = "counter"', 'kind = "power"', "Wh is no unit of a power"),
         ('scope = "package-0"', 'scope = "box"', "'box' is not a scope"),
-        ('column = "wall_w"', 'column = "wal_w"', "it is no table of these columns"),
+        ('column = "wall_w"', 'column = "wal_w"', "it has no column 'wal_w' (when, wall_w"),
         ('probe = "rapl"', 'probes = "rapl"', "value.1.probe"),
     ],
 )
