@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from calibrate import scopes
 from calibrate.analysis import Analysis
-from calibrate.compare import Pair, ProbeSummary
+from calibrate.compare import REFERENCES, Pair, ProbeSummary
 from calibrate.diagnose import NO_FAULT, UNEXPLAINED, Diagnosis
 from calibrate.fit import Band, Correction
 from calibrate.store import Campaign, Run
@@ -25,11 +26,23 @@ Tone = Literal["fault", "open", "good", "none"]
 MISSING, UNKNOWN = "-", "not known"
 LABEL = "simulated machine"
 
-METHOD = (
+_MEASURED = (
     "Every workload ran while all probes measured at the same time, each in a process of its own "
-    "on one monotonic clock. For each run the energy of a probe is compared with the energy that "
-    "the reference gives for the same window and the same scope. Columns of different scopes are "
-    "never compared.",
+    "on one monotonic clock."
+)
+_IMPORTED = (
+    "These measurements were taken elsewhere and imported; every probe has the clock of its files, "
+    "and crosswatt align tells whether they agree."
+)
+_SAME_SCOPE = (
+    "For each run the energy of a probe is compared with the energy that the reference gives for "
+    "the same window and the same scope. Columns of different scopes are never compared."
+)
+_ACROSS = (
+    "For each run the energy of a probe is compared with the energy that the reference gives for "
+    "the same window, on purpose also where it covers more than the probe."
+)
+METHOD = (
     "A ratio is probe over reference. The mean is the geometric mean of the workload means, so "
     "that a workload counts once however often it ran; the 95 % interval is Student's t on the "
     "workload means. The limits of agreement hold 95 % of single runs. Standard deviations are of "
@@ -114,7 +127,7 @@ class Digest:
     carbon: Table
     carbon_note: str
     raw: tuple[str, ...]
-    method: tuple[str, ...] = METHOD
+    method: tuple[str, ...]
     sources: tuple[str, ...] = SOURCES
 
 
@@ -136,6 +149,7 @@ def digest(analysis: Analysis) -> Digest:
         carbon=_carbon(analysis),
         carbon_note=_carbon_note(analysis),
         raw=_raw(analysis),
+        method=(_compared(analysis), *METHOD),
     )
 
 
@@ -239,7 +253,8 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
         (f"{_verb(analysis)} it again", _command(analysis)),
         (
             "Remake this report",
-            f"crosswatt report {shlex.quote(analysis.campaign.folder.name)} --format html",
+            f"crosswatt report {shlex.quote(analysis.campaign.folder.name)} --format html"
+            f"{_asked_for(analysis)}",
         ),
     )
 
@@ -269,9 +284,31 @@ def _family(analysis: Analysis) -> str:
     return f" ({'; '.join(kinds)})" if kinds and kinds != ["truth, family truth"] else ""
 
 
+def _is_import(analysis: Analysis) -> bool:
+    return analysis.campaign.record.command[1:2] == ("import",)
+
+
 def _verb(analysis: Analysis) -> str:
     """Return what was done: other people's measurements were imported."""
-    return "Import" if analysis.campaign.record.command[1:2] == ("import",) else "Measure"
+    return "Import" if _is_import(analysis) else "Measure"
+
+
+def _across(analysis: Analysis) -> bool:
+    """Tell whether scopes that differ were compared on purpose."""
+    return any(scopes.differ(pair) for pair in analysis.comparison.pairs)
+
+
+def _compared(analysis: Analysis) -> str:
+    """Return what was done with the readings."""
+    taken = _IMPORTED if _is_import(analysis) else _MEASURED
+    return f"{taken} {_ACROSS if _across(analysis) else _SAME_SCOPE}"
+
+
+def _asked_for(analysis: Analysis) -> str:
+    """Return the options of an analysis that is not the ordinary one."""
+    reference = analysis.comparison.reference
+    asked = f" --reference {shlex.quote(reference)}" if reference not in REFERENCES[:1] else ""
+    return asked + (" --across" if _across(analysis) else "")
 
 
 def _command(analysis: Analysis) -> str:

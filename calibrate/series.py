@@ -121,15 +121,17 @@ def native(domains: Iterable[Domain]) -> list[Column]:
 
 
 def headline(found: Iterable[Column]) -> Column | None:
-    """Return the column that speaks for a probe: the widest, measured before modelled."""
+    """Return the column that speaks for a probe: the widest, measured before modelled.
 
-    def rank(column: Column) -> tuple[bool, int]:
+    All sockets or GPUs together come before one of them.
+    """
+
+    def rank(column: Column) -> tuple[bool, int, int]:
         kind = column.scope.partition("-")[0]
         known = kind in WIDEST_FIRST
         place = WIDEST_FIRST.index(kind) if known else len(WIDEST_FIRST)
-        return column.basis == "modelled", place + (
-            column.family in {"rapl-mmio", "rapl-psys"}
-        ) * 20
+        mirror = column.family in {"rapl-mmio", "rapl-psys"}
+        return column.basis == "modelled", place + 20 * mirror, -len(column.parts)
 
     return min(found, key=rank, default=None)
 

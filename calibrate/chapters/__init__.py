@@ -1,5 +1,6 @@
 """Parts of a report that only some campaigns have: one subject a file, each with a `chapter`.
 
+workloads   ratio and watts of difference, workload by workload and socket by socket
 phases      energy of the phases that a workload marks
 """
 
@@ -8,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from calibrate.analysis import Analysis
-from calibrate.chapters import phases
+from calibrate.chapters import phases, workloads
 from calibrate.chapters.chapter import Chapter as Chapter
 
 #: In the order of a report; each returns None where the campaign has nothing of the kind.
-CHAPTERS: tuple[Callable[[Analysis], Chapter | None], ...] = (phases.chapter,)
+CHAPTERS: tuple[Callable[[Analysis], Chapter | None], ...] = (
+    workloads.chapter,
+    phases.chapter,
+)
 
 
 def chapters(analysis: Analysis) -> list[Chapter]:

@@ -8,7 +8,7 @@ its t interval has (workloads - 1) degrees of freedom. That is what holds for a 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from calibrate.stats.estimate import (
     check_level,
     encode,
     finite_vector,
+    measured,
     ratio_estimate,
 )
 from calibrate.stats.quantile import chi2_quantile, normal_quantile, t_quantile
@@ -109,6 +110,10 @@ def components(d: ArrayLike, cluster: Sequence[str]) -> Components:
     values = finite_vector("d", d)
     if np.abs(values).max() > MAX_LOG:
         raise ValueError("A ratio of more than 130 decades is not a measurement; check the units.")
+    return _split(values, cluster)
+
+
+def _split(values: Vector, cluster: Sequence[str]) -> Components:
     labels, code = encode(cluster, values.size)
     k, n = len(labels), values.size
     sizes = np.bincount(code, minlength=k).astype(np.float64)
@@ -241,7 +246,36 @@ def limits_of_agreement(
     5.3 and 2007). With one run a workload, or one workload, the interval is exact by the
     noncentral t; otherwise MOVER (Zou, Stat Methods Med Res 2013;22:630).
     """
-    c = components(d, cluster)
+    return _limits(components(d, cluster), level, coverage, ratio_estimate)
+
+
+def limits_of_differences(
+    d: ArrayLike, cluster: Sequence[str], level: float = 0.95, coverage: float = 0.95
+) -> LimitsOfAgreement:
+    """Return limits of agreement of plain differences, mean -+ z sd, each with its interval.
+
+    Parameters
+    ----------
+    d : probe minus reference a run, any unit, shape (n,).
+    cluster, level, coverage : as in `limits_of_agreement`, and so are notes and errors.
+
+    Returns
+    -------
+    LimitsOfAgreement : in the unit of d.
+    """
+    return _limits(_split(measured("d", d), cluster), level, coverage, _estimate)
+
+
+def _estimate(
+    value: float, u: float | None, half: tuple[float, float] | None, **told: Any
+) -> Estimate:
+    """Return an estimate on the scale of the values; see `ratio_estimate` for the other."""
+    return Estimate(value, u, *(half or (None, None)), **told)
+
+
+def _limits(
+    c: Components, level: float, coverage: float, estimate: Callable[..., Estimate]
+) -> LimitsOfAgreement:
     check_level(level)
     variance = c.variance_of_run
     if variance is None:
@@ -262,7 +296,7 @@ def limits_of_agreement(
         below, above = mover_limits(c.mean, spread, parts, z, level, t)
     u = _u_of_limit(c, variance, z)
     ends = [
-        ratio_estimate(
+        estimate(
             c.mean + sign * z * sd,
             u,
             half,
