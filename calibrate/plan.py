@@ -14,6 +14,7 @@ from pydantic import Field
 
 from calibrate import catalog, store
 from calibrate.errors import UnknownName
+from calibrate.lifecycle import Stages
 from calibrate.run import Pause
 from calibrate.store import Document, Job
 
@@ -43,6 +44,7 @@ class Plan(Document):
     idle_after_s: float = Field(0.5, ge=0)
     probes: tuple[str, ...] = ()
     workload: tuple[Step, ...] = Field(min_length=1)
+    lifecycle: Stages | None = None
 
     @property
     def pause(self) -> Pause:

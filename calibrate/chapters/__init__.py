@@ -2,6 +2,7 @@
 
 workloads   ratio and watts of difference, workload by workload and socket by socket
 phases      energy of the phases that a workload marks
+lifecycle   after how many uses a model has cost more in use than in training
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from calibrate.analysis import Analysis
-from calibrate.chapters import phases, workloads
+from calibrate.chapters import lifecycle, phases, workloads
 from calibrate.chapters.chapter import Chapter as Chapter
 
 #: In the order of a report; each returns None where the campaign has nothing of the kind.
 CHAPTERS: tuple[Callable[[Analysis], Chapter | None], ...] = (
     workloads.chapter,
     phases.chapter,
+    lifecycle.chapter,
 )
 
 

@@ -30,6 +30,7 @@ ORDER = (
     ("campaign", "gate", "verdict", "correct", "drift", "observer", "datasheet"),
     ("plan", "environment", "until"),
     ("analysis",),
+    ("lifecycle",),
     ("carbon", "clocks", "phases"),
     ("fit", "judgement", "known", "scopes"),
     ("uncertainty",),

@@ -1,0 +1,197 @@
+"""When use outweighs training: energy of preparing, training and using a model, extrapolated.
+
+A model that few people use is dominated by its training, one that millions use by its use; the
+number of uses at which both are equal is the energy of preparation and training over that of one
+use. An error of a meter that is the same for both (a wrong unit, a gain) cancels in it.
+
+A plan says which phases are which (`Stages`); without that, every workload whose own phases have
+such names is a model of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from calibrate import phases
+from calibrate.phases import Measured
+from calibrate.store import Campaign, Document
+
+#: Names of phases that say by themselves what they are.
+PREPARE, TRAIN, INFER = ("prepare",), ("init", "train", "eval", "fit"), ("infer", "predict")
+
+
+class Stages(Document):
+    """The table ``[lifecycle]`` of a plan.
+
+    ``prepare``, ``train`` and ``infer`` name phases as ``WORKLOAD:PHASE``, without the number of an
+    epoch, or a whole workload as ``WORKLOAD``. ``use`` is the work of one use, in the unit of the
+    phases in `infer`. ``uses_per_day`` and ``days`` are what is extrapolated to.
+    """
+
+    prepare: tuple[str, ...] = ()
+    train: tuple[str, ...] = Field(min_length=1)
+    infer: tuple[str, ...] = Field(min_length=1)
+    use: float = Field(1.0, gt=0)
+    uses_per_day: tuple[float, ...] = (10.0, 1e3, 1e5)
+    days: float = Field(365.0, gt=0)
+
+
+@dataclass(frozen=True)
+class Amount:
+    """An energy and its standard uncertainty, J."""
+
+    joules: float
+    u_j: float
+
+    def __add__(self, other: Amount) -> Amount:
+        """Return the sum; what is uncertain in one is not what is uncertain in the other."""
+        return Amount(self.joules + other.joules, math.hypot(self.u_j, other.u_j))
+
+    def times(self, factor: float) -> Amount:
+        """Return a multiple."""
+        return Amount(self.joules * factor, self.u_j * factor)
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What one model costs, by one probe.
+
+    Parameters
+    ----------
+    name : of the model: the plan's title, or the workload.
+    probe, scope : who says so, and of what.
+    once : preparation and one training.
+    use : one use.
+    unit, size : what one use is: `size` of `unit`.
+    stages : what was asked.
+    """
+
+    name: str
+    probe: str
+    scope: str
+    once: Amount
+    use: Amount
+    unit: str
+    size: float
+    stages: Stages
+
+    @property
+    def uses(self) -> tuple[float, float]:
+        """Return after how many uses both are equal, and the standard uncertainty of that."""
+        count = self.once.joules / self.use.joules
+        relative = math.hypot(self.once.u_j / self.once.joules, self.use.u_j / self.use.joules)
+        return count, count * relative
+
+    def after(self, uses_per_day: float, days: float) -> Amount:
+        """Return everything that is used by then."""
+        return self.once + self.use.times(uses_per_day * days)
+
+
+def bills(campaign: Campaign) -> list[Bill]:
+    """Return what models cost, by every probe that has measured both training and use."""
+    found = list(phases.measured(campaign))
+    made = []
+    for name, stages in _stages(campaign, found):
+        for probe in dict.fromkeys(each.probe for each in found):
+            mine = [each for each in found if each.probe == probe]
+            bill = _bill(name, stages, mine)
+            if bill is not None:
+                made.append(bill)
+    return made
+
+
+def _stages(campaign: Campaign, found: Sequence[Measured]) -> Iterator[tuple[str, Stages]]:
+    """Yield (name, stages): what the plan says, or each workload that has all phases itself."""
+    told: Mapping[str, Any] | None = campaign.record.plan.get("lifecycle")
+    if told:
+        yield str(campaign.record.plan.get("title", "plan")), Stages.model_validate(told)
+        return
+    kinds: dict[str, set[str]] = {}
+    for each in found:
+        kinds.setdefault(each.run.record.workload, set()).add(phases.kind(each.phase.name))
+    for workload, names in kinds.items():
+        parts = {
+            stage: tuple(f"{workload}:{name}" for name in known if name in names)
+            for stage, known in (("prepare", PREPARE), ("train", TRAIN), ("infer", INFER))
+        }
+        if parts["train"] and parts["infer"]:
+            yield workload, Stages.model_validate(parts)
+
+
+def _bill(name: str, stages: Stages, found: Sequence[Measured]) -> Bill | None:
+    parts = [_once(selector, found) for selector in (*stages.prepare, *stages.train)]
+    used = _per_unit(stages.infer, found)
+    once = Amount(0.0, 0.0)
+    for part in parts:
+        if part is None:
+            return None
+        once += part
+    if used is None or once.joules <= 0 or used[0].joules <= 0:
+        return None
+    first = found[0]
+    amount, unit = used
+    return Bill(
+        name, first.probe, first.column.scope, once, amount.times(stages.use), unit, stages.use,
+        stages,
+    )  # fmt: skip
+
+
+def _chosen(selector: str, found: Iterable[Measured]) -> dict[str, list[Measured]]:
+    """Return what ``WORKLOAD:PHASE`` or ``WORKLOAD`` names, by run."""
+    workload, _, kind = selector.partition(":")
+    runs: dict[str, list[Measured]] = {}
+    for each in found:
+        same = each.run.record.workload == workload
+        if same and kind in {"", phases.kind(each.phase.name)}:
+            runs.setdefault(each.run.folder.name, []).append(each)
+    return runs
+
+
+def _once(selector: str, found: Sequence[Measured]) -> Amount | None:
+    """Return the energy of doing it once: all its phases in a run, or one of its repeats."""
+    runs = _chosen(selector, found)
+    sums = []
+    for each in runs.values():
+        total = Amount(sum(m.energy.joules for m in each), _root(m.energy.u_j for m in each))
+        repeats = sum(m.phase.work or 0.0 for m in each)
+        # A phase whose work is counted in itself (fits of a fit) does it several times.
+        again = all(m.phase.unit == phases.kind(m.phase.name) for m in each) and repeats > 0
+        sums.append(total.times(1 / repeats) if again else total)
+    return _mean(sums)
+
+
+def _per_unit(selectors: Sequence[str], found: Sequence[Measured]) -> tuple[Amount, str] | None:
+    """Return the energy of a unit of work, and the unit."""
+    ratios, units = [], set()
+    for selector in selectors:
+        for each in _chosen(selector, found).values():
+            work = sum(m.phase.work or 0.0 for m in each)
+            units |= {m.phase.unit or "" for m in each}
+            if work > 0:
+                total = Amount(
+                    sum(m.energy.joules for m in each), _root(m.energy.u_j for m in each)
+                )
+                ratios.append(total.times(1 / work))
+    mean = _mean(ratios)
+    return None if mean is None or len(units) != 1 else (mean, units.pop())
+
+
+def _mean(amounts: Sequence[Amount]) -> Amount | None:
+    """Return the mean over runs: the larger of what readings and scatter make uncertain."""
+    if not amounts:
+        return None
+    n = len(amounts)
+    readings = _root(each.u_j for each in amounts) / n
+    joules = [each.joules for each in amounts]
+    scatter = float(np.std(joules, ddof=1)) / n**0.5 if n > 1 else 0.0
+    return Amount(float(np.mean(joules)), max(readings, scatter))
+
+
+def _root(values: Iterable[float]) -> float:
+    return math.sqrt(sum(value**2 for value in values))
