@@ -19,7 +19,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from calibrate import __version__, catalog, environment, imports, studies, trends
+from calibrate import __version__, catalog, environment, imports, planning, studies, trends
 from calibrate.errors import CrosswattError, Unsupported
 from calibrate.stage import bench_model, inside, interruptible, ready
 from calibrate.terminal import (
@@ -314,61 +314,7 @@ def gate(
     return gates.EXIT[state]
 
 
-@app.command()
-def plan(
-    pilot: Folder,
-    until: Annotated[
-        str, typer.Option("--until", help="How well every factor shall be known: 1% ...")
-    ] = "1%",
-    reference: Reference = None,
-) -> None:
-    """Say from a pilot campaign how many repeats, and how long runs, a wanted uncertainty takes."""
-    from calibrate import analysis, view
-    from calibrate import until as goals
-
-    target = goals.parse(until)
-    found = analysis.analyze(pilot, reference)
-    label = "SIMULATED MACHINE. " if found.comparison.simulated else ""
-    table = Table(
-        title=f"{label}To know every factor to {100 * target:g} %, for these workloads",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
-    for name in (
-        "probe",
-        "column",
-        "spread",
-        "repeats",
-        "with --until",
-        "time",
-        "runs of at least",
-    ):
-        table.add_column(name, overflow="fold")
-    repeat_s = goals.seconds_of_repeat(found.campaign)
-    for each in goals.forecast(found.comparison.pairs, target, repeat_s):
-        if each.sd is None:
-            table.add_row(each.probe, each.column, each.reason, *["-"] * 4)
-            continue
-        table.add_row(
-            each.probe,
-            each.column,
-            f"{100 * each.sd:.2g} %",
-            str(each.repeats),
-            f"about {each.sequence}",
-            "-" if each.campaign_s is None else view.span(each.campaign_s),
-            "any length"
-            if (each.seconds or 0) < 0.1
-            else f"{each.seconds:.2g} s ({each.workload})",
-        )
-    out.print(table)
-    out.print(
-        "Planned with the upper 80 % limit of each spread. Repeats make the error of chance "
-        "smaller, not the difference between workloads nor the error of the reference.",
-        style="dim",
-    )
-
-
+app.command()(planning.plan)
 app.command("import")(imports.import_)
 app.command()(imports.merge)
 commands = (studies.observe, studies.characterize, trends.align, trends.diff, trends.drift)

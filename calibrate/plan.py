@@ -7,7 +7,7 @@ make your own.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -50,6 +50,18 @@ class Plan(Document):
     def pause(self) -> Pause:
         """Idle time around every workload."""
         return Pause(self.idle_before_s, self.idle_after_s)
+
+    def in_turn(self) -> Iterator[tuple[int, Step, float]]:
+        """Yield (repeat, workload, its seconds), as they stand in the plan; repeats begin at 1."""
+        for repeat in range(1, self.repeats + 1):
+            for step in self.workload:
+                yield repeat, step, step.seconds[(repeat - 1) % len(step.seconds)]
+
+    @property
+    def seconds(self) -> float:
+        """How long all workloads and the rest around them are meant to take."""
+        rest_s = self.idle_before_s + self.idle_after_s
+        return sum(seconds + rest_s for _, _, seconds in self.in_turn())
 
 
 def names() -> list[str]:

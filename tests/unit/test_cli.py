@@ -45,7 +45,7 @@ def listing(folder: Path) -> dict[str, bytes]:
         (["probes", "add", "codecarbn==1.2.0"], "did you mean codecarbon"),
         (["probes", "remove", "nobody-1.0"], "There is no environment"),
         (["run", "--bench", "desktop", "--until", "90%"], "write 1% or 0.01"),
-        (["plan", "nowhere"], "no such folder"),
+        (["plan", "nowhere"], "There is no plan named 'nowhere'"),
         (["plan", "nowhere", "--until", "much"], "no uncertainty from 0.01%"),
         (["observe", "nowhere"], "no such folder"),
         (["characterize", "raple", "--bench", "desktop"], "did you mean rapl"),
@@ -84,7 +84,9 @@ def test_analyze_writes_the_derived_documents_and_nothing_else(folder: Path) -> 
     before = listing(folder)
     assert cli.main(["analyze", str(folder)]) == 0
     after = listing(folder)
-    assert set(after) - set(before) == {"comparison.json", "diagnosis.json", "calibration.json"}
+    assert set(after) - set(before) == {
+        "comparison.json", "diagnosis.json", "calibration.json", "phases.json"
+    }  # fmt: skip
     assert all(after[name] == before[name] for name in before)
 
 

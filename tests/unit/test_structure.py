@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 ORDER = (
     ("__main__",),
     ("cli", "pytest_plugin"),
-    ("imports", "studies", "trends"),
+    ("imports", "planning", "studies", "trends"),
     ("stage",),
     ("terminal",),
     ("doctor", "view", "certificate"),
@@ -28,6 +28,7 @@ ORDER = (
     ("digest", "figures"),
     ("drawing",),
     ("campaign", "gate", "verdict", "correct", "drift", "observer", "datasheet"),
+    ("design",),
     ("plan", "environment", "until"),
     ("analysis",),
     ("lifecycle",),

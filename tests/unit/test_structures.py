@@ -105,7 +105,7 @@ def test_a_fault_is_named_in_spite_of_an_effect_of_the_workload(fault: str) -> N
 
 
 def test_a_missing_part_needs_the_parts_energy() -> None:
-    design = accuracy.Design(np.random.default_rng(5))
+    design = accuracy.grid(np.random.default_rng(5))
     runs = design.runs(design.e - design.dram)
     assert diagnose(runs).name == "missing dram"
     blind = diagnose(dataclasses.replace(runs, parts_j={}))
@@ -138,8 +138,8 @@ def test_what_one_duration_cannot_tell_apart_is_named_together() -> None:
 def test_structures_do_not_accuse_a_sound_meter() -> None:
     accused = 0
     for seed in range(100):
-        found = diagnose(accuracy.Design(np.random.default_rng([7, seed])).runs(
-            accuracy.Design(np.random.default_rng([7, seed])).e
+        found = diagnose(accuracy.grid(np.random.default_rng([7, seed])).runs(
+            accuracy.grid(np.random.default_rng([7, seed])).e
         ))  # fmt: skip
         accused += found.name not in {NO_FAULT, UNEXPLAINED}
     assert accused <= 1
