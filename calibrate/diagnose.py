@@ -341,7 +341,9 @@ def _thin(case: _Case, best: Model) -> list[str]:
     found = []
     n = len(case.labels)
     if case.only_idle:
-        found.append("Only idle runs: how the probe follows a load was not seen.")
+        found.append(
+            "No run used over 10 % more than rest: how the probe follows a load was not seen."
+        )
     if n < 3:
         found.append(f"Too few runs ({n} usable): a name needs at least 3, of 2 workloads.")
     if len(set(case.labels)) < 2 and abs(best.shift) < math.log(DECADES):

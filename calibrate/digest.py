@@ -378,7 +378,7 @@ def _explanation(found: Diagnosis) -> list[str]:
     """Return what stands behind a diagnosis, a sentence each."""
     named = found.name != UNEXPLAINED
     lines = []
-    if named:
+    if named and found.probability is not None:
         lines.append(f"Probability within the catalogue of faults: {chance(found.probability)}.")
     elif found.conclusive and found.candidates:  # otherwise the sentence names the likeliest
         best = found.candidates[0]

@@ -7,6 +7,8 @@ watts (Bland & Altman 1999), for meters that are off by watts and not by a share
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,7 +33,8 @@ _NOTE = (
 def chapter(analysis: Analysis) -> Chapter | None:
     """Return the table of workloads, where there is more than one."""
     pairs = _shown(analysis.comparison.pairs)
-    workloads = [w for w in analysis.comparison.workloads if any(_runs(p, w) for p in pairs)]
+    found = (w for w in analysis.comparison.workloads if any(_runs(p, w) for p in pairs))
+    workloads = sorted(found, key=_natural)
     if len(workloads) < 2 or not pairs:
         return None
     reference = analysis.comparison.reference
@@ -39,7 +42,27 @@ def chapter(analysis: Analysis) -> Chapter | None:
     rows = [Row((name, *(_cell(_runs(pair, name)) for pair in pairs))) for name in workloads]
     rows.append(Row(("limits of agreement", *(_limits(pair) for pair in pairs)), main=False))
     places = frozenset(range(1, len(head)))
-    return Chapter("By workload", (), Table(head, tuple(rows), places), _NOTE)
+    words = tuple(_worst(pair, workloads) for pair in pairs if pair.headline)
+    return Chapter("By workload", words, Table(head, tuple(rows), places), _NOTE)
+
+
+def _natural(name: str) -> list[tuple[str, float]]:
+    """Return a key that sorts 2.8 before 13.9."""
+    return [
+        (text, float(digits or 0)) for text, digits in re.findall(r"([^\d]+)(\d+\.?\d*)?", name)
+    ]
+
+
+def _worst(pair: Pair, workloads: Sequence[str]) -> str:
+    """Say where a probe is farthest off: a mean hides that."""
+    watts = {w: _mean_w(_runs(pair, w)) for w in workloads if _runs(pair, w)}
+    shares = {w: ratio for w in watts if (ratio := _mean_ratio(_runs(pair, w)))}
+    most = max(watts, key=lambda w: abs(watts[w]))
+    said = f"{pair.probe} is farthest off in watts in {most} ({_watts(watts[most])})"
+    if not shares:
+        return f"{said}."
+    far = max(shares, key=lambda w: abs(math.log(shares[w])))
+    return f"{said}, and as a share in {far} ({figure(shares[far])} of the reference)."
 
 
 def _shown(pairs: Sequence[Pair]) -> list[Pair]:
@@ -67,14 +90,26 @@ def _difference_w(row: Run) -> float:
     return (row.probe_j - row.reference_j) / row.seconds
 
 
+def _mean_w(rows: Sequence[Run]) -> float:
+    return float(np.mean([_difference_w(row) for row in rows]))
+
+
+def _mean_ratio(rows: Sequence[Run]) -> float | None:
+    ratios = [row.ratio for row in rows if row.ratio is not None]
+    return float(np.exp(np.mean(np.log(ratios)))) if ratios else None
+
+
+def _watts(watts: float) -> str:
+    """Return a difference with its sign."""
+    form = "+,.0f" if abs(watts) >= 1000 else "+.3g"
+    return f"{watts:{form}} W".replace("-", "\u2212")
+
+
 def _cell(rows: Sequence[Run]) -> str:
     if not rows:
         return MISSING
-    watts = float(np.mean([_difference_w(row) for row in rows]))
-    ratios = [row.ratio for row in rows if row.ratio is not None]
-    ratio = figure(float(np.exp(np.mean(np.log(ratios))))) if ratios else "no ratio"
-    form = "+,.0f" if abs(watts) >= 1000 else "+.3g"
-    return f"{ratio} ({watts:{form}} W)".replace("-", "\u2212")
+    ratio = _mean_ratio(rows)
+    return f"{figure(ratio) if ratio else 'no ratio'} ({_watts(_mean_w(rows))})"
 
 
 def _limits(pair: Pair) -> str:

@@ -23,6 +23,16 @@ def test_each_workload_has_a_ratio_and_watts(tmp_path: Path) -> None:
     cells = {row.cells[0]: row.cells[1] for row in found.table.rows}
     assert cells["idle"] == "1.15 (+3 W)" and cells["gemm"] == "1.05 (+3 W)"
     assert cells["limits of agreement"] == "3 to 3 W"
+    assert found.words[0].endswith("and as a share in idle (1.15 of the reference).")
+
+
+def test_levels_stand_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    loads = {"at-13.9": 20.0, "at-2.8": 30.0, "at-100": 40.0}
+    made = build(tmp_path / "c", {"truth": truth(), "same": truth()}, loads)
+    found = workloads.chapter(analysis.analyze(made))
+    assert found is not None
+    names = [row.cells[0] for row in found.table.rows[:3]]
+    assert names == ["at-2.8", "at-13.9", "at-100"]
 
 
 def test_one_workload_needs_no_table(tmp_path: Path) -> None:

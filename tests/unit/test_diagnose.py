@@ -178,9 +178,9 @@ def test_one_workload_clears_nobody_but_shows_a_scale() -> None:
 
 def test_idle_runs_alone_are_too_thin() -> None:
     found = one(*[(50, 50, "idle"), (0.05, 50, "idle")] * 2)
-    assert found.name == UNEXPLAINED and "Only idle runs" in found.reasons[0]
+    assert found.name == UNEXPLAINED and "over 10 % more than rest" in found.reasons[0]
     found = one(*[(50, 50, "x"), (51, 51, "y")] * 2, idle_w=10.0)
-    assert found.name == UNEXPLAINED and "Only idle runs" in found.reasons[0]
+    assert found.name == UNEXPLAINED and "over 10 % more than rest" in found.reasons[0]
 
 
 def test_weak_reference_clears_nobody() -> None:
