@@ -14,7 +14,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from typing import Any
 from calibrate import store
 from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.fit import Calibration, Correction
+from calibrate.ingest.trackers import consumptions
 from calibrate.stats.quantile import t_quantile
 
 #: Joules in a unit that a file may use.
@@ -32,13 +32,6 @@ UNITS = {"J": 1.0, "kJ": 1e3, "mJ": 1e-3, "uJ": 1e-6, "Wh": 3600.0, "kWh": 3.6e6
 #: CodeCarbon's columns of kWh, and the name of the same figure in a campaign.
 CODECARBON = {"cpu_energy": "cpu", "gpu_energy": "gpu", "ram_energy": "ram"}
 CODECARBON_TOTAL = {"energy_consumed": "energy"}
-
-
-#: Time and energy in carbontracker's output log, 1.x and 2.x.
-_CARBONTRACKER = re.compile(
-    r"Actual consumption\s*(?:for )?([^:\n]*):\s*\n\s*Time:\s*(\d+):(\d\d):(\d\d)\s*\n"
-    r"\s*Energy:\s*([0-9.eE+-]+)\s*kWh"
-)
 
 
 class CorrectionWarning(UserWarning):
@@ -319,10 +312,7 @@ def carbontracker_table(text: str) -> str | None:
     It has a row for every "Actual consumption", with seconds (whole ones, as carbontracker writes
     them) and the energy in kWh, its factor for a data centre's overhead included.
     """
-    rows = [
-        f"{what.strip()},{int(h) * 3600 + int(m) * 60 + int(s)},{kwh}"
-        for what, h, m, s, kwh in _CARBONTRACKER.findall(text)
-    ]
+    rows = [f"{each.what},{each.seconds},{each.kwh}" for each in consumptions(text)]
     return "\n".join(["consumption,seconds,energy", *rows, ""]) if rows else None
 
 

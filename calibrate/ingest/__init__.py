@@ -1,12 +1,16 @@
 """Other people's measurements, made a campaign: one importer a format.
 
-feed       what an importer hands over
-opened     files, packed or not
-sheet      rows of delimited text
-tools      what meters write
-published  folders that were published with a paper
-mapping    any CSV by a short mapping file
-folder     the campaign that comes of it
+feed        what an importer hands over
+opened      files, packed or not
+sheet       rows of delimited text
+documents   objects of JSON; bson has those of MongoDB's dumps
+stamps      lines beside the time at which they were written
+prometheus  what was extracted from Prometheus
+trackers, perun, powerapi, scaphandre, processors, gpus, wattmeters, plugs, boards
+            what meters write
+published   folders that were published with a paper
+mapping     any CSV by a short mapping file
+folder      the campaign that comes of it
 """
 
 from __future__ import annotations
@@ -22,11 +26,42 @@ Importer = Callable[[Sequence[Path], Options], Found]
 
 def formats() -> dict[str, Importer]:
     """Return the importers by format."""
-    from calibrate.ingest import mapping, published, tools
+    from calibrate.ingest import (
+        boards,
+        gpus,
+        mapping,
+        perun,
+        plugs,
+        powerapi,
+        processors,
+        published,
+        scaphandre,
+        trackers,
+        wattmeters,
+    )
 
     return {
         "csv": mapping.table,
-        **tools.FORMATS,
+        "codecarbon": trackers.codecarbon,
+        "pyjoules": trackers.pyjoules,
+        "carbontracker": trackers.carbontracker,
+        "zeus": trackers.zeus,
+        "perun": perun.perun,
+        "powerapi": powerapi.powerapi,
+        "scaphandre": scaphandre.scaphandre,
+        "perf-stat": processors.perf_stat,
+        "turbostat": processors.turbostat,
+        "energibridge": processors.energibridge,
+        "alumet": processors.alumet,
+        "nvidia-smi": gpus.nvidia_smi,
+        "dcgm": gpus.dcgm,
+        "ptd": wattmeters.ptdaemon,
+        "kwollect": wattmeters.kwollect,
+        "redfish": boards.redfish,
+        "ipmi": boards.ipmi,
+        "home-assistant": plugs.home_assistant,
+        "shelly": plugs.shelly,
+        "tapo": plugs.tapo,
         "ccgrid2023": published.ccgrid2023,
         "icpe2024": published.icpe2024,
         "codecarbon-load": published.codecarbon_load,

@@ -5,6 +5,8 @@ Instants are nanoseconds since 1970, UTC: other people's files have no monotonic
 
 from __future__ import annotations
 
+import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -126,19 +128,111 @@ class Options:
     seen: Callable[[int], None] = lambda size: None
 
 
-def pivot(at_ns: Any, domain: Sequence[str], value: Any) -> Chunk:
-    """Return a long table (instant, domain, value) as columns, in order of time."""
-    at = np.asarray(at_ns, dtype=np.int64)
-    names, number = np.unique(np.asarray(domain, dtype=object).astype(str), return_inverse=True)
-    values = np.asarray(value, dtype=np.float64)
-    instants, place = np.unique(at, return_inverse=True)
+class Long:
+    """A long table as it is read: instants, columns and values, 18 bytes a reading.
+
+    It is its own chunks, in order of time; the last of several values of one column at one instant
+    counts.
+    """
+
+    #: More columns than this are another format, or a question that was too wide.
+    MOST = 1000
+    #: Readings that are made columns together.
+    BLOCK = 1 << 20
+
+    def __init__(self) -> None:
+        self._at_ns, self._number, self._value = array("q"), array("H"), array("d")
+        self._numbers: dict[str, int] = {}
+        self._sums: dict[str, float] = {}
+
+    def put(self, at_ns: int, name: str, value: float) -> None:
+        """Put one reading.
+
+        Raises
+        ------
+        CrosswattError : there are more than `MOST` columns now.
+        ValueError : the instant is none that 64 bits can hold.
+        """
+        number = self._numbers.setdefault(name, len(self._numbers))
+        if number >= self.MOST:
+            raise CrosswattError(
+                f"There are more than {self.MOST} different columns ({name!r} is one too many). "
+                "Choose some of them where the file is made."
+            )
+        try:
+            self._at_ns.append(at_ns)
+        except OverflowError:
+            raise ValueError(f"{at_ns} ns is no instant") from None
+        self._number.append(number)
+        self._value.append(value)
+
+    def add(self, at_ns: int, name: str, joules: float) -> None:
+        """Put a counter's next reading: so many joules since the one before.
+
+        Raises
+        ------
+        ValueError : it would run backwards.
+        """
+        if joules < 0:
+            raise ValueError(f"{name} would run backwards by {-joules:g} J")
+        total = self._sums.get(name, 0.0) + joules
+        self.put(at_ns, name, total)
+        self._sums[name] = total
+
+    @property
+    def names(self) -> list[str]:
+        """The columns, in the order in which they were first seen."""
+        return list(self._numbers)
+
+    def __len__(self) -> int:
+        """Count the readings."""
+        return len(self._at_ns)
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """Yield the readings as columns, block by block."""
+        at_ns = np.frombuffer(self._at_ns, dtype=np.int64)
+        number, value = np.frombuffer(self._number, np.uint16), np.frombuffer(self._value)
+        order = np.argsort(at_ns, kind="stable")
+        names, begin = self.names, 0
+        while begin < order.size:
+            end = min(begin + self.BLOCK, order.size)
+            last = at_ns[order[end - 1]]
+            while end < order.size and at_ns[order[end]] == last:
+                end += 1
+            part = order[begin:end]
+            yield _spread(at_ns[part], names, number[part], value[part])
+            begin = end
+
+    def whole(self) -> Chunk:
+        """Return all readings as one chunk."""
+        number = np.frombuffer(self._number, np.uint16)
+        at_ns = np.frombuffer(self._at_ns, dtype=np.int64)
+        return _spread(at_ns, self.names, number, np.frombuffer(self._value))
+
+    def feed(
+        self, name: str, cover: Callable[[str], Domain], facts: Mapping[str, str] | None = None
+    ) -> Feed:
+        """Return it as a probe's; `cover` makes a domain of a column's name."""
+        return Feed(name, tuple(cover(each) for each in self._numbers), self, facts or {})
+
+
+def _spread(at_ns: Any, names: Sequence[str], number: Any, value: Any) -> Chunk:
+    """Return a long table as columns; those that have nothing in it are left out."""
+    instants, place = np.unique(at_ns, return_inverse=True)
     columns = {}
-    for index, name in enumerate(names):
+    for index in np.unique(number):
         column = np.full(instants.size, np.nan)
         mine = number == index
-        column[place[mine]] = values[mine]
-        columns[str(name)] = column
+        column[place[mine]] = value[mine]
+        columns[str(names[index])] = column
     return Chunk(instants, columns)
+
+
+def pivot(at_ns: Any, domain: Sequence[str], value: Any) -> Chunk:
+    """Return a long table (instant, domain, value) as columns, in order of time."""
+    names, number = np.unique(np.asarray(domain, dtype=object).astype(str), return_inverse=True)
+    at = np.asarray(at_ns, dtype=np.int64)
+    return _spread(at, list(names), number, np.asarray(value, dtype=np.float64))
 
 
 def zone_of(options: Options, example: str) -> ZoneInfo:
@@ -161,8 +255,8 @@ def zone_of(options: Options, example: str) -> ZoneInfo:
         ) from None
 
 
-#: Seconds since 1970 have so many digits until the year 5138; more are another unit.
-_SECONDS_DIGITS = 11
+#: Instants from 1970 to 2116; more seconds than that are another unit.
+_LAST_NS = 2**62
 _EXAMPLES = ("UTC", "Europe/Paris", "America/New_York")
 
 
@@ -179,15 +273,19 @@ def epoch_ns(text: str, options: Options) -> int:
 
     Raises
     ------
-    ValueError : it is neither.
+    ValueError : it is neither, or not between 1970 and 2116.
     CrosswattError : it has no offset and no zone was named.
     """
-    text = text.strip()
-    if text.replace(".", "", 1).isdigit():
+    at_ns = _epoch_ns(text.strip()[:64], options)
+    if not 0 <= at_ns < _LAST_NS:
+        raise ValueError(f"{text} is no time between 1970 and 2116, as ISO 8601 or in seconds")
+    return at_ns
+
+
+def _epoch_ns(text: str, options: Options) -> int:
+    if text.replace(".", "", 1).isdecimal() and text.isascii():
         whole, _, part = text.partition(".")
-        if len(whole) > _SECONDS_DIGITS:
-            raise ValueError(f"{text} is no time in seconds since 1970")
-        return int(whole) * 1_000_000_000 + int((part + "0" * 9)[:9])
+        return int(whole or 0) * 1_000_000_000 + int((part + "0" * 9)[:9])
     whole, _, part = text.partition(".")
     digits = "".join(c for c in part[:9] if c.isdigit())
     rest = part[len(digits) :].lstrip("0123456789")
@@ -222,3 +320,18 @@ def _of(unit: str) -> str:
 def power(name: str, scope: str, family: str, basis: str = "measured") -> Domain:
     """Return a domain in watts."""
     return Domain(name, scope, "power", basis, family)  # type: ignore[arg-type]
+
+
+def counter(name: str, scope: str, family: str, basis: str = "measured") -> Domain:
+    """Return a domain of joules that only grow."""
+    return Domain(name, scope, "counter", basis, family)  # type: ignore[arg-type]
+
+
+def rapl(scope: str) -> Domain:
+    """Return RAPL's counter of a scope; the platform's has a family of its own."""
+    return counter(scope, scope, "rapl-psys" if scope == "psys" else "rapl")
+
+
+def slug(name: str) -> str:
+    """Return a name that can be a folder's."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-").lower() or "measured"

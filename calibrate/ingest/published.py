@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from calibrate.errors import BadFile
-from calibrate.ingest import opened
-from calibrate.ingest.feed import Chunk, Feed, Found, Options, Window, epoch_ns, pivot, power
+from calibrate.ingest import opened, powerapi
+from calibrate.ingest.feed import Chunk, Feed, Found, Options, Window, epoch_ns, pivot, power, slug
 from calibrate.ingest.sheet import Row, figure, instant, rows
+from calibrate.ingest.wattmeters import KWOLLECT, kwollect_table
 from calibrate.probe import Domain
 
 _PARIS = "Europe/Paris"
@@ -25,11 +25,6 @@ _SETTLE_S = 5.0
 def _zoned(options: Options, zone: str) -> Options:
     """Return options with the zone that a publication uses, unless another is named."""
     return replace(options, zone=options.zone or zone)
-
-
-def slug(name: str) -> str:
-    """Return a name that can be a folder's."""
-    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-").lower() or "measured"
 
 
 # ---- Jay, Ostapenco et al., CCGrid 2023 ----
@@ -90,12 +85,12 @@ def _tool(
     if meters is None:
         return
     table = kwollect_table(meters, options)
-    for name, metric in (("wall", "wattmetre_power_watt"), ("bmc", "bmc_node_power_watt")):
+    for metric, name in KWOLLECT.items():
         if metric in table:
             at_ns, watts = zip(*table[metric], strict=True)
             yield name, ((power("node", "node", name),), pivot(at_ns, ["node"] * len(at_ns), watts))
     if tool == "powerapi" and (file := _first(folder, "powerapi_powerapi.csv*")):
-        yield tool, powerapi_table(file, options)
+        yield tool, powerapi.table(file, options)
     if tool == "scaphandre" and (file := _first(folder, "scaphandre-host_scaphandre.csv*")):
         yield tool, _scaphandre(folder, file, options)
 
@@ -142,51 +137,6 @@ def _benchmarks(
         threads = bench.get("threads") or 0
         name = slug(bench["name"]) + (f"-{threads}" if threads else "")
         yield Window(name, begin, end, probes)
-
-
-def kwollect_table(path: Path, options: Options) -> dict[str, list[tuple[int, float]]]:
-    """Return (instant, watts) by metric, of a table as kwollect's interface gives it."""
-    found: dict[str, list[tuple[int, float]]] = {}
-    for row in rows(path, options, ("timestamp", "metric_id", "value")):
-        value, at = figure(row, "value", options), instant(row, "timestamp", options)
-        if value is not None and at is not None and "power" in row["metric_id"]:
-            found.setdefault(row["metric_id"], []).append((at, value))
-    return found
-
-
-def powerapi_table(path: Path, options: Options) -> tuple[tuple[Domain, ...], Chunk]:
-    """Return PowerAPI's power reports; the pseudo-targets are told from real ones.
-
-    ``rapl`` is RAPL itself, and the total of its sockets and scopes is the machine. ``global`` is
-    the model's word for the same, and each real target a part of it: they are never added up.
-    """
-    scopes = {"cpu": "package", "dram": "dram"}
-    covers: dict[str, Domain] = {}
-    at_ns, names, values = [], [], []
-    for row in rows(path, options, ("timestamp", "target", "power", "scope", "socket")):
-        watts, part = figure(row, "power", options), scopes.get(row["scope"])
-        if row["timestamp"].isdigit():  # PowerAPI's own files are in milliseconds
-            row["timestamp"] = f"{row['timestamp'][:-3]}.{row['timestamp'][-3:]}"
-        at = instant(row, "timestamp", options)
-        if watts is None or part is None or at is None or not row["socket"].isdigit():
-            continue
-        target, place = row["target"], f"{part}-{row['socket']}"
-        name = place if target == "rapl" else f"{target} {place}"
-        if name not in covers:
-            covers[name] = _reported(name, target, place)
-        at_ns.append(at)
-        names.append(name)
-        values.append(watts)
-    if not names:
-        raise BadFile(path, "it has no power report")
-    return tuple(covers.values()), pivot(at_ns, names, values)
-
-
-def _reported(name: str, target: str, place: str) -> Domain:
-    if target == "rapl":
-        return power(name, place, "rapl-power")
-    scope = place if target == "global" else "process"
-    return power(name, scope, "model", "modelled")
 
 
 # ---- Alt et al., ICPE 2024 ----

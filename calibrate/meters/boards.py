@@ -10,11 +10,33 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from typing import Any
 
 from calibrate.meters import Figures, Settings, number
 from calibrate.meters.web import Web, pick
 
 KWH = 3.6e6
+#: Lines of ``ipmitool dcmi power reading``: the power, and that it is not to be believed.
+DCMI_WATTS = re.compile(r"Instantaneous power reading:\s*(\d+) Watts")
+DCMI_OFF = re.compile(r"Power reading state is:\s*deactivated")
+
+
+def resource_figures(told: Any) -> Figures:
+    """Return what a resource Power or EnvironmentMetrics says of the chassis.
+
+    Raises
+    ------
+    ValueError : it has no power.
+    """
+    if "PowerControl" in told:
+        watts = pick(told, "PowerControl", 0, "PowerConsumedWatts")
+        return Figures(number(watts, "PowerConsumedWatts"))
+    watts = number(pick(told, "PowerWatts", "Reading"), "PowerWatts.Reading")
+    joules = (told.get("EnergyJoules") or {}).get("Reading")
+    kwh = (told.get("EnergykWh") or {}).get("Reading")
+    if joules is not None:
+        return Figures(watts, number(joules, "EnergyJoules.Reading"))
+    return Figures(watts, None if kwh is None else number(kwh, "EnergykWh.Reading") * KWH)
 
 
 class Redfish:
@@ -39,16 +61,8 @@ class Redfish:
 
     def ask(self) -> Figures:
         """See `Meter`."""
-        if not self._new:
-            control = pick(self._web.get(f"{self._place}/Power"), "PowerControl", 0)
-            return Figures(number(pick(control, "PowerConsumedWatts"), "PowerConsumedWatts"))
-        told = self._web.get(f"{self._place}/EnvironmentMetrics")
-        watts = number(pick(told, "PowerWatts", "Reading"), "PowerWatts.Reading")
-        joules = (told.get("EnergyJoules") or {}).get("Reading")
-        kwh = (told.get("EnergykWh") or {}).get("Reading")
-        if joules is not None:
-            return Figures(watts, number(joules, "EnergyJoules.Reading"))
-        return Figures(watts, None if kwh is None else number(kwh, "EnergykWh.Reading") * KWH)
+        resource = "EnvironmentMetrics" if self._new else "Power"
+        return resource_figures(self._web.get(f"{self._place}/{resource}"))
 
     def about(self) -> Mapping[str, str]:
         """See `Meter`."""
@@ -79,11 +93,11 @@ class Ipmi:
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise OSError(f"ipmitool did not answer within {self._timeout_s:g} s") from None
-        found = re.search(r"Instantaneous power reading:\s*(\d+) Watts", done.stdout)
+        found = DCMI_WATTS.search(done.stdout)
         if done.returncode or not found:
             said = (done.stderr or done.stdout).strip().splitlines()
             raise OSError(f"ipmitool: {said[0] if said else 'no answer'}")
-        if re.search(r"Power reading state is:\s*deactivated", done.stdout):
+        if DCMI_OFF.search(done.stdout):
             raise ValueError("the controller's power reading is not activated")
         return Figures(float(found[1]))
 
