@@ -93,7 +93,7 @@ def _report(values: Sequence[Mapping[str, Any]], time: Any) -> Iterator[tuple[An
 
 def _chassis(place: str) -> str:
     """Return a short name of what a property is of: its path between Chassis and the property."""
-    found = re.search(r"/(?:Chassis|Systems)/([^/]+)/(?:[^/]*#/)?(?:\w+/)?(\d+)?", place)
+    found = re.search(r"/(?:Chassis|Systems)/([^/]+)/(?:[^/]*#/)?(?:[^/\d][^/]*/)?(\d+)?", place)
     return "-".join(part for part in found.groups() if part) if found else "node"
 
 

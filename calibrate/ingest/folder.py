@@ -40,6 +40,8 @@ _ANY_TIME = Window("measured", 0, 2**62)
 REJECTED, PROVENANCE = "rejected.txt", "provenance.json"
 #: Beside them while an import is under way: what was asked for, and how far it is.
 ORIGIN, CHECKPOINT = "origin.json", "checkpoint.json"
+#: Readings that are looked at together.
+_BLOCK = 1 << 20
 #: Seconds between two checkpoints.
 CHECK_S = 2.0
 
@@ -108,17 +110,22 @@ class Sink:
         self._path.touch()
         os.truncate(self._path, count * self._type.itemsize)
         self.count = count
-        self.first_ns, self.last_ns = self._ends() if count else (0, 0)
 
-    def _ends(self) -> tuple[int, int]:
-        there = np.memmap(self._path, self._type, "r", shape=(self.count,))
-        return int(there["at_ns"][0]), int(there["at_ns"][-1])
+    def spans(self) -> dict[str, tuple[int, int]]:
+        """Return the first and the last instant of each column that has a reading."""
+        found = {}
+        if self.count:
+            there = np.memmap(self._path, self._type, "r", shape=(self.count,))
+            for name in self._names:
+                first, last = _first(there[name]), _first(there[name][::-1])
+                if first is not None and last is not None:
+                    at_ns = there["at_ns"]
+                    found[name] = int(at_ns[first]), int(at_ns[self.count - 1 - last])
+        return found
 
     def put(self, chunk: Chunk, keep: slice) -> None:
         """Append some of a chunk's readings; the file is not kept open, for there may be many."""
         at_ns = chunk.at_ns[keep]
-        self.first_ns = self.first_ns if self.count else int(at_ns[0])
-        self.last_ns = int(at_ns[-1])
         records = np.empty(at_ns.size, dtype=self._type)
         records["at_ns"] = at_ns
         for name in self._names:
@@ -220,19 +227,41 @@ def _pour(
 
 
 def _shared(sinks: dict[str, Sink]) -> Window:
-    """Return the time that all probes share, as one run."""
-    there = [sink for sink in sinks.values() if sink.count]
-    if not there:
+    """Return the time that all probes share, as one run.
+
+    Columns of one probe may be read one after the other. One that has less than half of its probe's
+    time, as a process that ended, is left out of account.
+    """
+    found = {name: spans for name, sink in sinks.items() if (spans := [*sink.spans().values()])}
+    if not found:
         raise CrosswattError("There is not one reading in these files.")
-    begin_ns = max(sink.first_ns for sink in there)
-    end_ns = min(sink.last_ns for sink in there)
+    spans = [span for each in found.values() for span in _longest(each)]
+    begin_ns, end_ns = max(first for first, _ in spans), min(last for _, last in spans)
     if end_ns <= begin_ns:
-        spans = "; ".join(f"{s.feed.name} {utc(s.first_ns)} to {utc(s.last_ns)}" for s in there)
+        told = "; ".join(
+            f"{name} {utc(min(first for first, _ in each))} to {utc(max(last for _, last in each))}"
+            for name, each in found.items()
+        )
         raise CrosswattError(
-            f"The probes share no time ({spans}). If a clock or a zone is wrong, say so with "
+            f"The probes share no time ({told}). If a clock or a zone is wrong, say so with "
             "--zone; else import them one by one."
         )
     return Window(_ANY_TIME.workload, begin_ns, end_ns)
+
+
+def _longest(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the spans that have at least half of the longest one's time."""
+    longest = max(last - first for first, last in spans)
+    return [(first, last) for first, last in spans if 2 * (last - first) >= longest]
+
+
+def _first(values: Any) -> int | None:
+    """Return the place of the first value that is not missing."""
+    for begin in range(0, len(values), _BLOCK):
+        there = np.flatnonzero(~np.isnan(values[begin : begin + _BLOCK]))
+        if there.size:
+            return begin + int(there[0])
+    return None
 
 
 def utc(at_ns: int) -> str:

@@ -10,7 +10,7 @@ import lzma
 import re
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,142 +20,13 @@ import pytest
 
 from calibrate import analysis, cli, correct, ingest, scopes, series, store
 from calibrate.errors import BadFile, CrosswattError, UnknownName
-from calibrate.ingest.feed import Options, epoch_ns, pivot
+from calibrate.ingest.feed import Long, Options, epoch_ns, pivot
+from tests.samples import SAMPLES
 
+UTC = ("--zone", "UTC")
 DATA = Path(__file__).parents[3] / "shared" / "data"
-HEAD = "metric;timestamp;value;resource_kind;resource_id;consumer_kind;consumer_id;domain;__late"
-
-
-def alumet(second: int, value: float, kind: str, place: str, domain: str) -> str:
-    at = f"2024-05-01T10:00:{second:02d}.000000000Z"
-    return f"rapl_consumed_energy_J;{at};{value};{kind};{place};local_machine;;{domain};"
-
-
-def scaphandre(second: int, host_uw: float, socket_uw: float) -> dict[str, object]:
-    at = 1714557600.0 + second
-    domains = [{"name": "dram", "consumption": 1e6, "timestamp": at}]
-    return {
-        "host": {"consumption": host_uw, "timestamp": at, "components": {"disks": None}},
-        "consumers": [],
-        "sockets": [{"id": 0, "consumption": socket_uw, "domains": domains, "timestamp": at}],
-    }
-
-
-TEXTS: dict[str, tuple[str, str]] = {
-    "codecarbon": (
-        "emissions.csv",
-        "timestamp,project_name,duration,emissions,cpu_energy,gpu_energy,ram_energy,"
-        "energy_consumed,codecarbon_version,tracking_mode\n"
-        "2024-05-01T10:01:00,train,60.0,0.1,0.001,,0.0001,0.0011,2.4.2,machine\n"
-        "2024-05-01T10:03:00,infer,30.0,0.1,0.0005,,0.0001,0.0006,2.4.2,machine\n",
-    ),
-    "pyjoules": (
-        "result.csv",
-        "timestamp;tag;duration;package_0;dram_0;nvidia_gpu_0\n"
-        "1714557600.5;train;10.0;500000000;50000000;2000000\n"
-        "1714557620.5;infer;5.0;100000000;20000000;1000000\n",
-    ),
-    "powerapi": (
-        "PowerReport.csv",
-        "timestamp,sensor,target,power,socket,formula,ratio,scope\n"
-        + "".join(
-            f"{1714557600000 + 1000 * n},s,{target},{watts},0,x,1.0,{scope}\n"
-            for n in range(11)
-            for target, watts, scope in (
-                ("rapl", 50.0, "cpu"), ("rapl", 5.0, "dram"), ("global", 49.0, "cpu"),
-                ("/docker/x", 30.0, "cpu"),
-            )
-        ),
-    ),
-    "scaphandre": ("s.json", json.dumps([scaphandre(n, 60e6, 55e6) for n in range(11)])),
-    "kwollect": (
-        "kwollect.csv",
-        ",timestamp,device_id,metric_id,value,labels\n"
-        + "".join(
-            f"{n},2024-05-01 10:00:{n:02d}.000000,n,wattmetre_power_watt,200.0,\n"
-            for n in range(11)
-        ),
-    ),
-    "perf-stat": (
-        "perf.csv",
-        "# started on Wed May  1 10:00:00 2024\n"
-        + "".join(
-            f"     {n}.000100,50.00,Joules,power/energy-pkg/,1,100.00,,\n"
-            f"     {n}.000100,<not supported>,Joules,power/energy-ram/,0,100.00,,\n"
-            for n in range(11)
-        ),
-    ),
-    "energibridge": (
-        "eb.csv",
-        "Delta,Time,CPU_USAGE_0,PACKAGE_ENERGY (J)\n"
-        + "".join(f"200,{1714557600000 + 1000 * n},5.0,{1000 + 50 * n}\n" for n in range(11)),
-    ),
-    "alumet": (
-        "alumet.csv",
-        "\n".join([
-            HEAD,
-            *(
-                alumet(n, value, kind, place, domain)
-                for n in range(11)
-                for value, kind, place, domain in (
-                    (50.0, "cpu_package", "0", "package"),
-                    (99.0, "local_machine", "", "package_total"),
-                )
-            ),
-        ]) + "\n",
-    ),
-    "ptd": (
-        "spl.txt",
-        "".join(
-            f"Time,05-01-2024 10:00:{n:02d}.000,Watts,200.0,Volts,228.4,Amps,0.2,PF,0.5,Mark,"
-            f"{'notset' if n < 5 else 'testing'}\n"
-            for n in range(16)
-        ),
-    ),
-    "nvidia-smi": (
-        "gpu.csv",
-        "timestamp, index, power.draw [W]\n"
-        + "".join(f"2024/05/01 10:00:{n:02d}.000, 0, 200.00 W\n" for n in range(11)),
-    ),
-    "home-assistant": (
-        "history.csv",
-        "entity_id,state,last_changed\n"
-        + "".join(f"sensor.plug,200.0,2024-05-01T10:00:{n:02d}.000Z\n" for n in range(11))
-        + "sensor.plug,unavailable,2024-05-01T10:00:30.000Z\n",
-    ),
-}  # fmt: skip
-#: (probe, domain) -> joules of the first run.
-JOULES = {
-    "codecarbon": {("codecarbon", "cpu"): 3600.0, ("codecarbon", "ram"): 360.0},
-    "pyjoules": {
-        ("pyjoules", "package_0"): 500.0, ("pyjoules", "dram_0"): 50.0,
-        ("pyjoules", "nvidia_gpu_0"): 2000.0,
-    },
-    "powerapi": {
-        ("powerapi", "package-0"): 500.0, ("powerapi", "dram-0"): 50.0,
-        ("powerapi", "machine"): 550.0, ("powerapi", "global package-0"): 490.0,
-    },
-    "scaphandre": {
-        ("scaphandre", "host"): 600.0, ("scaphandre", "package-0"): 550.0,
-        ("scaphandre", "dram-0"): 10.0,
-    },
-    "kwollect": {("wall", "node"): 2000.0},
-    "perf-stat": {("perf-stat", "package"): 500.0},
-    "energibridge": {("energibridge", "package-0"): 500.0},
-    "alumet": {("alumet", "package-0"): 500.0},
-    "ptd": {("wall", "node"): 2000.0},
-    "nvidia-smi": {("nvidia-smi", "gpu-0"): 2000.0},
-    "home-assistant": {("wall", "sensor.plug"): 2000.0},
-}  # fmt: skip
-FLAGS = {"home-assistant": ["--unit", "W"]}
-LOCAL = {"codecarbon", "kwollect", "ptd", "nvidia-smi"}
-
-
-def imported(folder: Path, form: str, *paths: Path | str, flags: list[str] | None = None) -> int:
-    wanted = ["--zone", "UTC"] if flags is None else flags
-    wanted = [*wanted, *FLAGS.get(form, [])]
-    line = ["import", form, *map(str, paths), "--out", str(folder), *wanted]
-    return cli.main(line)
+def imported(folder: Path, form: str, *paths: Path | str, flags: Sequence[str] = UTC) -> int:
+    return cli.main(["import", form, *map(str, paths), "--out", str(folder), *flags])
 
 
 def joules(run: store.Run, probe: str, column: str) -> float:
@@ -167,48 +38,62 @@ def joules(run: store.Run, probe: str, column: str) -> float:
     return energy.joules
 
 
-@pytest.mark.parametrize("form", TEXTS)
-def test_every_format_becomes_a_campaign(tmp_path: Path, form: str) -> None:
-    name, text = TEXTS[form]
-    (tmp_path / name).write_text(text)
+@pytest.mark.parametrize("key", SAMPLES)
+def test_every_format_becomes_a_campaign(tmp_path: Path, key: str) -> None:
+    sample = SAMPLES[key]
     out = tmp_path / "campaign"
-    assert imported(out, form, tmp_path / name) == 0
+    flags = [*UTC, *sample.flags]
+    assert imported(out, sample.form, sample.write(tmp_path), flags=flags) == 0
     run = store.load_campaign(out).runs[0]
-    assert {key: joules(run, *key) for key in JOULES[form]} == pytest.approx(JOULES[form], rel=1e-6)
+    found = {each: joules(run, *each) for each in sample.joules}
+    assert found == pytest.approx(sample.joules, rel=1e-6)
     told = json.loads((out / "provenance.json").read_text())
-    assert told["format"] == form and len(told["files"][0]["sha256"]) == 64
+    assert told["format"] == sample.form and len(told["files"][0]["sha256"]) == 64
+    assert told["rejected_lines"] == 0
     assert not list(tmp_path.glob("*.part"))
 
 
-@pytest.mark.parametrize("form", TEXTS)
+def test_every_format_has_a_sample() -> None:
+    published = {"ccgrid2023", "icpe2024", "codecarbon-load"}
+    assert {each.form for each in SAMPLES.values()} == ingest.formats().keys() - published - {"csv"}
+
+
+@pytest.mark.parametrize("form", sorted({each.form for each in SAMPLES.values()}))
 def test_no_format_takes_another_one_for_its_own(tmp_path: Path, form: str) -> None:
-    for other, (name, text) in TEXTS.items():
-        if other != form:
-            (tmp_path / name).write_text(text)
-            assert imported(tmp_path / "out", form, tmp_path / name) == 64
-            assert not (tmp_path / "out").exists()
-            assert not list(tmp_path.glob("*.part"))
-
-
-@pytest.mark.parametrize("form", sorted(LOCAL))
-def test_a_zone_is_asked_for_and_never_guessed(
-    tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    name, text = TEXTS[form]
-    (tmp_path / name).write_text(text)
-    assert imported(tmp_path / "out", form, tmp_path / name, flags=[]) == 64
-    said = " ".join(capsys.readouterr().err.split())
-    assert "--zone Europe/Paris makes it 2024-05-01 08:0" in said
+    options = Options(zone="UTC", unit="W", scope="gpu-0")
+    others = [each for each in SAMPLES.values() if each.form != form]
+    for sample in others:
+        with pytest.raises((CrosswattError, ValueError, LookupError)):
+            ingest.find(form)([sample.write(tmp_path)], options)
+    assert imported(tmp_path / "out", form, others[0].write(tmp_path)) == 64
     assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("key", [key for key, each in SAMPLES.items() if each.local])
+def test_a_zone_is_asked_for_and_never_guessed(
+    tmp_path: Path, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample = SAMPLES[key]
+    path = sample.write(tmp_path)
+    assert imported(tmp_path / "out", sample.form, path, flags=sample.flags) == 64
+    said = " ".join(capsys.readouterr().err.split())
+    assert re.search(r"--zone Europe/Paris makes it 2024-0(5-01 08:0|4-30 22:0)", said)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("key", [key for key, each in SAMPLES.items() if not each.local])
+def test_a_zone_is_not_asked_for_where_the_file_has_it(tmp_path: Path, key: str) -> None:
+    sample = SAMPLES[key]
+    path = sample.write(tmp_path)
+    assert imported(tmp_path / "out", sample.form, path, flags=sample.flags) == 0
 
 
 def test_a_unit_is_asked_for_and_never_guessed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name, text = TEXTS["home-assistant"]
-    (tmp_path / name).write_text(text)
-    line = ["import", "home-assistant", str(tmp_path / name), "--out", str(tmp_path / "out")]
-    assert cli.main(line) == 64
+    path = SAMPLES["home-assistant"].write(tmp_path)
+    assert imported(tmp_path / "out", "home-assistant", path, flags=[]) == 64
     assert "--unit W: 200 W, --unit mW: 0.2 W" in " ".join(capsys.readouterr().err.split())
 
 
@@ -223,7 +108,7 @@ PACKERS: dict[str, Callable[[Path, bytes], object]] = {
 @pytest.mark.parametrize("ending", PACKERS)
 def test_packed_files_are_read_directly(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"eb.csv{ending}"
-    PACKERS[ending](path, TEXTS["energibridge"][1].encode())
+    PACKERS[ending](path, SAMPLES["energibridge"].data)
     assert imported(tmp_path / "out", "energibridge", path) == 0
 
 
@@ -238,7 +123,7 @@ def test_bad_lines_are_counted_kept_and_limited(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "eb.csv"
-    path.write_text(TEXTS["energibridge"][1] + "1,2\n200,1714557612000,5.0,many\n")
+    path.write_text(f"{SAMPLES['energibridge'].text}" + "1,2\n200,1714557612000,5.0,many\n")
     assert imported(tmp_path / "out", "energibridge", path) == 0
     assert "2 lines made no sense" in capsys.readouterr().out
     kept = (tmp_path / "out" / "rejected.txt").read_text().splitlines()
@@ -255,11 +140,10 @@ def test_an_unknown_format_gets_the_nearest() -> None:
 
 
 def test_a_folder_with_something_in_it_is_not_touched(tmp_path: Path) -> None:
-    name, text = TEXTS["energibridge"]
-    (tmp_path / name).write_text(text)
+    path = SAMPLES["energibridge"].write(tmp_path)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("kept")
-    assert imported(tmp_path / "out", "energibridge", tmp_path / name) == 64
+    assert imported(tmp_path / "out", "energibridge", path) == 64
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["mine"]
 
 
@@ -290,10 +174,9 @@ def test_a_long_table_becomes_columns() -> None:
 
 
 def test_columns_that_were_cut_short_are_refused(tmp_path: Path) -> None:
-    name, text = TEXTS["energibridge"]
-    (tmp_path / name).write_text(text)
+    path = SAMPLES["energibridge"].write(tmp_path)
     out = tmp_path / "out"
-    assert imported(out, "energibridge", tmp_path / name) == 0
+    assert imported(out, "energibridge", path) == 0
     [columns] = out.rglob("*.columns")
     columns.write_bytes(columns.read_bytes()[:-8])
     with pytest.raises(BadFile, match="has not the 11 readings"):

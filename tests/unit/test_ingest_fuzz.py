@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from calibrate import cli, store
-from tests.unit.test_ingest import MAPPING, TEXTS, sheet
+from tests.samples import SAMPLES
+from tests.unit.test_ingest import MAPPING, sheet
 
 COUNT = int(os.environ.get("CROSSWATT_FUZZ", "300"))
 LIMIT_S = 5
@@ -60,10 +61,10 @@ def mutated(data: bytes, choose: random.Random) -> bytes:
     return data
 
 
-def samples() -> dict[str, tuple[str, bytes]]:
-    found = {form: (name, text.encode()) for form, (name, text) in TEXTS.items()}
+def samples() -> list[tuple[str, str, bytes]]:
+    found = [(each.form, each.name, each.data) for each in SAMPLES.values()]
     lines = sheet([f"2024-05-01T10:00:{n:02d}Z" for n in range(30)])
-    return found | {"csv": ("mine.csv", lines.encode())}
+    return [("csv", "mine.csv", lines.encode()), *found]
 
 
 @pytest.mark.timeout(0)
@@ -72,11 +73,11 @@ def test_damaged_files_never_crash_hang_or_leave_anything(
 ) -> None:
     pytest.importorskip("pyarrow", reason="pip install 'crosswatt[import]'")
     (tmp_path / "map.toml").write_text(MAPPING.format(unit="iso", zone=""))
-    files = sorted(samples().items())
+    files = samples()
     ended = {0: 0, 64: 0}
     for seed in range(COUNT):
         choose = random.Random(seed)  # noqa: S311
-        form, (name, data) = files[seed % len(files)]
+        form, name, data = files[seed % len(files)]
         packed = choose.random() < 0.1
         broken = gzip.compress(data) if packed else data
         path = tmp_path / (f"{name}.gz" if packed else name)
