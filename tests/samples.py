@@ -235,11 +235,24 @@ def _turbostat(second: int) -> str:
     )
 
 
-_SHELLY_PHASE = (
-    "total_act_energy,fund_act_energy,total_act_ret_energy,fund_act_ret_energy,lag_react_energy,"
-    "lead_react_energy,max_act_power,min_act_power,max_aprt_power,min_aprt_power,max_voltage,"
-    "min_voltage,avg_voltage,max_current,min_current,avg_current"
-).split(",")
+_SHELLY_PHASE = [
+    "total_act_energy",
+    "fund_act_energy",
+    "total_act_ret_energy",
+    "fund_act_ret_energy",
+    "lag_react_energy",
+    "lead_react_energy",
+    "max_act_power",
+    "min_act_power",
+    "max_aprt_power",
+    "min_aprt_power",
+    "max_voltage",
+    "min_voltage",
+    "avg_voltage",
+    "max_current",
+    "min_current",
+    "avg_current",
+]
 
 
 def _shelly_head() -> str:

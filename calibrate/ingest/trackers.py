@@ -26,6 +26,7 @@ from calibrate.meters import number
 from calibrate.probe import Domain
 
 J_PER_KWH = 3.6e6
+_SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,12 @@ def runs(
     domains: Mapping[str, Domain],
     facts: Mapping[str, str],
     path: Path,
+    step_ns: int = 0,
 ) -> Found:
     """Return runs as a probe's counters that stand still between them.
+
+    Where runs overlap by no more than `step_ns`, the step of their time stamps, the later one is
+    moved to the end of the other; where by more, they ran at once, and the later one is left out.
 
     Raises
     ------
@@ -58,13 +63,15 @@ def runs(
     windows = []
     last = 0
     for each in sorted(measured, key=lambda each: each.begin_ns):
-        if each.begin_ns < last:  # trackers that ran at once: the later one cannot be told apart
+        early_ns = max(last - each.begin_ns, 0)
+        if early_ns > step_ns:
             continue
+        begin_ns, end_ns = each.begin_ns + early_ns, each.end_ns + early_ns
         for key, joules in each.joules.items():
-            long += [(each.begin_ns, key, sums[key]), (each.end_ns, key, sums[key] + joules)]
+            long += [(begin_ns, key, sums[key]), (end_ns, key, sums[key] + joules)]
             sums[key] += joules
-        windows.append(Window(slug(each.what), each.begin_ns, each.end_ns))
-        last = each.end_ns + 1
+        windows.append(Window(slug(each.what), begin_ns, end_ns))
+        last = end_ns
     at_ns, names, values = zip(*long, strict=True)
     feed = Feed(name, tuple(domains.values()), [pivot(at_ns, names, values)], facts)
     left = len(measured) - len(windows)
@@ -103,7 +110,7 @@ def codecarbon(paths: Sequence[Path], options: Options) -> Found:
             version = row.get("codecarbon_version", "")
             facts |= {"release": version} if version else {}
     name = options.name or "codecarbon"
-    return runs(name, list(measured.values()), domains, facts, paths[0])
+    return runs(name, list(measured.values()), domains, facts, paths[0], _SECOND_NS)
 
 
 _CODECARBON = ("timestamp", "duration", "energy_consumed")
@@ -228,11 +235,11 @@ def carbontracker(paths: Sequence[Path], options: Options) -> Found:
             raise BadFile(path, "its consumption has no time before it, or lasted no second")
         end_ns = epoch_ns(last.at, options)
         joules = {"energy": number(last.kwh, "Energy") * J_PER_KWH}
-        begin_ns = end_ns - last.seconds * 1_000_000_000
+        begin_ns = end_ns - last.seconds * _SECOND_NS
         measured.append(Measured(begin_ns, end_ns, last.what, joules))
         found |= {each.lower() for each in re.findall(r"(\w+) with device\(s\)", text)}
     domains = {"energy": _carbontracker_domain(found, options)}
-    made = runs(options.name or "carbontracker", measured, domains, {}, paths[0])
+    made = runs(options.name or "carbontracker", measured, domains, {}, paths[0], _SECOND_NS)
     return Found(made.feeds, made.windows, notes=[*made.notes, _PUE])
 
 

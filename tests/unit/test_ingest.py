@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import csv
 import gzip
+import io
 import json
 import lzma
 import re
@@ -20,11 +21,15 @@ import pytest
 
 from calibrate import analysis, cli, correct, ingest, scopes, series, store
 from calibrate.errors import BadFile, CrosswattError, UnknownName
+from calibrate.ingest import bson
 from calibrate.ingest.feed import Long, Options, epoch_ns, pivot
+from tests import samples
 from tests.samples import SAMPLES
 
 UTC = ("--zone", "UTC")
 DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
 def imported(folder: Path, form: str, *paths: Path | str, flags: Sequence[str] = UTC) -> int:
     return cli.main(["import", form, *map(str, paths), "--out", str(folder), *flags])
 
@@ -95,6 +100,242 @@ def test_a_unit_is_asked_for_and_never_guessed(
     path = SAMPLES["home-assistant"].write(tmp_path)
     assert imported(tmp_path / "out", "home-assistant", path, flags=[]) == 64
     assert "--unit W: 200 W, --unit mW: 0.2 W" in " ".join(capsys.readouterr().err.split())
+
+
+#: A report of PowerAPI as pymongo 4.20.1 encodes it.
+RECORDED_BSON = (
+    "aa000000075f696400662f000000000000000000010974696d657374616d700000c198338f0100000273656e736f72"
+    "000200000073000274617267657400050000007261706c00036d657461646174610049000000027363"
+    "6f706500040000006370750002736f636b65740002000000300002666f726d756c6100020000007800"
+    "10726174696f0001000000107072656469637400000000000001706f77657200000000000000494000"
+)
+
+
+def test_a_dump_is_read_as_a_driver_writes_it() -> None:
+    recorded = bytes.fromhex(RECORDED_BSON)
+    [first, *_] = samples.reports(lambda ms: (ms,))
+    assert samples.bson(first) == recorded
+    [found] = bson.documents(io.BytesIO(recorded))
+    assert found["timestamp"] == 1714557600000 and found["power"] == 50.0
+    assert found["metadata"]["socket"] == "0" and found["_id"].hex() == first["_id"]["$oid"]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"\x04\0\0\0", "a document of 4 bytes"), (b"\x10\0\0\0\x01x\0", "cut short"),
+     (b"\x08\0\0\0\x7fx\0\0", "type 0x7f")],
+)  # fmt: skip
+def test_a_dump_that_is_none(data: bytes, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        list(bson.documents(io.BytesIO(data)))
+
+
+def test_stored_times_of_powerapi_are_of_its_clock(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = SAMPLES["powerapi mongoexport"].write(tmp_path)
+    begun = {}
+    for zone in ([], ["--zone", "Europe/Paris"]):
+        out = tmp_path / f"out{len(zone)}"
+        assert imported(out, "powerapi", path, flags=zone) == 0
+        begun[len(zone)] = store.load_campaign(out).runs[0].record.begin_ns / 1e9
+        assert ("UTC was taken" in capsys.readouterr().out) == (not zone)
+    assert begun == {0: samples.T0, 2: samples.T0 - 7200}
+
+
+def text_of(key: str) -> str:
+    return SAMPLES[key].data.decode()
+
+
+def refused(tmp_path: Path, form: str, text: str, flags: Sequence[str] = UTC) -> str:
+    (tmp_path / "file").write_text(text)
+    with pytest.raises(CrosswattError) as refusal:
+        zone = flags[1] if flags else None
+        ingest.find(form)([tmp_path / "file"], Options(zone=zone))
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "words"),
+    [
+        ("nvidia-smi", "2024/05/01 10:00:00.000, 0, 200.00 W\n", "noheader leaves out"),
+        ("nvidia-smi", "timestamp, power.draw [W]\n2024/05/01 10:00:00.000, 200.00 W\n",
+         "which GPU a line is of"),
+        ("turbostat", "PkgWatt\tRAMWatt\n50.00\t5.00\n", "no column Time_Of_Day_Seconds"),
+        ("turbostat", "CPU: 0 flags 0x3\nTSC: 1a\n", "counters of --Dump are none"),
+        ("scaphandre", samples.SCAPHANDRE_PAGE, "writes one before each line"),
+        ("scaphandre", json.dumps({"status": "success", "data": {"resultType": "matrix", "result": [
+            {"metric": {"instance": "n"}, "values": [[1714557600, "1"]]}]}}), "without rate()"),
+        ("scaphandre", '{"status":"error","errorType":"bad_data","error":"invalid"}', "invalid"),
+        ("dcgm", "#Entity   POWER\nGPU 0     200.000\n", "writes one before each line"),
+        ("perun", "\x89HDF", "perun"),
+        ("zeus", "start_time,window_name,elapsed_time,gpu0_energy\n", "no measurement"),
+        ("carbontracker", "2024-05-01 10:00:00 - carbontracker version 2.4.7\n",
+         "_carbontracker_output.log"),
+        ("ipmi", "2024-05-01T10:00:00Z PS1 Input | 182.000 | Watts | ok | na | na\n",
+         "what its sensors cover (PS1 Input)"),
+        ("ipmi", "Instantaneous power reading: 240 Watts\n"
+         "IPMI timestamp: 03/06/2025 07:40:35 UTC\n", "power reading of ipmitool's beside a time"),
+        ("shelly", "timestamp,total_act_energy\n1654494480,22.7\n", "not two rows"),
+        ("tapo", '{"power_mw": 20000}\n', "writes one before each line"),
+        ("powerapi", "{}\n", "no power report"),
+    ],
+)  # fmt: skip
+def test_what_a_file_lacks_is_said(tmp_path: Path, form: str, text: str, words: str) -> None:
+    assert words in refused(tmp_path, form, text)
+
+
+def test_hdf5_of_perun_is_refused_with_the_command_that_helps(tmp_path: Path) -> None:
+    (tmp_path / "train.hdf5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(BadFile, match="perun export FILE FOLDER json"):
+        ingest.find("perun")([tmp_path / "train.hdf5"], Options())
+
+
+def test_series_of_several_machines_are_refused(tmp_path: Path) -> None:
+    two = text_of("scaphandre query_range").replace("n:8080", "m:8080", 1)
+    assert "several machines (m:8080, n:8080)" in refused(tmp_path, "scaphandre", two)
+
+
+def test_many_processes_are_left_out_and_it_is_said(tmp_path: Path) -> None:
+    page = "".join(
+        f'scaph_process_power_consumption_microwatts{{pid="{n}",exe="x"}} 12\n' for n in range(40)
+    )
+    text = text_of("scaphandre pages").replace("# TYPE", page + "# TYPE")
+    (tmp_path / "pages.txt").write_text(text)
+    found = ingest.find("scaphandre")([tmp_path / "pages.txt"], Options())
+    assert [feed.name for feed in found.feeds] == ["scaphandre"]
+    assert found.notes[0].startswith("40 processes were left out")
+
+
+def test_samples_with_times_of_their_own(tmp_path: Path) -> None:
+    """A line of Prometheus' text format may end in milliseconds since 1970."""
+    lines = [f"scaph_host_power_microwatts 5e7 {1000 * (samples.T0 + n)}\n" for n in range(3)]
+    (tmp_path / "pages.txt").write_text("".join(lines) + "scaph_host_power_microwatts NaN 1\n")
+    [feed] = ingest.find("scaphandre")([tmp_path / "pages.txt"], Options()).feeds
+    [chunk] = feed.chunks
+    assert chunk.at_ns.tolist() == [(samples.T0 + n) * 10**9 for n in range(3)]
+    assert chunk.values["host"].tolist() == [50.0] * 3
+
+
+def test_looks_at_one_run_of_codecarbon_are_one_run(tmp_path: Path) -> None:
+    """What `flush` has written on the way is part of what `stop` wrote."""
+    stop = {"timestamp": "2024-05-01T10:01:00", "project_name": "train", "run_id": "a",
+            "duration": 60.0, "cpu_energy": 0.001, "tracking_mode": "machine"}  # fmt: skip
+    flush = stop | {"timestamp": "2024-05-01T10:00:20", "duration": 20.0, "cpu_energy": 0.0004}
+    (tmp_path / "emissions.csv").write_text(samples.emissions("3.3.2", flush, stop))
+    assert imported(tmp_path / "out", "codecarbon", tmp_path / "emissions.csv") == 0
+    [run] = store.load_campaign(tmp_path / "out").runs
+    assert run.record.seconds == 60 and joules(run, "codecarbon", "cpu") == pytest.approx(3600)
+
+
+def test_tasks_of_codecarbon_are_runs_each(tmp_path: Path) -> None:
+    """They share one run_id, and each figure is its own; stamps are of whole seconds."""
+    (tmp_path / "tasks.csv").write_text(
+        "task_name,timestamp,project_name,run_id,duration,cpu_energy,energy_consumed\n"
+        "load,2024-05-01T10:00:10,p,a,10.0,0.0001,0.0001\n"
+        "train,2024-05-01T10:00:39,p,a,29.9,0.0002,0.0002\n"
+    )
+    assert imported(tmp_path / "out", "codecarbon", tmp_path / "tasks.csv") == 0
+    runs = store.load_campaign(tmp_path / "out").runs
+    assert [run.record.workload for run in runs] == ["load", "train"]
+    assert [run.record.seconds for run in runs] == pytest.approx([10, 29.9])
+    assert [joules(run, "codecarbon", "cpu") for run in runs] == pytest.approx([360, 720])
+
+
+def test_rounds_of_perun_are_runs(tmp_path: Path) -> None:
+    path = SAMPLES["perun"].write(tmp_path)
+    assert imported(tmp_path / "out", "perun", path) == 0
+    runs = store.load_campaign(tmp_path / "out").runs
+    assert [run.record.repeat for run in runs] == [1, 2]
+    assert [joules(run, "perun", "package-0") for run in runs] == pytest.approx([500, 600])
+
+
+def test_windows_of_zeus_within_others_are_left_out_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported(tmp_path / "out", "zeus", SAMPLES["zeus"].write(tmp_path)) == 0
+    assert "1 measurements overlap others" in capsys.readouterr().out
+    assert [run.record.workload for run in store.load_campaign(tmp_path / "out").runs] == [
+        "epoch", "epoch",
+    ]  # fmt: skip
+
+
+def test_energy_entities_of_home_assistant_are_counters(tmp_path: Path) -> None:
+    """The history of an energy sensor, as --unit says: kWh that grow."""
+    lines = [f"sensor.total,{10 + n / 10:.1f},2024-05-01T10:00:{n:02d}.000Z\n" for n in range(11)]
+    (tmp_path / "history.csv").write_text("entity_id,state,last_changed\n" + "".join(lines))
+    flags = ["--unit", "kWh"]
+    out = tmp_path / "out"
+    assert imported(out, "home-assistant", tmp_path / "history.csv", flags=flags) == 0
+    [run] = store.load_campaign(out).runs
+    assert joules(run, "wall", "sensor.total energy") == pytest.approx(3.6e6)
+
+
+def test_a_page_that_the_controller_does_not_stand_by_is_left_out(tmp_path: Path) -> None:
+    text = (
+        text_of("ipmi")
+        .replace(" 240 Watts", " 999 Watts", 1)
+        .replace(" activated", " deactivated", 1)
+    )
+    (tmp_path / "dcmi.txt").write_text(text)
+    [feed] = ingest.find("ipmi")([tmp_path / "dcmi.txt"], Options(zone="UTC")).feeds
+    [chunk] = feed.chunks
+    assert chunk.values["node"].tolist() == [240.0] * 10
+
+
+def test_shellys_gaps_use_nothing(tmp_path: Path) -> None:
+    """A row that is missing is a minute in which its counter stands still, and not a slope."""
+    lines = text_of("shelly").splitlines(keepends=True)
+    del lines[5]
+    (tmp_path / "emdata.csv").write_text("".join(lines))
+    assert imported(tmp_path / "out", "shelly", tmp_path / "emdata.csv", flags=[]) == 0
+    [run] = store.load_campaign(tmp_path / "out").runs
+    assert joules(run, "wall", "a energy") == pytest.approx(9 * 3600)
+    gap_ns = (samples.T0 + 4 * 60) * 10**9
+    [column] = [
+        c for c in series.columns(run.logs["wall"].domains.values()) if c.name == "a energy"
+    ]
+    found = series.energy(run.logs["wall"], column, (gap_ns, gap_ns + 60 * 10**9))
+    assert found and found.joules == pytest.approx(0, abs=1e-6)
+
+
+def test_damaged_documents_cost_no_others(tmp_path: Path) -> None:
+    lines = text_of("powerapi mongoexport").splitlines()
+    lines[7] = lines[7][:40]
+    (tmp_path / "reports.json").write_text("\n".join(lines))
+    kept: list[str] = []
+    options = Options(reject=lambda line, why: kept.append(why))
+    [feed] = ingest.find("powerapi")([tmp_path / "reports.json"], options).feeds
+    [chunk] = feed.chunks
+    assert sum(int(np.isfinite(c).sum()) for c in chunk.values.values()) == 43 and kept
+
+
+def test_a_long_table_comes_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks end between instants; a column that a block lacks is left out of it."""
+    monkeypatch.setattr(Long, "BLOCK", 3)
+    long = Long()
+    for at_ns, name, value in [(5, "a", 1.0), (1, "a", 2.0), (3, "b", 3.0), (3, "a", 4.0),
+                               (4, "a", 5.0), (3, "a", 6.0)]:  # fmt: skip
+        long.put(at_ns, name, value)
+    first, second = long
+    assert first.at_ns.tolist() == [1, 3] and first.values["a"].tolist() == [2.0, 6.0]
+    assert np.isnan(first.values["b"][0]) and first.values["b"][1] == 3.0
+    assert second.at_ns.tolist() == [4, 5] and second.values.keys() == {"a"}
+    assert long.whole().at_ns.tolist() == [1, 3, 4, 5]
+
+
+def test_a_long_table_refuses_what_is_none() -> None:
+    long = Long()
+    long.add(1, "a", 2.0)
+    long.add(2, "a", 3.0)
+    with pytest.raises(ValueError, match="backwards by 1 J"):
+        long.add(3, "a", -1.0)
+    with pytest.raises(ValueError, match="no instant"):
+        long.put(2**63, "a", 1.0)
+    assert long.whole().values["a"].tolist() == [2.0, 5.0]
+    with pytest.raises(CrosswattError, match="more than 1000 different columns"):
+        for n in range(1001):
+            long.put(1, f"c{n}", 1.0)
 
 
 PACKERS: dict[str, Callable[[Path, bytes], object]] = {
