@@ -128,7 +128,7 @@ def _answer(*series: tuple[str, Mapping[str, str], Any]) -> str:
     """Return an answer of Prometheus to query_range: metric, labels, value of a second."""
     result = [
         {
-            "metric": {"__name__": name, "instance": "n:8080", "job": "scaph", **labels},
+            "metric": dict(labels, __name__=name, instance="n:8080", job="scaph"),
             "values": [[T0 + second + 0.123, str(value(second))] for second in range(11)],
         }
         for name, labels, value in series

@@ -126,7 +126,10 @@ def _codecarbon_run(row: Row, options: Options) -> Measured | None:
 
 
 def _codecarbon_j(row: Row, options: Options) -> dict[str, float]:
+    """Return joules by domain; no energy of no GPU is none, and not zero."""
     names = {"cpu": "cpu_energy", "gpu": "gpu_energy", "ram": "ram_energy"}
+    if row.get("gpu_count", "1").strip() in {"", "0", "0.0"}:
+        del names["gpu"]
     there = {n: figure(row, c, options) for n, c in names.items() if c in row}
     found = {name: kwh * J_PER_KWH for name, kwh in there.items() if kwh is not None}
     if found:

@@ -364,7 +364,7 @@ def test_bad_lines_are_counted_kept_and_limited(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "eb.csv"
-    path.write_text(f"{SAMPLES['energibridge'].text}" + "1,2\n200,1714557612000,5.0,many\n")
+    path.write_text(text_of("energibridge") + "1,2\n200,1714557612000,5.0,many\n")
     assert imported(tmp_path / "out", "energibridge", path) == 0
     assert "2 lines made no sense" in capsys.readouterr().out
     kept = (tmp_path / "out" / "rejected.txt").read_text().splitlines()
