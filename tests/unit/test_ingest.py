@@ -191,6 +191,19 @@ def test_hdf5_of_perun_is_refused_with_the_command_that_helps(tmp_path: Path) ->
         ingest.find("perun")([tmp_path / "train.hdf5"], Options())
 
 
+def test_a_recorded_stream_that_was_cut_off(tmp_path: Path) -> None:
+    """What Scaphandre 1.0.2 wrote; one that is killed does not write the array's end."""
+    recorded = (Path(__file__).parents[1] / "data/scaphandre-1.0.2.json").read_text().rstrip()
+    (tmp_path / "s.json").write_text(recorded.removesuffix("]"))
+    assert imported(tmp_path / "out", "scaphandre", tmp_path / "s.json", flags=[]) == 0
+    [run] = store.load_campaign(tmp_path / "out").runs
+    told = json.loads(recorded)
+    points = [(each["host"]["timestamp"], each["host"]["consumption"] / 1e6) for each in told[1:]]
+    at_s, watts = map(np.array, zip(*points, strict=True))
+    direct = float(np.sum(np.diff(at_s) * (watts[1:] + watts[:-1]) / 2))
+    assert joules(run, "scaphandre", "host") == pytest.approx(direct, rel=1e-6)
+
+
 def test_series_of_several_machines_are_refused(tmp_path: Path) -> None:
     two = text_of("scaphandre query_range").replace("n:8080", "m:8080", 1)
     assert "several machines (m:8080, n:8080)" in refused(tmp_path, "scaphandre", two)
