@@ -22,7 +22,7 @@ def each(path: Path, options: Options) -> Iterator[dict[str, Any]]:
     needs of a document, and is rejected by it.
     """
     decoder, text = json.JSONDecoder(), ""
-    with opened.text(path) as stream:
+    with opened.text(path, options.seen) as stream:
         while block := stream.read(_BLOCK):
             text += block
             place = 0

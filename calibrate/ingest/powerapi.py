@@ -118,7 +118,7 @@ def _documents(path: Path, options: Options) -> Iterator[Report]:
 
 
 def _dumped(path: Path, options: Options) -> Iterator[Mapping[str, Any]]:
-    with opened.binary(path) as stream:
+    with opened.binary(path, options.seen) as stream:
         try:
             yield from bson.documents(stream)
         except ValueError as error:

@@ -22,7 +22,7 @@ def perf_stat(paths: Sequence[Path], options: Options) -> Found:
     """``perf stat -I -x,``: seconds since its start and joules of the interval; it has no date."""
     long = Long()
     for path in paths:
-        with opened.text(path) as stream:
+        with opened.text(path, options.seen) as stream:
             for line in stream:
                 try:
                     for at_ns, name, joules in _perf_event(line):
@@ -66,7 +66,7 @@ def turbostat(paths: Sequence[Path], options: Options) -> Found:
     """
     long = Long()
     for path in paths:
-        with opened.text(path) as stream:
+        with opened.text(path, options.seen) as stream:
             for line, row in _turbostat_rows(path, stream, options):
                 try:
                     at_ns = epoch_ns(row[_TIME], options)

@@ -66,7 +66,7 @@ def is_answer(path: Path) -> bool:
 
 def _answers(path: Path, options: Options) -> Iterator[Sample]:
     """Yield the samples of one answer, or of one a line."""
-    with opened.text(path) as stream:
+    with opened.text(path, options.seen) as stream:
         text = stream.read()
     try:
         answers = [json.loads(text)]

@@ -29,7 +29,7 @@ _MOST_CHARACTERS = 1 << 20
 def lines(path: Path, options: Options) -> Iterator[tuple[int | None, str]]:
     """Yield lines without their time, and the last time that was seen; None before the first."""
     at_ns = None
-    with opened.text(path) as stream:
+    with opened.text(path, options.seen) as stream:
         for line in stream:
             bare = line.rstrip().replace("\0", "")
             found = _TIME.fullmatch(bare)

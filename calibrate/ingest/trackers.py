@@ -224,7 +224,7 @@ def carbontracker(paths: Sequence[Path], options: Options) -> Found:
     measured: list[Measured] = []
     found: set[str] = set()
     for path in paths:
-        with opened.text(path) as stream:
+        with opened.text(path, options.seen) as stream:
             text = stream.read()
         said = list(consumptions(text))
         if not said:
@@ -302,7 +302,7 @@ def _is_samples(path: Path) -> bool:
 def _zeus_power(paths: Sequence[Path], options: Options) -> Found:
     long = Long()
     for path in paths:
-        with opened.text(path) as stream:
+        with opened.text(path, options.seen) as stream:
             for line in stream:
                 at, *watts = line.strip().split(",")
                 try:

@@ -47,7 +47,7 @@ def ptdaemon(paths: Sequence[Path], options: Options) -> Found:
     long = Long()
     marks: list[tuple[str, int]] = []
     for path in paths:
-        with opened.text(path) as stream:
+        with opened.text(path, options.seen) as stream:
             for text in stream:
                 try:
                     line = ptd.parse(text)
