@@ -2,6 +2,7 @@
 
 feed        what an importer hands over
 opened      files, packed or not
+long        a long table, as it is read
 sheet       rows of delimited text
 documents   objects of JSON; bson has those of MongoDB's dumps
 stamps      lines beside the time at which they were written

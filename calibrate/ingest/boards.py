@@ -10,7 +10,8 @@ from typing import Any
 
 from calibrate.errors import CrosswattError
 from calibrate.ingest import stamps
-from calibrate.ingest.feed import Found, Long, Options, counter, epoch_ns, power
+from calibrate.ingest.feed import Found, Options, counter, epoch_ns, power
+from calibrate.ingest.long import Long
 from calibrate.meters import number
 from calibrate.meters.boards import DCMI_OFF, DCMI_WATTS, KWH, resource_figures
 from calibrate.probe import Domain

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from calibrate.errors import BadFile, CrosswattError
 from calibrate.ingest import opened, prometheus, stamps
-from calibrate.ingest.feed import Found, Long, Options, counter, power
+from calibrate.ingest.feed import Found, Options, counter, power
+from calibrate.ingest.long import Long
 from calibrate.ingest.sheet import Row, figure, instant, rows
 from calibrate.meters import number
 from calibrate.probe import Domain

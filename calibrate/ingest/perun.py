@@ -15,7 +15,8 @@ from typing import Any
 
 from calibrate.errors import BadFile
 from calibrate.ingest import opened
-from calibrate.ingest.feed import Found, Long, Options, Window, epoch_ns, power, slug
+from calibrate.ingest.feed import Found, Options, Window, epoch_ns, power, slug
+from calibrate.ingest.long import Long
 from calibrate.ingest.sheet import figure, rows
 from calibrate.meters import number
 from calibrate.probe import Domain

@@ -11,16 +11,8 @@ from pathlib import Path
 
 from calibrate.errors import BadFile
 from calibrate.ingest import opened, stamps
-from calibrate.ingest.feed import (
-    POWER,
-    UNITS,
-    Found,
-    Long,
-    Options,
-    counter,
-    power,
-    unit_of,
-)
+from calibrate.ingest.feed import POWER, UNITS, Found, Options, counter, power, unit_of
+from calibrate.ingest.long import Long
 from calibrate.ingest.sheet import Row, figure, instant, rows
 from calibrate.meters import number
 from calibrate.meters.plugs import WH

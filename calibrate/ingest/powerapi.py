@@ -14,7 +14,8 @@ from typing import Any
 
 from calibrate.errors import BadFile
 from calibrate.ingest import bson, documents, opened
-from calibrate.ingest.feed import Chunk, Feed, Found, Long, Options, epoch_ns, power
+from calibrate.ingest.feed import Chunk, Feed, Found, Options, epoch_ns, power
+from calibrate.ingest.long import Long
 from calibrate.ingest.sheet import figure, instant, rows
 from calibrate.meters import number
 from calibrate.probe import Domain

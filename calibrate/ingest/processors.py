@@ -8,7 +8,8 @@ from pathlib import Path
 
 from calibrate.errors import BadFile
 from calibrate.ingest import opened
-from calibrate.ingest.feed import Found, Long, Options, counter, epoch_ns, power, rapl
+from calibrate.ingest.feed import Found, Options, counter, epoch_ns, power, rapl
+from calibrate.ingest.long import Long
 from calibrate.ingest.sheet import figure, instant, rows
 from calibrate.meters import number
 from calibrate.probe import Domain

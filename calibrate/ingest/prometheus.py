@@ -76,10 +76,12 @@ def _answers(path: Path, options: Options) -> Iterator[Sample]:
         try:
             series = answer["data"]["result"]
         except (KeyError, TypeError):
-            told = str(answer.get("error", "") if isinstance(answer, dict) else "")[:200]
-            raise BadFile(
-                path, f"it is no answer of Prometheus with series {told}".rstrip(), fix=_FIX
-            ) from None
+            told = answer.get("error", "") if isinstance(answer, dict) else ""
+            why = f"no answer of Prometheus with series {str(told)[:200]}".rstrip()
+            if len(answers) == 1:
+                raise BadFile(path, f"it is {why}", fix=_FIX) from None
+            options.reject(str(answer)[:200], why)
+            continue
         for each in series:
             yield from _series(path, each, options)
 

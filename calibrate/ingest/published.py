@@ -12,7 +12,8 @@ import numpy as np
 
 from calibrate.errors import BadFile
 from calibrate.ingest import opened, powerapi
-from calibrate.ingest.feed import Chunk, Feed, Found, Options, Window, epoch_ns, pivot, power, slug
+from calibrate.ingest.feed import Chunk, Feed, Found, Options, Window, epoch_ns, power, slug
+from calibrate.ingest.long import pivot
 from calibrate.ingest.sheet import Row, figure, instant, rows
 from calibrate.ingest.wattmeters import KWOLLECT, kwollect_table
 from calibrate.probe import Domain

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from calibrate.ingest import documents, opened, prometheus, stamps
-from calibrate.ingest.feed import Found, Long, Options, counter, epoch_ns, power
+from calibrate.ingest.feed import Found, Options, counter, epoch_ns, power
+from calibrate.ingest.long import Long
 from calibrate.meters import number
 from calibrate.probe import Domain
 
@@ -35,10 +36,9 @@ def scaphandre(paths: Sequence[Path], options: Options) -> Found:
             continue
         try:
             value = number(sample.text, sample.metric) / 1e6
+            (processes if name.startswith(_PROCESS) else long).put(sample.at_ns, name, value)
         except ValueError as error:
             options.reject(f"{sample.metric} {sample.text}", str(error))
-            continue
-        (processes if name.startswith(_PROCESS) else long).put(sample.at_ns, name, value)
     return _found(paths, long, processes, options)
 
 

@@ -9,18 +9,8 @@ from pathlib import Path
 
 from calibrate.errors import BadFile
 from calibrate.ingest import opened
-from calibrate.ingest.feed import (
-    Feed,
-    Found,
-    Long,
-    Options,
-    Window,
-    counter,
-    epoch_ns,
-    pivot,
-    power,
-    slug,
-)
+from calibrate.ingest.feed import Feed, Found, Options, Window, counter, epoch_ns, power, slug
+from calibrate.ingest.long import Long, pivot
 from calibrate.ingest.sheet import Row, figure, instant, rows
 from calibrate.meters import number
 from calibrate.probe import Domain

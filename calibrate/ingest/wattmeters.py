@@ -7,7 +7,8 @@ from pathlib import Path
 
 from calibrate.errors import BadFile
 from calibrate.ingest import opened
-from calibrate.ingest.feed import Found, Long, Options, Window, epoch_ns, power, slug
+from calibrate.ingest.feed import Found, Options, Window, epoch_ns, power, slug
+from calibrate.ingest.long import Long
 from calibrate.ingest.sheet import figure, instant, rows
 from calibrate.meters import ptd
 from calibrate.probe import Domain

@@ -22,7 +22,8 @@ import pytest
 from calibrate import analysis, cli, correct, ingest, scopes, series, store
 from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.ingest import bson
-from calibrate.ingest.feed import Long, Options, epoch_ns, pivot
+from calibrate.ingest.feed import Options, epoch_ns
+from calibrate.ingest.long import Long, pivot
 from tests import samples
 from tests.samples import SAMPLES
 
@@ -202,6 +203,66 @@ def test_a_recorded_stream_that_was_cut_off(tmp_path: Path) -> None:
     at_s, watts = map(np.array, zip(*points, strict=True))
     direct = float(np.sum(np.diff(at_s) * (watts[1:] + watts[:-1]) / 2))
     assert joules(run, "scaphandre", "host") == pytest.approx(direct, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("Pwr Consumption  | 182.000    | Watts      | ok    | na | na | na | 917.0 | 966.0 | na",
+         "Pwr Consumption"),
+        ("Pwr Consumption  | 182 Watts         | ok", "Pwr Consumption"),
+        ("Pwr Consumption  | 77h | ok  |  7.1 | 182 Watts", "Pwr Consumption"),
+        ("Inlet Temp       | 22.000     | degrees C  | ok    | na | -7.000 | 3.0 | 42.0 | na",
+         None),
+        ("PS2 Input        | na         | Watts      | na    | na | na | na | na | na | na", None),
+        ("Pwr Consumption  | disabled          | ns", None),
+    ],
+)  # fmt: skip
+def test_lines_of_ipmitools_sensors(tmp_path: Path, line: str, name: str | None) -> None:
+    """The forms of ipmitool sensor, sdr and sdr elist."""
+    (tmp_path / "log.txt").write_text(f"{samples.T0} {line}\n")
+    options = Options(scope="node")
+    if name is None:
+        with pytest.raises(BadFile, match="no power reading"):
+            ingest.find("ipmi")([tmp_path / "log.txt"], options)
+        return
+    [feed] = ingest.find("ipmi")([tmp_path / "log.txt"], options).feeds
+    [chunk] = feed.chunks
+    assert chunk.values[name].tolist() == [182.0] and feed.domains[0].scope == "node"
+
+
+def test_sensors_of_redfish_have_their_own_time(tmp_path: Path) -> None:
+    told = [
+        {"@odata.type": "#Sensor.v1_7_0.Sensor", "Id": "TotalPower", "ReadingType": "Power",
+         "ReadingUnits": "W", "Reading": 300.5 + n, "ReadingTime": samples.iso(n)}
+        for n in range(2)
+    ]  # fmt: skip
+    told += [{"@odata.type": "#Sensor.v1_7_0.Sensor", "Id": "Inlet", "ReadingUnits": "Cel",
+              "ReadingType": "Temperature", "Reading": 22.0}]  # fmt: skip
+    (tmp_path / "log.json").write_text("".join(json.dumps(each, indent=2) + "\n" for each in told))
+    [feed] = ingest.find("redfish")([tmp_path / "log.json"], Options()).feeds
+    [chunk] = feed.chunks
+    assert chunk.values["TotalPower"].tolist() == [300.5, 301.5]
+    assert chunk.at_ns.tolist() == [samples.T0 * 10**9, (samples.T0 + 1) * 10**9]
+
+
+def test_answers_to_repeated_questions_are_lines(tmp_path: Path) -> None:
+    """/api/v1/query, asked again and again: an answer a line, of the type vector."""
+    answers = [
+        {"status": "success", "data": {"resultType": "vector", "result": [
+            {"metric": {"__name__": "DCGM_FI_DEV_POWER_USAGE", "gpu": "1", "Hostname": "n"},
+             "value": [samples.T0 + n, "250.5"]}]}}
+        for n in range(3)
+    ]  # fmt: skip
+    lines = [json.dumps(each) for each in answers]
+    lines += ['{"status": "error", "error": "not ready"}', '{"status": "succ']
+    (tmp_path / "answers.jsonl").write_text("\n".join(lines))
+    kept: list[str] = []
+    options = Options(reject=lambda line, why: kept.append(why))
+    [feed] = ingest.find("dcgm")([tmp_path / "answers.jsonl"], options).feeds
+    [chunk] = feed.chunks
+    assert chunk.values["gpu-1-average"].tolist() == [250.5] * 3
+    assert kept[1] == "no answer of Prometheus with series not ready" and len(kept) == 2
 
 
 def test_series_of_several_machines_are_refused(tmp_path: Path) -> None:
