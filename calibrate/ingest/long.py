@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
+import weakref
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -12,23 +14,28 @@ from calibrate.errors import CrosswattError
 from calibrate.ingest.feed import Chunk, Feed
 from calibrate.probe import Domain
 
+_RECORD = np.dtype([("at_ns", "<i8"), ("number", "<u2"), ("value", "<f8")])
+
 
 class Long:
     """A long table as it is read: instants, columns and values, 18 bytes a reading.
 
     It is its own chunks, in order of time; the last of several values of one column at one instant
-    counts.
+    counts. What is more than a block waits in a temporary file, so that a log of gigabytes needs no
+    memory; only one whose lines are not in order of time needs 16 bytes a reading, to be sorted.
     """
 
     #: More columns than this are another format, or a question that was too wide.
     MOST = 1000
     #: Readings that are made columns together.
-    BLOCK = 1 << 20
+    BLOCK = 1 << 19
 
     def __init__(self) -> None:
         self._at_ns, self._number, self._value = array("q"), array("H"), array("d")
         self._numbers: dict[str, int] = {}
         self._sums: dict[str, float] = {}
+        self._file: IO[bytes] | None = None
+        self._filed, self._last_ns, self._in_order = 0, -(2**63), True
 
     def put(self, at_ns: int, name: str, value: float) -> None:
         """Put one reading.
@@ -50,6 +57,30 @@ class Long:
             raise ValueError(f"{at_ns} ns is no instant") from None
         self._number.append(number)
         self._value.append(value)
+        self._in_order = self._in_order and at_ns >= self._last_ns
+        self._last_ns = at_ns
+        if len(self._at_ns) >= self.BLOCK:
+            self._put_away()
+
+    def _put_away(self) -> None:
+        """Move what is in memory to the file."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="crosswatt-")  # noqa: SIM115 - kept open
+            weakref.finalize(self, self._file.close)
+        records = self._records()
+        self._file.write(records.tobytes())
+        self._filed += records.size
+        for column in (self._at_ns, self._number, self._value):
+            del column[:]
+
+    def _records(self) -> Any:
+        """Return what is in memory as records."""
+        records = np.empty(len(self._at_ns), dtype=_RECORD)
+        for name, column in zip(
+            _RECORD.names or (), (self._at_ns, self._number, self._value), strict=True
+        ):
+            records[name] = column
+        return records
 
     def add(self, at_ns: int, name: str, joules: float) -> None:
         """Put a counter's next reading: so many joules since the one before.
@@ -71,28 +102,44 @@ class Long:
 
     def __len__(self) -> int:
         """Count the readings."""
-        return len(self._at_ns)
+        return self._filed + len(self._at_ns)
 
     def __iter__(self) -> Iterator[Chunk]:
         """Yield the readings as columns, block by block."""
-        at_ns = np.frombuffer(self._at_ns, dtype=np.int64)
-        number, value = np.frombuffer(self._number, np.uint16), np.frombuffer(self._value)
-        order = np.argsort(at_ns, kind="stable")
-        names, begin = self.names, 0
-        while begin < order.size:
-            end = min(begin + self.BLOCK, order.size)
-            last = at_ns[order[end - 1]]
-            while end < order.size and at_ns[order[end]] == last:
-                end += 1
-            part = order[begin:end]
-            yield _spread(at_ns[part], names, number[part], value[part])
-            begin = end
+        held = np.empty(0, dtype=_RECORD)
+        for block in self._blocks() if self._in_order else self._sorted_blocks():
+            # Values of one instant belong together: those at an end go with what follows.
+            end = int(np.searchsorted(held["at_ns"], block["at_ns"][0]))
+            if end:
+                yield _spread(held[:end], self.names)
+            held = np.concatenate([held[end:], block])
+        if held.size:
+            yield _spread(held, self.names)
+
+    def _blocks(self) -> Iterator[Any]:
+        """Yield records as they were put."""
+        if self._file is not None:
+            self._file.seek(0)
+            while data := self._file.read(self.BLOCK * _RECORD.itemsize):
+                yield np.frombuffer(data, dtype=_RECORD)
+        if self._at_ns:
+            yield self._records()
+
+    def _sorted_blocks(self) -> Iterator[Any]:
+        """Yield records in order of time, those of one instant as they were put."""
+        if self._file is None:
+            every: Any = self._records()
+        else:
+            self._put_away()
+            self._file.flush()
+            every = np.memmap(self._file, _RECORD, "r")
+        order = np.argsort(every["at_ns"], kind="stable")
+        for begin in range(0, order.size, self.BLOCK):
+            yield np.array(every[order[begin : begin + self.BLOCK]])
 
     def whole(self) -> Chunk:
         """Return all readings as one chunk."""
-        number = np.frombuffer(self._number, np.uint16)
-        at_ns = np.frombuffer(self._at_ns, dtype=np.int64)
-        return _spread(at_ns, self.names, number, np.frombuffer(self._value))
+        return _spread(np.concatenate([*self._blocks()]), self.names)
 
     def feed(
         self, name: str, cover: Callable[[str], Domain], facts: Mapping[str, str] | None = None
@@ -101,14 +148,14 @@ class Long:
         return Feed(name, tuple(cover(each) for each in self._numbers), self, facts or {})
 
 
-def _spread(at_ns: Any, names: Sequence[str], number: Any, value: Any) -> Chunk:
+def _spread(records: Any, names: Sequence[str]) -> Chunk:
     """Return a long table as columns; those that have nothing in it are left out."""
-    instants, place = np.unique(at_ns, return_inverse=True)
+    instants, place = np.unique(records["at_ns"], return_inverse=True)
     columns = {}
-    for index in np.unique(number):
+    for index in np.unique(records["number"]):
         column = np.full(instants.size, np.nan)
-        mine = number == index
-        column[place[mine]] = value[mine]
+        mine = records["number"] == index
+        column[place[mine]] = records["value"][mine]
         columns[str(names[index])] = column
     return Chunk(instants, columns)
 
@@ -116,5 +163,6 @@ def _spread(at_ns: Any, names: Sequence[str], number: Any, value: Any) -> Chunk:
 def pivot(at_ns: Any, domain: Sequence[str], value: Any) -> Chunk:
     """Return a long table (instant, domain, value) as columns, in order of time."""
     names, number = np.unique(np.asarray(domain, dtype=object).astype(str), return_inverse=True)
-    at = np.asarray(at_ns, dtype=np.int64)
-    return _spread(at, list(names), number, np.asarray(value, dtype=np.float64))
+    records = np.empty(len(number), dtype=_RECORD)
+    records["at_ns"], records["number"], records["value"] = at_ns, number, value
+    return _spread(records, list(names))
