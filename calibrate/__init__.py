@@ -1,15 +1,17 @@
 """Cross-validate software energy meters.
 
-The public names are those an adapter, a workload or a test needs. Everything heavy is imported
-where it is used, because recorders run this package under other people's interpreters.
+The public names are those an adapter, a workload, a training script or a test needs. Everything
+heavy is imported where it is used, because recorders run this package under other people's
+interpreters.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from calibrate.errors import BadFile, CrosswattError, UnknownName, Unsupported
+from calibrate.marks import mark
 from calibrate.probe import About, Domain, Probe, Target, Unavailable
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ __all__ = [
     "Unsupported",
     "__version__",
     "load",
+    "load_ipython_extension",
+    "mark",
 ]
 
 
@@ -37,3 +41,10 @@ def load(path: Path | str) -> Corrections:
     from calibrate import correct
 
     return correct.load(path)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Give a notebook the cell magic ``%%crosswatt``; ``%load_ext calibrate`` calls this."""
+    from calibrate import notebook
+
+    notebook.load_ipython_extension(shell)

@@ -5,15 +5,18 @@ On a simulated machine no GPU computes: the load is declared to it, and there is
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from calibrate.workload import Phase, Stage
+from calibrate.rapl.topology import numbers
+from calibrate.workload import Phase, Stage, parser
 
 What = Literal["gemm", "copy"]
 _SIDE = 4096
@@ -22,78 +25,95 @@ _REPEATS = 4
 
 
 class Gpus(Protocol):
-    """GPUs that can be loaded."""
+    """GPUs that can be loaded.
+
+    Parameters
+    ----------
+    unit : what work is counted in; None where nothing is computed.
+    """
 
     unit: str | None
 
-    def begin(self) -> None:
-        """Begin a load."""
+    def load(self, until_ns: int) -> Mapping[int, float]:
+        """Load all of them until an instant of CLOCK_MONOTONIC; return the work of each.
 
-    def quantum(self) -> float:
-        """Do a few milliseconds of work on every GPU, and return how much that was."""
-
-    def end(self) -> None:
-        """End a load; nothing is running afterwards."""
+        Nothing is running any more when it returns.
+        """
 
 
 class Simulated:
-    """The virtual GPUs of a simulated machine."""
+    """Virtual GPUs of a simulated machine.
+
+    Parameters
+    ----------
+    bench : the folder of the simulated machine.
+    wanted : numbers of its GPUs; none means all.
+    """
 
     unit: str | None = None
 
-    def __init__(self, bench: Path) -> None:
+    def __init__(self, bench: Path, wanted: Sequence[int] = ()) -> None:
         self._demand = os.open(bench / "demand", os.O_WRONLY | os.O_CLOEXEC)
-        self._count = len(json.loads((bench / "model.json").read_text())["model"]["gpus"])
-        if not self._count:
+        count = len(json.loads((bench / "model.json").read_text())["model"]["gpus"])
+        if not count:
             raise SystemExit("This simulated machine has no GPU; try --bench gpu-node.")
+        self._numbers = chosen(wanted, count)
 
     def _declare(self, use: int) -> None:
-        lines = "".join(f"gpu-{number} {use}\n" for number in range(self._count))
+        lines = "".join(f"gpu-{number} {use}\n" for number in self._numbers)
         os.pwrite(self._demand, lines.encode(), 0)
 
-    def begin(self) -> None:
-        """Declare full use."""
+    def load(self, until_ns: int) -> Mapping[int, float]:
+        """Declare full use, let the time pass, declare rest."""
         self._declare(1)
-
-    def quantum(self) -> float:
-        """Let some time pass."""
-        time.sleep(0.001)
-        return 0.0
-
-    def end(self) -> None:
-        """Declare rest."""
+        while (left_ns := until_ns - time.monotonic_ns()) > 0:
+            time.sleep(left_ns / 1e9)
         self._declare(0)
+        return {}
 
 
 class Array:
-    """GPUs by an array library: `zeros`, a function that works on two arrays, and a wait."""
+    """GPUs by an array library.
 
-    def __init__(self, what: What, devices: Sequence[Any], library: Any) -> None:
+    Parameters
+    ----------
+    what : the work.
+    devices : the library's own names of GPUs, by number.
+    library : see `Torch`.
+    """
+
+    def __init__(self, what: What, devices: Mapping[int, Any], library: Any) -> None:
         self.unit: str | None = "flop" if what == "gemm" else "byte"
-        self._what, self._library = what, library
-        shape = (_SIDE, _SIDE) if what == "gemm" else (_COPIED_BYTES // 4,)
-        self._arrays = [
-            (device, tuple(library.random(shape, device) for _ in range(3))) for device in devices
-        ]
+        self._do = library.multiply if what == "gemm" else library.copy
+        self._wait = library.wait
         self._work = _REPEATS * (2.0 * _SIDE**3 if what == "gemm" else 2.0 * _COPIED_BYTES)
-        self.quantum()  # libraries and kernels are loaded at their first use
+        shape = (_SIDE, _SIDE) if what == "gemm" else (_COPIED_BYTES // 4,)
+        self._arrays = {
+            number: (device, tuple(library.random(shape, device) for _ in range(3)))
+            for number, device in devices.items()
+        }
+        for number in self._arrays:  # libraries and kernels are loaded at their first use
+            self._quantum(number)
 
-    def begin(self) -> None:
-        """Begin at once."""
+    def _quantum(self, number: int) -> None:
+        """Do a few milliseconds of work on one GPU."""
+        device, arrays = self._arrays[number]
+        for _ in range(_REPEATS):
+            self._do(device, *arrays)
+        self._wait(device)
 
-    def quantum(self) -> float:
-        """Start the work on all of them, then wait for all of them."""
-        work = self._library.multiply if self._what == "gemm" else self._library.copy
-        for device, arrays in self._arrays:
-            for _ in range(_REPEATS):
-                work(device, *arrays)
-        self.end()
-        return self._work * len(self._arrays)
+    def load(self, until_ns: int) -> Mapping[int, float]:
+        """Load each from a thread of its own, so that none waits for a slower one."""
 
-    def end(self) -> None:
-        """Wait until nothing runs any more."""
-        for device, _ in self._arrays:
-            self._library.wait(device)
+        def one(number: int) -> float:
+            done = 0.0
+            while time.monotonic_ns() < until_ns:
+                self._quantum(number)
+                done += self._work
+            return done
+
+        with ThreadPoolExecutor(len(self._arrays)) as threads:
+            return dict(zip(self._arrays, threads.map(one, self._arrays), strict=True))
 
 
 class Torch:
@@ -146,24 +166,30 @@ class CuPy:
             self._cupy.cuda.Stream.null.synchronize()
 
 
-def gpus(what: What) -> Gpus:
-    """Return the GPUs of this machine, or end with a sentence that says what is missing."""
+def gpus(what: What, wanted: Sequence[int] = ()) -> Gpus:
+    """Return GPUs of this machine, or end with a sentence that says what is missing.
+
+    Parameters
+    ----------
+    what : the work that they will do.
+    wanted : their numbers; none means all.
+    """
     bench = os.environ.get("CROSSWATT_BENCH")
     if bench:
-        return Simulated(Path(bench))
+        return Simulated(Path(bench), wanted)
     tried = []
     try:
         torch = importlib.import_module("torch")
         if torch.cuda.is_available():
-            devices = [torch.device("cuda", n) for n in range(torch.cuda.device_count())]
-            return Array(what, devices, Torch(torch))
+            own = {n: torch.device("cuda", n) for n in chosen(wanted, torch.cuda.device_count())}
+            return Array(what, own, Torch(torch))
         tried.append("PyTorch sees no GPU")
     except ImportError:
         tried.append("PyTorch is not installed")
     try:
         cupy = importlib.import_module("cupy")
         count = cupy.cuda.runtime.getDeviceCount()
-        return Array(what, range(count), CuPy(cupy))
+        return Array(what, {n: n for n in chosen(wanted, count)}, CuPy(cupy))
     except ImportError:
         tried.append("CuPy is not installed")
     except Exception as error:  # CuPy's own, where there is no driver
@@ -174,21 +200,57 @@ def gpus(what: What) -> Gpus:
     )
 
 
-def run(what: What, segments: Sequence[tuple[str, float, bool]], marks: bool) -> None:
-    """Run segments of (name, seconds, whether there is load) and report each as it was."""
-    found, stage = gpus(what), Stage(marks)
+def chosen(wanted: Sequence[int], count: int) -> list[int]:
+    """Return the numbers of the GPUs to load: those wanted, or all."""
+    if missing := [number for number in wanted if number >= count]:
+        there = "GPU 0" if count == 1 else f"GPUs 0 to {count - 1}"
+        raise SystemExit(f"--gpus: there is no GPU {missing[0]} here; there is {there}.")
+    return list(wanted) or list(range(count))
+
+
+def gpu_parser(description: str | None, seconds: float = 5.0) -> argparse.ArgumentParser:
+    """Return the options that every load of GPUs has: those of all workloads, and ``--gpus``."""
+    options = parser(description, seconds)
+    options.add_argument(
+        "--gpus", metavar="LIST", type=_list, default=(), help="GPUs by number: 0,2; default all"
+    )
+    return options
+
+
+def _list(text: str) -> tuple[int, ...]:
+    """Return the numbers of a list such as ``0,2``."""
+    found = tuple(sorted(set(numbers(text))))
+    if not found:
+        raise argparse.ArgumentTypeError("a list of GPUs is for example 0,2")
+    return found
+
+
+def run(
+    what: What, segments: Sequence[tuple[str, float, bool]], options: argparse.Namespace
+) -> None:
+    """Run segments of (name, seconds, whether there is load) and report each as it was.
+
+    Where several GPUs compute, the work of each is among the values of the phase.
+    """
+    found, stage = gpus(what, options.gpus), Stage(options.marks)
     stage.ready()
     planned = time.monotonic_ns()
     for name, seconds, load in segments:
         planned += round(seconds * 1e9)
         begin = time.monotonic_ns()
-        work = 0.0
         if load:
-            found.begin()
-            while time.monotonic_ns() < planned:
-                work += found.quantum()
-            found.end()
+            done = found.load(planned)
+            stage.phase(_phase(name, begin, done, found.unit))
         else:
             time.sleep(max(planned - time.monotonic_ns(), 0) / 1e9)
-        done = work if load and found.unit else None
-        stage.phase(Phase(name, begin, time.monotonic_ns(), done, found.unit if load else None))
+            stage.phase(Phase(name, begin, time.monotonic_ns()))
+
+
+def _phase(name: str, begin_ns: int, done: Mapping[int, float], unit: str | None) -> Phase:
+    """Return a phase that has just ended."""
+    end_ns = time.monotonic_ns()
+    if not done:
+        return Phase(name, begin_ns, end_ns)
+    each = {f"gpu-{number}_{unit}": work for number, work in done.items()}
+    values = each if len(each) > 1 else {}
+    return Phase(name, begin_ns, end_ns, sum(done.values()), unit, values)

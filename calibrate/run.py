@@ -26,8 +26,8 @@ from typing import IO, Any, cast
 
 from calibrate import store
 from calibrate.errors import CrosswattError
+from calibrate.marks import PREFIX, VARIABLE
 from calibrate.store import Job, PhaseRecord, ProbeState, RunRecord
-from calibrate.workload import PREFIX
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -260,6 +260,7 @@ class Work:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            env={**os.environ, VARIABLE: "1"},
             text=True,
             errors="replace",
             bufsize=1,
@@ -284,8 +285,8 @@ class Work:
     def _follow(self) -> None:
         """Sort the workload's lines into marks and output."""
         for line in cast(IO[str], self._process.stdout):
-            if not (line.startswith(PREFIX) and self._mark(line.removeprefix(PREFIX))):
-                self._log.write(line)
+            before, found, text = line.rpartition(PREFIX)  # a progress bar may stand before it
+            self._log.write(before if found and self._mark(text) else line)
 
     def _mark(self, text: str) -> bool:
         """Take one mark; whatever is not a proper mark is output."""
@@ -382,41 +383,96 @@ def run(
     with _hired(job, sources, folder) as (crew, work):
         watch("opening probes")
         work.prepare()
-        crew.gather("ready", limits.open_s)
-        crew.tell("record")
-        recording_ns = time.monotonic_ns()
-        _rest(pause.before_s, watch)
-        crew.tell("begin")
-        crew.gather("begun", limits.begin_s)
-        begin_ns, epoch_ns = time.monotonic_ns(), time.time_ns()
-        work.go()
-        while not work.done(0.25):
-            watch("measuring")
-            if time.monotonic_ns() - begin_ns > limits.workload_s * 1e9:
-                work.kill()
-        end_ns = time.monotonic_ns()
-        crew.tell("end")
-        crew.gather("ended", limits.end_s)
-        _rest(pause.after_s, watch)
-        crew.tell("stop")
-        crew.gather("", limits.stop_s)
+
+        def act() -> None:
+            began_ns = time.monotonic_ns()
+            work.go()
+            while not work.done(0.25):
+                watch("measuring")
+                if time.monotonic_ns() - began_ns > limits.workload_s * 1e9:
+                    work.kill()
+
+        instants = _measure(crew, act, pause, limits, watch)
         record = RunRecord(
             number=job.number,
             workload=job.workload,
             arguments=job.arguments,
             repeat=job.repeat,
             exit_code=work.finish(),
-            recording_ns=recording_ns,
-            begin_ns=begin_ns,
-            end_ns=end_ns,
+            **instants,
             stopped_ns=time.monotonic_ns(),
-            epoch_ns=epoch_ns,
             phases=tuple(work.phases),
             result=work.result,
             probes={m.name: m.state for m in crew.members if m.state},
         )
     store.save(folder / store.RUN, record)
     return record
+
+
+def run_here(
+    job: Job,
+    act: Callable[[], tuple[int, Sequence[PhaseRecord]]],
+    sources: Sequence[Source],
+    folder: Path,
+    pause: Pause = Pause(),
+    limits: Limits = Limits(),
+) -> RunRecord:
+    """Do one run, as `run` does, whose workload is a function of this process.
+
+    Parameters
+    ----------
+    job : what the record says of it.
+    act : does the work; returns an exit code and the phases.
+    """
+    done: list[tuple[int, Sequence[PhaseRecord]]] = []
+    crew = Crew(sources, folder, os.getpid())
+    try:
+        instants = _measure(crew, lambda: done.append(act()), pause, limits)
+        record = RunRecord(
+            number=job.number,
+            workload=job.workload,
+            arguments=job.arguments,
+            repeat=job.repeat,
+            exit_code=done[0][0],
+            **instants,
+            stopped_ns=time.monotonic_ns(),
+            phases=tuple(done[0][1]),
+            probes={m.name: m.state for m in crew.members if m.state},
+        )
+    finally:
+        crew.dismiss()
+    store.save(folder / store.RUN, record)
+    return record
+
+
+def _measure(
+    crew: Crew,
+    act: Callable[[], object],
+    pause: Pause,
+    limits: Limits,
+    watch: Callable[[str], None] = lambda stage: None,
+) -> dict[str, int]:
+    """Have a crew record while something is done; return the instants of a `RunRecord`."""
+    crew.gather("ready", limits.open_s)
+    crew.tell("record")
+    recording_ns = time.monotonic_ns()
+    _rest(pause.before_s, watch)
+    crew.tell("begin")
+    crew.gather("begun", limits.begin_s)
+    begin_ns, epoch_ns = time.monotonic_ns(), time.time_ns()
+    act()
+    end_ns = time.monotonic_ns()
+    crew.tell("end")
+    crew.gather("ended", limits.end_s)
+    _rest(pause.after_s, watch)
+    crew.tell("stop")
+    crew.gather("", limits.stop_s)
+    return {
+        "recording_ns": recording_ns,
+        "begin_ns": begin_ns,
+        "end_ns": end_ns,
+        "epoch_ns": epoch_ns,
+    }
 
 
 def _rest(seconds: float, watch: Callable[[str], None]) -> None:

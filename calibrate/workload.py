@@ -1,110 +1,42 @@
-"""What the workload scripts share: phase marks, and pinned workers with a known duty cycle.
+"""What the workload scripts share: their options, and pinned workers with a known duty cycle.
 
 A workload is a script that runs alone (``python workloads/gemm.py --seconds 5``) and does not
-know that it is measured. With ``--marks`` it prints what it does as lines of the form
-``crosswatt: {...}`` on standard output and waits for a line on standard input before it starts:
-
-    crosswatt: {"mark": "ready"}
-    crosswatt: {"mark": "phase", "name": "load", "begin_ns": 1, "end_ns": 9, "work": 2}
-    crosswatt: {"mark": "phase", "name": "eval[3]", "begin_ns": 9, "end_ns": 12,
-                "values": {"wer": 0.061}}
-    crosswatt: {"mark": "result", "values": {"wer": 0.061}}
-
-Instants are CLOCK_MONOTONIC nanoseconds. Any other line is the workload's own output.
+know that it is measured. With ``--marks`` it prints what it does as marks (`calibrate.marks`) and
+waits for a line on standard input before it starts.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import statistics
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
-PREFIX = "crosswatt: "
+from calibrate.kernels import Kernel, matrix_product
+from calibrate.marks import PREFIX, Phase, Stage, Value
+from calibrate.placement import Background, add_placing, background, cores, placed
+
+__all__ = [
+    "PREFIX", "Kernel", "Phase", "Segment", "Stage", "Value", "cores", "load_parser",
+    "matrix_product", "one_thread", "parser", "run_load", "run_segments", "steady", "whole_periods",
+]  # fmt: skip
+
 #: Pulse-width period of a part load; measured in the prototype: duty within 0.005.
 PWM_PERIOD_NS = 20_000_000
 
-#: One quantum of work, and the units of work it does.
-Kernel = tuple[Callable[[], object], float]
-Value = float | int | str | None
-
 
 @dataclass(frozen=True)
-class Phase:
-    """A stretch of a workload, with the instants when it really began and ended.
-
-    Parameters
-    ----------
-    name : for example ``load``, ``high``, ``infer``; ``train[3]`` is the third of its kind.
-    begin_ns, end_ns : CLOCK_MONOTONIC.
-    work : units of work done, all workers together; None where there is no such figure.
-    unit : what the work is counted in, for example ``flop`` or ``byte``.
-    values : figures of quality that belong to this phase, for example the word error rate.
-    """
+class Segment:
+    """A stretch of a load that is planned: seconds, and the share of them spent busy."""
 
     name: str
-    begin_ns: int
-    end_ns: int
-    work: float | None = None
-    unit: str | None = None
-    values: Mapping[str, Value] = field(default_factory=dict)
-
-    @property
-    def seconds(self) -> float:
-        """Length of the phase."""
-        return (self.end_ns - self.begin_ns) / 1e9
-
-
-class Stage:
-    """The workload's side of the conversation: ready, phases, result.
-
-    Parameters
-    ----------
-    marks : print marks for a program; otherwise sentences for a person.
-    """
-
-    def __init__(self, marks: bool) -> None:
-        self._marks = marks
-
-    def _print(self, document: Mapping[str, object]) -> None:
-        print(PREFIX + json.dumps(document), flush=True)
-
-    def ready(self) -> None:
-        """Say that preparation is over and wait until told to start."""
-        if self._marks:
-            self._print({"mark": "ready"})
-            sys.stdin.readline()
-
-    def phase(self, phase: Phase) -> None:
-        """Report a finished phase."""
-        if self._marks:
-            self._print({"mark": "phase", **asdict(phase)})
-        else:
-            parts = [f"{phase.seconds:.3f} s"]
-            if phase.work is not None:
-                parts.append(f"{phase.work / phase.seconds:.4g} {phase.unit}/s")
-            parts += [_words(name, value) for name, value in phase.values.items()]
-            print(f"{phase.name}: {', '.join(parts)}")
-
-    def result(self, **values: Value) -> None:
-        """Report figures of quality, such as the word error rate."""
-        if self._marks:
-            self._print({"mark": "result", "values": values})
-        else:
-            for name, value in values.items():
-                print(_words(name, value))
-
-
-def _words(name: str, value: Value) -> str:
-    """Return a figure of quality for a person."""
-    return f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}"
+    seconds: float
+    duty: float = 1.0
 
 
 def parser(description: str | None, seconds: float = 5.0) -> argparse.ArgumentParser:
@@ -116,20 +48,27 @@ def parser(description: str | None, seconds: float = 5.0) -> argparse.ArgumentPa
     return options
 
 
-def load_parser(description: str | None, seconds: float = 5.0) -> argparse.ArgumentParser:
-    """Return `parser` with the options of a steady load: ``--cores`` and ``--duty``."""
+def load_parser(
+    description: str | None, seconds: float = 5.0, *, duty: bool = True
+) -> argparse.ArgumentParser:
+    """Return `parser` with the options of a load on CPUs: where, how busy, and what beside it.
+
+    Parameters
+    ----------
+    description : the script's docstring.
+    seconds : default length.
+    duty : whether ``--duty`` is for the user to choose.
+    """
     options = parser(description, seconds)
-    options.add_argument("--cores", type=int, default=0, help="cores to load; 0 means all")
-    options.add_argument("--duty", type=float, default=1.0, help="share of the time spent busy")
+    add_placing(options)
+    if duty:
+        options.add_argument("--duty", type=float, default=1.0, help="share of the time spent busy")
+    options.add_argument(
+        "--background",
+        metavar="DUTY@CPUS",
+        help="matrix products beside the load, on CPUs of their own: 0.5@2-3",
+    )
     return options
-
-
-def cores(wanted: int = 0) -> list[int]:
-    """Return the CPU numbers to load: the first `wanted` of those allowed, or all of them."""
-    allowed = sorted(os.sched_getaffinity(0))
-    if wanted < 0 or wanted > len(allowed):
-        raise SystemExit(f"--cores {wanted}: this process may use 1 to {len(allowed)} cores.")
-    return allowed[:wanted] if wanted else allowed
 
 
 def one_thread() -> None:
@@ -138,70 +77,119 @@ def one_thread() -> None:
         os.environ[name] = "1"
 
 
-def matrix_product(side: int = 192) -> Kernel:
-    """Return one float32 matrix product and its floating-point operations.
-
-    The default side makes a quantum of about 0.15 ms, which a 20 ms duty period needs.
-    """
-    import numpy as np
-
-    random = np.random.default_rng(0)
-    a, b = (random.random((side, side), dtype=np.float32) for _ in range(2))
-    out = np.empty_like(a)
-    return (lambda: np.dot(a, b, out=out)), 2.0 * side**3
+def whole_periods(seconds: float) -> float:
+    """Return a length that is a whole number of duty periods, at least one."""
+    return max(1, round(seconds * 1e9 / PWM_PERIOD_NS)) * PWM_PERIOD_NS / 1e9
 
 
 def steady(make: Callable[[], Kernel], unit: str, options: argparse.Namespace) -> None:
     """Run a whole workload script: one load of constant duty on pinned workers."""
-    if not 0 <= options.duty <= 1:
+    run_load(make, unit, [Segment("load", options.seconds, options.duty)], options)
+
+
+def run_load(
+    make: Callable[[], Kernel],
+    unit: str,
+    segments: Sequence[Segment],
+    options: argparse.Namespace,
+) -> None:
+    """Run segments where the options of `load_parser` say.
+
+    Raises
+    ------
+    SystemExit : the options make no sense, or this machine lacks those CPUs.
+    """
+    if not 0 <= getattr(options, "duty", 1.0) <= 1:
         raise SystemExit(f"--duty {options.duty}: it is a share, between 0 and 1.")
-    segments = [("load", options.seconds, options.duty)]
-    run_segments(make, unit, segments, cores(options.cores), Stage(options.marks))
+    if not all(segment.seconds > 0 for segment in segments):
+        raise SystemExit(f"--seconds {options.seconds:g}: it is a length of time, above 0.")
+    beside = background(options.background)
+    on = placed(options, beside.cpus if beside else ())
+    run_segments(make, unit, segments, on, Stage(options.marks), beside)
 
 
 def run_segments(
     make: Callable[[], Kernel],
     unit: str,
-    segments: Sequence[tuple[str, float, float]],
+    segments: Sequence[Segment],
     on: Sequence[int],
     stage: Stage,
+    beside: Background | None = None,
 ) -> None:
-    """Run segments of (name, seconds, duty) on one pinned worker per core and report each.
+    """Run segments on one pinned worker per CPU and report each as it was.
 
-    A segment begins when the first worker begins it and ends when the last one leaves it.
+    A segment begins when the first worker begins it and ends when the last one leaves it. Its
+    ``duty`` is what was asked for, ``busy`` the share of the CPUs' time that the workers had: less
+    than the duty where something else had the CPU. What a background did is reported as a result.
     """
+    each = [(make, cpu, segments) for cpu in on]
+    if beside:
+        whole = [Segment("background", sum(s.seconds for s in segments), beside.duty)]
+        each += [(matrix_product, cpu, whole) for cpu in beside.cpus]
+    answers = _together(each, stage)
+    for index, segment in enumerate(segments):
+        parts = [answer[index] for answer in answers[: len(on)]]
+        stage.phase(_joined(segment, parts, unit))
+    if beside:
+        done = _joined(whole[0], [answer[0] for answer in answers[len(on) :]], "flop")
+        values = {f"background_{name}": value for name, value in done.values.items()}
+        stage.result(background_flop=done.work, **values)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one worker did of one segment; `busy_ns` is its CPU time."""
+
+    begin_ns: int
+    end_ns: int
+    work: float
+    busy_ns: int
+
+
+def _joined(segment: Segment, parts: Sequence[_Part], unit: str) -> Phase:
+    """Return what all workers did of a segment."""
+    begin, end = min(part.begin_ns for part in parts), max(part.end_ns for part in parts)
+    busy = sum(part.busy_ns for part in parts) / len(parts) / (end - begin)
+    values: dict[str, Value] = {"duty": segment.duty, "busy": round(busy, 4)}
+    return Phase(segment.name, begin, end, sum(part.work for part in parts), unit, values)
+
+
+def _together(
+    each: Sequence[tuple[Callable[[], Kernel], int, Sequence[Segment]]], stage: Stage
+) -> list[list[_Part]]:
+    """Run one worker for each (kernel, CPU, segments), all from one instant on."""
     context = multiprocessing.get_context("fork")
-    barrier = context.Barrier(len(on) + 1)
+    barrier = context.Barrier(len(each) + 1)
     start = context.Value("q", 0)
-    results = context.Queue()
+    pipes = [context.Pipe(duplex=False) for _ in each]
     workers = [
-        context.Process(
-            target=_work, args=(make, core, segments, barrier, start, results), daemon=True
-        )
-        for core in on
+        context.Process(target=_work, args=(*load, barrier, start, send), daemon=True)
+        for load, (_, send) in zip(each, pipes, strict=True)
     ]
     for worker in workers:
         worker.start()
+    for _, send in pipes:
+        send.close()
     barrier.wait(60)
     stage.ready()
     start.value = time.monotonic_ns() + 5_000_000
     barrier.wait(60)
-    answers = [results.get() for _ in workers]
+    try:
+        answers: list[list[_Part]] = [receive.recv() for receive, _ in pipes]
+    except EOFError:
+        raise SystemExit("A worker of the load was ended by something else; run it again.") from None
     for worker in workers:
         worker.join()
-    for index, (name, _, _) in enumerate(segments):
-        parts = [answer[index] for answer in answers]
-        begin, end = min(p[0] for p in parts), max(p[1] for p in parts)
-        stage.phase(Phase(name, begin, end, sum(p[2] for p in parts), unit))
+    return answers
 
 
 def _work(
     make: Callable[[], Kernel],
     core: int,
-    segments: Sequence[tuple[str, float, float]],
+    segments: Sequence[Segment],
     barrier: Barrier,
     start: Any,  # a shared integer; its class is private to multiprocessing
-    results: Any,
+    answer: Any,  # the sending end of a pipe
 ) -> None:
     """One worker: warm up, meet the others twice, do every segment on time."""
     os.sched_setaffinity(0, {core})
@@ -212,13 +200,14 @@ def _work(
     barrier.wait()
     _sleep_until(start.value)
     out, planned = [], int(start.value)
-    for _, seconds, duty in segments:
-        end = planned + int(seconds * 1e9)
-        begin = time.monotonic_ns()
-        count = _segment(kernel, quantum_ns, planned, end, duty)
-        out.append((begin, time.monotonic_ns(), count * work))
+    for segment in segments:
+        end = planned + round(segment.seconds * 1e9)
+        begin, used = time.monotonic_ns(), time.process_time_ns()
+        count = _segment(kernel, quantum_ns, planned, end, segment.duty)
+        used = time.process_time_ns() - used
+        out.append(_Part(begin, time.monotonic_ns(), count * work, used))
         planned = end
-    results.put(out)
+    answer.send(out)
 
 
 def _quantum_ns(kernel: Callable[[], object]) -> float:
@@ -249,17 +238,18 @@ def _segment(
     count, carry_ns = 0, 0.0
     for tick in range(begin, end, PWM_PERIOD_NS):
         # Each period gets the CPU time that is due, plus what the last one missed or overdrew.
-        wanted = PWM_PERIOD_NS * duty + carry_ns
+        over = min(tick + PWM_PERIOD_NS, end)
+        wanted = (over - tick) * duty + carry_ns
         before = time.process_time_ns()
         while (
             time.process_time_ns() - before + quantum_ns / 2 < wanted
-            and time.monotonic_ns() < tick + PWM_PERIOD_NS
+            and time.monotonic_ns() < over
         ):
             kernel()
             count += 1
         missed = wanted - (time.process_time_ns() - before)
         carry_ns = max(-PWM_PERIOD_NS, min(PWM_PERIOD_NS, missed))
-        _sleep_until(min(tick + PWM_PERIOD_NS, end))
+        _sleep_until(over)
     return count
 
 

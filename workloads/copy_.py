@@ -1,6 +1,6 @@
-"""Memory copies larger than any cache: the memory-bound load.
+"""Memory copies of 64 MiB a worker: the memory-bound load.
 
-python workloads/copy_.py --seconds 5 [--cores N] [--duty 0.5]
+python workloads/copy_.py --seconds 5 [--cores N | --cpu 3 | --socket 0] [--duty 0.5]
 """
 
 from calibrate.workload import Kernel, load_parser, steady

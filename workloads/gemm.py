@@ -1,6 +1,6 @@
 """Dense matrix products, float32: the compute-bound load.
 
-python workloads/gemm.py --seconds 5 [--cores N] [--duty 0.5]
+python workloads/gemm.py --seconds 5 [--cores N | --cpu 3 | --socket 0] [--duty 0.5]
 """
 
 from calibrate.workload import load_parser, matrix_product, steady

@@ -1,11 +1,10 @@
-"""Copies of 256 MiB within the memory of every GPU: the memory-bound load.
+"""Copies of 256 MiB within the memory of all GPUs, or some: the memory-bound load.
 
-python workloads/gpu-copy.py --seconds 5
+python workloads/gpu-copy.py --seconds 5 [--gpus 0,2]
 """
 
-from calibrate.gpu import run
-from calibrate.workload import parser
+from calibrate.gpu import gpu_parser, run
 
 if __name__ == "__main__":
-    given = parser(__doc__).parse_args()
-    run("copy", [("load", given.seconds, True)], given.marks)
+    given = gpu_parser(__doc__).parse_args()
+    run("copy", [("load", given.seconds, True)], given)

@@ -1,11 +1,10 @@
-"""Matrix products of 4096 x 4096 float32 on every GPU: the compute-bound load.
+"""Matrix products of 4096 x 4096 float32 on all GPUs, or some: the compute-bound load.
 
-python workloads/gpu-gemm.py --seconds 5
+python workloads/gpu-gemm.py --seconds 5 [--gpus 0,2]
 """
 
-from calibrate.gpu import run
-from calibrate.workload import parser
+from calibrate.gpu import gpu_parser, run
 
 if __name__ == "__main__":
-    given = parser(__doc__).parse_args()
-    run("gemm", [("load", given.seconds, True)], given.marks)
+    given = gpu_parser(__doc__).parse_args()
+    run("gemm", [("load", given.seconds, True)], given)

@@ -1,6 +1,6 @@
 """A 64-bit xorshift generator over a small vector: the integer load, all in cache.
 
-python workloads/integer.py --seconds 5 [--cores N] [--duty 0.5]
+python workloads/integer.py --seconds 5 [--cores N | --cpu 3 | --socket 0] [--duty 0.5]
 """
 
 from calibrate.workload import Kernel, load_parser, steady

@@ -1,9 +1,9 @@
 """A square wave: matrix products for half a period, rest for the other half.
 
-python workloads/square.py --seconds 6 [--period 1.0] [--cores N]
+python workloads/square.py --seconds 6 [--period 1.0] [--cores N | --cpu 3 | --socket 0]
 """
 
-from calibrate.workload import Stage, cores, load_parser, matrix_product, run_segments
+from calibrate.workload import Segment, load_parser, matrix_product, run_load
 
 
 def main() -> None:
@@ -15,8 +15,8 @@ def main() -> None:
         raise SystemExit(f"--period {given.period}: it is a length of time, above 0.")
     periods = max(1, round(given.seconds / given.period))
     half = given.period / 2
-    segments = [("high", half, given.duty), ("low", half, 0.0)] * periods
-    run_segments(matrix_product, "flop", segments, cores(given.cores), Stage(given.marks))
+    segments = [Segment("high", half, given.duty), Segment("low", half, 0.0)] * periods
+    run_load(matrix_product, "flop", segments, given)
 
 
 if __name__ == "__main__":
