@@ -1,7 +1,8 @@
 """A campaign: planned runs on one machine, in a folder that can be continued.
 
 A run that was interrupted leaves a folder without ``run.json``; continuing removes it and does
-that run again. Nothing else is ever changed.
+that run again. One whose load strays (`calibrate.stray`) is kept under another name and done again.
+Nothing else is ever changed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -26,9 +28,12 @@ from calibrate.store import (
     KnownFactor,
     ProbeLog,
     ProbeState,
+    RunRecord,
     SourceRecord,
     StopRecord,
+    StrayRecord,
 )
+from calibrate.stray import strays
 from calibrate.until import Goal
 
 
@@ -49,6 +54,9 @@ class Watcher(Protocol):
 
     def finished(self, record: store.RunRecord) -> None:
         """A run has ended."""
+
+    def strayed(self, job: Job, why: str) -> None:
+        """A run is rejected and will be done again."""
 
     def known(self, factors: tuple[KnownFactor, ...], target: float) -> None:
         """A repeat has ended; so well are the factors known."""
@@ -250,32 +258,70 @@ def perform(folder: Path, watcher: Watcher, limits: Limits = Limits()) -> None:
     if not working:
         reasons = "; ".join(f"{name}: {state.reason}" for name, (state, _) in states.items())
         raise CrosswattError(f"No probe works here ({reasons}). Try 'crosswatt doctor'.")
-    pause = Plan.model_validate(record.plan).pause
+    plan = Plan.model_validate(record.plan)
     goal = None if record.until is None else Goal(record.until)
+
+    def do(job: Job) -> RunRecord:
+        place = folder / job.folder
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        watcher.started(job, place)
+        taking_part = [s for s in working if job.probes is None or s.name in job.probes]
+        ended = run(job, taking_part, place, plan.pause, limits, watcher.stage)
+        watcher.finished(ended)
+        return ended
+
+    done = {
+        job.folder: store.read(folder / job.folder / store.RUN, RunRecord)
+        for job in record.jobs
+        if store.is_finished(folder, job)
+    }
     for number, repeat in groupby(record.jobs, lambda job: job.repeat):
         planned = list(repeat)
         for job in planned:
-            if not store.is_finished(folder, job):
-                place = folder / job.folder
-                shutil.rmtree(place, ignore_errors=True)
-                place.mkdir()
-                watcher.started(job, place)
-                taking_part = [s for s in working if job.probes is None or s.name in job.probes]
-                watcher.finished(run(job, taking_part, place, pause, limits, watcher.stage))
-        if goal and _enough(folder, record, goal, planned, number, watcher):
+            if job.folder not in done:
+                done[job.folder] = do(job)
+        again = _settle(folder, record.jobs, plan, done, do, watcher)
+        changed = [*(job for job in again if job not in planned), *planned]
+        if goal and _enough(folder, record, goal, changed, number, watcher):
             return
+
+
+def _settle(
+    folder: Path,
+    jobs: Sequence[Job],
+    plan: Plan,
+    done: dict[str, RunRecord],
+    do: Callable[[Job], RunRecord],
+    watcher: Watcher,
+) -> list[Job]:
+    """Repeat the runs that stray, until none does or each has had its retries; return them."""
+    again: list[Job] = []
+    while plan.strays:
+        found = strays(done, plan.strays)
+        tried = Counter(each.run for each in store.load_set_aside(folder))
+        due = [job for job in jobs if job.folder in found and tried[job.folder] < plan.retries]
+        if not due:
+            break
+        for job in due:
+            watcher.strayed(job, found[job.folder])
+            why = StrayRecord(reason=found[job.folder], tolerance=plan.strays)
+            store.set_aside(folder, job, why)
+            done[job.folder] = do(job)
+        again += due
+    return again
 
 
 def _enough(
     folder: Path,
     record: CampaignRecord,
     goal: Goal,
-    repeat: Sequence[Job],
+    changed: Sequence[Job],
     number: int,
     watcher: Watcher,
 ) -> bool:
-    """Take a finished repeat in; if all is known well enough, write why the campaign stops."""
-    runs = [store.load_run(folder / job.folder) for job in repeat]
+    """Take finished runs in; if all is known well enough, write why the campaign stops."""
+    runs = [store.load_run(folder / job.folder) for job in changed]
     goal.add(store.Campaign(folder, record, {}, ()), runs)
     factors = goal.factors()
     watcher.known(factors, goal.target)

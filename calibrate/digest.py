@@ -18,6 +18,7 @@ from calibrate.compare import REFERENCES, Pair, ProbeSummary
 from calibrate.diagnose import NO_FAULT, UNEXPLAINED, Diagnosis
 from calibrate.fit import Band, Correction
 from calibrate.store import Campaign, Run
+from calibrate.stray import remaining
 from calibrate.verdict import Verdict, interval, number, probability, rounded, verdicts
 
 #: In the order of urgency.
@@ -554,6 +555,7 @@ def _left(analysis: Analysis) -> Table:
          f"Read {run.folder.name}/output.log")
         for run in campaign.runs if run.record.exit_code != 0
     ]  # fmt: skip
+    cells += _strays(campaign)
     done = {run.folder.name for run in campaign.runs}
     resume = f"crosswatt run --resume {shlex.quote(campaign.folder.name)}"
     cells += [
@@ -563,6 +565,19 @@ def _left(analysis: Analysis) -> Table:
     ]
     rows = tuple(Row((what, text(why), text(fix, MISSING))) for what, why, fix in cells)
     return Table(("what", "why", "what would help"), rows)
+
+
+def _strays(campaign: Campaign) -> list[tuple[str, str, str]]:
+    """Return the runs whose load strayed: set aside and repeated, or compared all the same."""
+    quiet = "Measure while nothing else runs on the machine"
+    aside = [
+        (f"run {each.folder.name}", f"rejected and repeated, {text(each.why.reason)}", quiet)
+        for each in campaign.set_aside
+    ]
+    return aside + [
+        (f"run {name}", f"compared, though it strays: {text(why)}", quiet)
+        for name, why in remaining(campaign).items()
+    ]
 
 
 def _lost(name: str, summary: ProbeSummary) -> list[tuple[str, str, str]]:

@@ -135,7 +135,10 @@ class Mark:
         return self.begin()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         if kind is None:  # a phase that was broken off is none
             self.end()

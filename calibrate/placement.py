@@ -101,7 +101,9 @@ def of_socket(number: int, root: Path = CPUS) -> list[int]:
                 "choose the CPUs with --cpu."
             ) from None
     if number not in sockets:
-        there = ", ".join(f"{each} (CPU {_written(cpus)})" for each, cpus in sorted(sockets.items()))
+        there = ", ".join(
+            f"{each} (CPU {_written(cpus)})" for each, cpus in sorted(sockets.items())
+        )
         raise SystemExit(f"--socket {number}: there is no such socket here; there is {there}.")
     return sockets[number]
 

@@ -36,13 +36,20 @@ class Step(Document):
 
 
 class Plan(Document):
-    """A campaign in intention."""
+    """A campaign in intention.
+
+    ``strays`` is how far a run's work per second may be off that of its siblings (0.1 is 10 %)
+    before the run is rejected and repeated, at most ``retries`` times; 0 rejects none. See
+    `calibrate.stray`. Loads that share nothing scatter by some 4 % at most.
+    """
 
     title: str
     repeats: int = Field(3, ge=1)
     idle_before_s: float = Field(1.0, ge=0)
     idle_after_s: float = Field(0.5, ge=0)
     probes: tuple[str, ...] = ()
+    strays: float = Field(0.1, ge=0, allow_inf_nan=False)
+    retries: int = Field(2, ge=0)
     workload: tuple[Step, ...] = Field(min_length=1)
     lifecycle: Stages | None = None
 

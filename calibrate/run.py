@@ -26,7 +26,7 @@ from typing import IO, Any, cast
 
 from calibrate import store
 from calibrate.errors import CrosswattError
-from calibrate.marks import PREFIX, VARIABLE
+from calibrate.marks import PREFIX, VARIABLE, Value
 from calibrate.store import Job, PhaseRecord, ProbeState, RunRecord
 
 PACKAGE = Path(__file__).resolve().parent
@@ -254,7 +254,7 @@ class Work:
         self._log = (folder / "output.log").open("w", encoding="utf-8", buffering=1)
         self._ready = threading.Event()
         self.phases: list[PhaseRecord] = []
-        self.result: dict[str, float | int | str | None] = {}
+        self.result: dict[str, Value] = {}
         self._process = subprocess.Popen(
             [*own, *job.arguments],
             stdin=subprocess.PIPE,
@@ -393,20 +393,8 @@ def run(
                     work.kill()
 
         instants = _measure(crew, act, pause, limits, watch)
-        record = RunRecord(
-            number=job.number,
-            workload=job.workload,
-            arguments=job.arguments,
-            repeat=job.repeat,
-            exit_code=work.finish(),
-            **instants,
-            stopped_ns=time.monotonic_ns(),
-            phases=tuple(work.phases),
-            result=work.result,
-            probes={m.name: m.state for m in crew.members if m.state},
-        )
-    store.save(folder / store.RUN, record)
-    return record
+        code = work.finish()
+        return _keep(folder, job, crew, instants, code, work.phases, work.result)
 
 
 def run_here(
@@ -428,19 +416,33 @@ def run_here(
     crew = Crew(sources, folder, os.getpid())
     try:
         instants = _measure(crew, lambda: done.append(act()), pause, limits)
-        record = RunRecord(
-            number=job.number,
-            workload=job.workload,
-            arguments=job.arguments,
-            repeat=job.repeat,
-            exit_code=done[0][0],
-            **instants,
-            stopped_ns=time.monotonic_ns(),
-            phases=tuple(done[0][1]),
-            probes={m.name: m.state for m in crew.members if m.state},
-        )
+        [(code, phases)] = done
+        return _keep(folder, job, crew, instants, code, phases, {})
     finally:
         crew.dismiss()
+
+
+def _keep(
+    folder: Path,
+    job: Job,
+    crew: Crew,
+    instants: Mapping[str, int],
+    exit_code: int,
+    phases: Sequence[PhaseRecord],
+    result: Mapping[str, Value],
+) -> RunRecord:
+    """Write ``run.json`` of a run that has ended."""
+    record = RunRecord(
+        number=job.number,
+        workload=job.workload,
+        arguments=job.arguments,
+        repeat=job.repeat,
+        exit_code=exit_code,
+        **instants,
+        phases=tuple(phases),
+        result=dict(result),
+        probes={m.name: m.state for m in crew.members if m.state},
+    )
     store.save(folder / store.RUN, record)
     return record
 
@@ -471,6 +473,7 @@ def _measure(
         "recording_ns": recording_ns,
         "begin_ns": begin_ns,
         "end_ns": end_ns,
+        "stopped_ns": time.monotonic_ns(),
         "epoch_ns": epoch_ns,
     }
 

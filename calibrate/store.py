@@ -6,6 +6,7 @@
     001-gemm/rapl.jsonl       one probe: describe, readings, stop
     001-gemm/wall.columns     the readings of an imported probe, little-endian, one record each
     001-gemm/output.log       what the workload printed
+    001-gemm.stray-1/         a run that was rejected and repeated; stray.json in it says why
     stop.json                 why it ended before all that was planned, where it did
     comparison.json, diagnosis.json, calibration.json, report.html   derived, remade at any time
 
@@ -37,7 +38,7 @@ from calibrate.probe import Domain
 
 SCHEMA = 1
 CAMPAIGN, PROBES, RUN = "campaign.json", "probes.json", "run.json"
-STOP = "stop.json"
+STOP, STRAY = "stop.json", "stray.json"
 _DERIVED = ("comparison.json", "diagnosis.json", "calibration.json", "report.html")
 ProbeStatus = Literal["ok", "unavailable", "failed", "hung", "killed"]
 FOREIGN = "Give the folder that 'crosswatt run --out FOLDER' wrote."
@@ -187,6 +188,14 @@ class StopRecord(Saved):
     factors: tuple[KnownFactor, ...]
 
 
+class StrayRecord(Saved):
+    """Why a run was set aside and repeated: its load strayed by more than the tolerance."""
+
+    kind: Literal["stray"] = "stray"
+    reason: str
+    tolerance: float
+
+
 class ProbesRecord(Saved):
     """Every probe that was tried when the campaign began."""
 
@@ -279,10 +288,26 @@ class Run:
 
 
 @dataclass(frozen=True)
+class SetAside:
+    """A run that was rejected and repeated.
+
+    Parameters
+    ----------
+    folder : where it lies now.
+    run : the folder of the planned run that it was.
+    """
+
+    folder: Path
+    run: str
+    record: RunRecord
+    why: StrayRecord
+
+
+@dataclass(frozen=True)
 class Campaign:
     """A campaign as it lies on disk, with the runs that are finished.
 
-    ``stop`` says why it ended early, where it did.
+    ``stop`` says why it ended early, where it did; ``set_aside`` are runs that were repeated.
     """
 
     folder: Path
@@ -290,6 +315,7 @@ class Campaign:
     probes: dict[str, ProbeState]
     runs: tuple[Run, ...]
     stop: StopRecord | None = None
+    set_aside: tuple[SetAside, ...] = ()
 
 
 def write(path: Path, text: str) -> None:
@@ -352,7 +378,7 @@ def load_campaign(folder: Path) -> Campaign:
     probes = read(tried, ProbesRecord).probes if tried.exists() else {}
     ended = folder / STOP
     stop = read(ended, StopRecord) if ended.exists() else None
-    return Campaign(folder, record, probes, tuple(runs), stop)
+    return Campaign(folder, record, probes, tuple(runs), stop, tuple(load_set_aside(folder)))
 
 
 @contextmanager
@@ -378,6 +404,26 @@ def changed_copy(folder: Path, out: Path) -> Iterator[Path]:
 def is_finished(folder: Path, job: Job) -> bool:
     """Tell whether a planned run has been done."""
     return (folder / job.folder / RUN).exists()
+
+
+def set_aside(folder: Path, job: Job, why: StrayRecord) -> None:
+    """Keep a finished run under another name, with the reason, so that it can be done again."""
+    number = 1 + sum(each.run == job.folder for each in load_set_aside(folder))
+    save(folder / job.folder / STRAY, why)
+    (folder / job.folder).rename(folder / f"{job.folder}.stray-{number}")
+
+
+def load_set_aside(folder: Path) -> list[SetAside]:
+    """Read the runs that were set aside, the first attempts first."""
+    found: dict[tuple[str, int], Path] = {}
+    for path in folder.iterdir():
+        run, dot, number = path.name.rpartition(".stray-")
+        if dot and number.isdecimal() and path.is_dir():
+            found[run, int(number)] = path
+    return [
+        SetAside(path, run, read(path / RUN, RunRecord), read(path / STRAY, StrayRecord))
+        for (run, _), path in sorted(found.items())
+    ]
 
 
 def load_run(folder: Path) -> Run:

@@ -62,6 +62,14 @@ class Plain:
             if state.status != "ok":
                 self._drop(name, state, f" in run {record.number}")
 
+    def strayed(self, job: Job, why: str) -> None:
+        """Say that a run will be done again."""
+        self._console.print(
+            f"[{job.number}/{self._total}] {job.workload} is repeated: {why}",
+            style="yellow",
+            markup=False,
+        )
+
     def known(self, factors: tuple[KnownFactor, ...], target: float) -> None:
         """Say how well each factor is known."""
         told = [

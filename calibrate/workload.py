@@ -177,7 +177,9 @@ def _together(
     try:
         answers: list[list[_Part]] = [receive.recv() for receive, _ in pipes]
     except EOFError:
-        raise SystemExit("A worker of the load was ended by something else; run it again.") from None
+        raise SystemExit(
+            "A worker of the load was ended from outside, for want of memory perhaps; run it again."
+        ) from None
     for worker in workers:
         worker.join()
     return answers
@@ -242,8 +244,7 @@ def _segment(
         wanted = (over - tick) * duty + carry_ns
         before = time.process_time_ns()
         while (
-            time.process_time_ns() - before + quantum_ns / 2 < wanted
-            and time.monotonic_ns() < over
+            time.process_time_ns() - before + quantum_ns / 2 < wanted and time.monotonic_ns() < over
         ):
             kernel()
             count += 1

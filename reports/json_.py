@@ -18,6 +18,10 @@ def render(found: analysis.Analysis) -> str:
         "calibration": found.calibration.model_dump(mode="json", by_alias=True),
         "phases": phases.phases(found.campaign).model_dump(mode="json", by_alias=True),
     }
+    if found.campaign.set_aside:
+        document["set_aside"] = {
+            each.folder.name: each.why.reason for each in found.campaign.set_aside
+        }
     if found.footprint:
         document["carbon"] = {
             "intensity": found.footprint.intensity.model_dump(mode="json"),

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 ORDER = (
     ("__main__",),
     ("cli", "pytest_plugin"),
-    ("imports", "planning", "studies", "trends"),
+    ("imports", "notebook", "planning", "studies", "trends"),
     ("stage",),
     ("terminal",),
     ("doctor", "view", "certificate"),
@@ -29,7 +29,7 @@ ORDER = (
     ("drawing",),
     ("campaign", "gate", "verdict", "correct", "drift", "observer", "datasheet"),
     ("design",),
-    ("plan", "environment", "until"),
+    ("plan", "environment", "stray", "until"),
     ("analysis",),
     ("lifecycle",),
     ("carbon", "clocks", "phases"),
@@ -42,13 +42,14 @@ ORDER = (
     ("run",),
     ("gpu",),
     ("machine", "workload"),
+    ("kernels", "placement"),
     ("ingest",),
     ("store", "recorder", "bench"),
     ("catalog",),
     ("stats",),
     ("formula",),
     ("rapl", "sensor", "streams"),
-    ("errors", "meters", "perf_event", "probe", "processes", "tdp"),
+    ("errors", "marks", "meters", "perf_event", "probe", "processes", "tdp"),
 )
 
 

@@ -96,6 +96,8 @@ class Quiet:
     def finished(self, record: RunRecord) -> None:
         self.runs += 1
 
+    def strayed(self, job: Job, why: str) -> None: ...
+
     def known(self, factors: tuple[KnownFactor, ...], target: float) -> None:
         self.told.append(factors)
 
