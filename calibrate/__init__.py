@@ -45,6 +45,6 @@ def load(path: Path | str) -> Corrections:
 
 def load_ipython_extension(shell: Any) -> None:
     """Give a notebook the cell magic ``%%crosswatt``; ``%load_ext calibrate`` calls this."""
-    from calibrate import notebook
+    from calibrate.notebook import load_ipython_extension as register
 
-    notebook.load_ipython_extension(shell)
+    register(shell)

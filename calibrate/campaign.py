@@ -214,12 +214,7 @@ def create(
         bench=str(Path(model).resolve()) if model and model not in bench.names() else model,
         faults=tuple(faults),
         machine=machine.describe(simulated, faults),
-        sources=tuple(
-            SourceRecord(
-                name=s.name, adapter=str(s.adapter), python=str(s.python), options=dict(s.options)
-            )
-            for s in chosen
-        ),
+        sources=records(chosen),
         jobs=_jobs(plan, seed, workloads, alone, [s.name for s in chosen]),
         until=until,
         command=tuple(sys.argv),
@@ -227,6 +222,21 @@ def create(
     folder.mkdir(parents=True, exist_ok=True)
     store.save(folder / store.CAMPAIGN, record)
     return record
+
+
+def records(chosen: Sequence[Source]) -> tuple[SourceRecord, ...]:
+    """Return probes as a campaign's record has them."""
+    return tuple(
+        SourceRecord(
+            name=s.name, adapter=str(s.adapter), python=str(s.python), options=dict(s.options)
+        )
+        for s in chosen
+    )
+
+
+def recorded(record: CampaignRecord) -> list[Source]:
+    """Return the probes of a campaign's record."""
+    return [Source(s.name, Path(s.adapter), Path(s.python), s.options) for s in record.sources]
 
 
 def _jobs(
@@ -248,9 +258,9 @@ def perform(folder: Path, watcher: Watcher, limits: Limits = Limits()) -> None:
     record = store.read(folder / store.CAMPAIGN, CampaignRecord)
     if (folder / store.STOP).exists():
         return
-    _same_machine(record)
+    same_machine(record)
     watcher.planned(record)
-    chosen = [Source(s.name, Path(s.adapter), Path(s.python), s.options) for s in record.sources]
+    chosen = recorded(record)
     states = describe(chosen, limits.open_s)
     watcher.probes(states)
     _keep_states(folder, states)
@@ -337,7 +347,8 @@ def _keep_states(folder: Path, states: dict[str, tuple[ProbeState, ProbeLog]]) -
     store.save(folder / store.PROBES, store.ProbesRecord(probes=tried))
 
 
-def _same_machine(record: CampaignRecord) -> None:
+def same_machine(record: CampaignRecord) -> None:
+    """Refuse another machine than a campaign began on."""
     here, then = machine.describe(), record.machine
     differing = [
         name

@@ -203,8 +203,8 @@ def gpus(what: What, wanted: Sequence[int] = ()) -> Gpus:
 def chosen(wanted: Sequence[int], count: int) -> list[int]:
     """Return the numbers of the GPUs to load: those wanted, or all."""
     if missing := [number for number in wanted if number >= count]:
-        there = "GPU 0" if count == 1 else f"GPUs 0 to {count - 1}"
-        raise SystemExit(f"--gpus: there is no GPU {missing[0]} here; there is {there}.")
+        there = "is GPU 0" if count == 1 else f"are GPUs 0 to {count - 1}"
+        raise SystemExit(f"--gpus: there is no GPU {missing[0]} here; there {there}.")
     return list(wanted) or list(range(count))
 
 

@@ -285,7 +285,7 @@ class Work:
     def _follow(self) -> None:
         """Sort the workload's lines into marks and output."""
         for line in cast(IO[str], self._process.stdout):
-            before, found, text = line.rpartition(PREFIX)  # a progress bar may stand before it
+            before, found, text = line.partition(PREFIX)  # a progress bar may stand before it
             self._log.write(before if found and self._mark(text) else line)
 
     def _mark(self, text: str) -> bool:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibrate import analysis, campaign, digest, machine, plan, store
+from calibrate.errors import CrosswattError
 from calibrate.plan import Plan
 from calibrate.run import Source
 from calibrate.store import CampaignRecord, Job, KnownFactor, PhaseRecord, RunRecord
@@ -103,7 +104,7 @@ def test_rest_and_phases_without_work_are_not_judged() -> None:
 # ---- campaigns ----
 
 #: A load that says how fast it was: what a file tells for each run in turn, and then 100.
-SCRIPT = '''
+SCRIPT = """
 import sys, time
 from pathlib import Path
 from calibrate.workload import Phase, Stage, parser
@@ -115,7 +116,7 @@ rate, _, rest = told.read_text().partition(" ")
 told.write_text(rest)
 end = time.monotonic_ns()
 stage.phase(Phase("load", end - 2_000_000_000, end, 2 * float(rate or 100), "op"))
-'''
+"""
 
 
 class Watching:
@@ -213,7 +214,7 @@ def test_an_interruption_before_the_repetition_is_continued_there(tmp_path: Path
         (tmp_path / "loads" / "told.py").rename(tmp_path / "loads" / "away.py")
 
     first.strayed = interrupt  # type: ignore[method-assign]
-    with pytest.raises(store.CrosswattError, match="did not get ready"):
+    with pytest.raises(CrosswattError, match="did not get ready"):
         campaign.perform(folder, first)
     (tmp_path / "loads" / "away.py").rename(tmp_path / "loads" / "told.py")
     again = Watching()
