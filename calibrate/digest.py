@@ -552,7 +552,7 @@ def _left(analysis: Analysis) -> Table:
     cells += [(f"{each.probe}: {each.column}", each.reason, each.fix) for each in comparison.left]
     cells += [
         (f"run {run.folder.name}", f"its workload ended with exit code {run.record.exit_code}",
-         f"Read {run.folder.name}/output.log")
+         f"Read {run.folder.name}/output.log" if (run.folder / "output.log").exists() else "")
         for run in campaign.runs if run.record.exit_code != 0
     ]  # fmt: skip
     cells += _strays(campaign)

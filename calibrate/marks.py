@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
+from typing import SupportsIndex
 
 PREFIX = "crosswatt: "
 #: Set for every workload that is measured; `mark` is silent without it.
@@ -144,7 +145,7 @@ class Mark:
             self.end()
 
 
-def mark(name: str, /, **index: int) -> Mark:
+def mark(name: str, /, **index: SupportsIndex) -> Mark:
     """Return a phase of a program of the user's own, for ``with``.
 
         with calibrate.mark("train", epoch=3) as phase:

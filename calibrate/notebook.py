@@ -80,7 +80,9 @@ def _magic(shell: Any, line: str, cell: str, usual: Path) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", given.name):
         raise CrosswattError(f"--name {given.name}: it is letters, digits and dashes.")
     done = measure(lambda: _execute(shell, cell), cell, given.out or usual, given.probe, given.name)
-    Console().print(table(done))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(summary(done), markup=False)
+    console.print(table(done))
     if done.record.exit_code:  # cells below are not to run on, as after any cell that fails
         raise CrosswattError("The cell failed; its run is kept, and left out of comparisons.")
 
@@ -180,16 +182,16 @@ def _continued(folder: Path, probes: Sequence[str]) -> CampaignRecord:
     return record
 
 
-def table(done: Run) -> Table:
-    """Return the joules of a run by each probe, or why there are none."""
+def summary(done: Run) -> str:
+    """Return what was run, for how long, and where it lies."""
     label = "SIMULATED MACHINE. " if machine.on_bench() else ""
     failed = ", which failed" if done.record.exit_code else ""
-    shown = Table(
-        title=f"{label}{done.record.workload}{failed}: {done.record.seconds:.3g} s, {done.folder}",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
+    return f"{label}{done.record.workload}{failed}: {done.record.seconds:.3g} s, {done.folder}"
+
+
+def table(done: Run) -> Table:
+    """Return the joules of a run by each probe, or why there are none."""
+    shown = Table(box=None, pad_edge=False)
     for heading, justify in (("probe", "left"), ("column", "left"), ("joules", "right")):
         shown.add_column(heading, justify=justify)  # type: ignore[arg-type]
     window = done.record.begin_ns, done.record.end_ns

@@ -237,19 +237,20 @@ def _segment(
             kernel()
             count += 1
         return count
-    count, carry_ns = 0, 0.0
+    count, due_ns, began_ns = 0, 0.0, time.process_time_ns()
     for tick in range(begin, end, PWM_PERIOD_NS):
-        # Each period gets the CPU time that is due, plus what the last one missed or overdrew.
+        # All CPU time since the beginning counts, so that what a period missed or overdrew, and
+        # what waking up takes, is made up for in the next.
         over = min(tick + PWM_PERIOD_NS, end)
-        wanted = (over - tick) * duty + carry_ns
-        before = time.process_time_ns()
+        due_ns += (over - tick) * duty
         while (
-            time.process_time_ns() - before + quantum_ns / 2 < wanted and time.monotonic_ns() < over
+            time.process_time_ns() - began_ns + quantum_ns / 2 < due_ns
+            and time.monotonic_ns() < over
         ):
             kernel()
             count += 1
-        missed = wanted - (time.process_time_ns() - before)
-        carry_ns = max(-PWM_PERIOD_NS, min(PWM_PERIOD_NS, missed))
+        # Where another has the CPU, no more than a period's worth is owed.
+        due_ns = min(due_ns, time.process_time_ns() - began_ns + PWM_PERIOD_NS)
         _sleep_until(over)
     return count
 

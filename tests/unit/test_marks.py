@@ -76,7 +76,7 @@ def test_an_index_is_one_whole_number() -> None:
     assert calibrate.mark("train", step=np.int64(7)).name == "train[7]"
     for index in ({"epoch": 1.5}, {"epoch": "one"}, {"epoch": 1, "batch": 2}):
         with pytest.raises(TypeError, match="a phase has one index, a whole number such as"):
-            calibrate.mark("train", **index)  # type: ignore[arg-type]
+            calibrate.mark("train", **index)
 
 
 def test_who_takes_marks_gets_them_instead(

@@ -64,7 +64,9 @@ def test_a_cell_is_measured_where_its_variables_live(
     assert (done.folder / "cell.py").read_text() == WORK
     assert campaign.probes["synthetic"].status == "ok"
     # Ten watts over the cell, as the table says.
-    row = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("synthetic"))
+    said = capsys.readouterr().out.splitlines()
+    assert f"cell: {done.record.seconds:.3g} s, c/001-cell" in said
+    row = next(line for line in said if line.startswith("synthetic"))
     assert float(row.split()[-1]) == pytest.approx(10 * done.record.seconds, rel=0.01)
 
 

@@ -1,0 +1,127 @@
+"""How steady the loads are: ops/s over windows of a second, duty, and edges of a square wave.
+
+python tests/benchmarks/loads_bench.py [SECONDS]
+
+On an otherwise idle machine; with anything else running it shows that instead, as `busy` below 1.
+SECONDS is the length of each of the measurements (default 20). The targets are the project's own:
+a coefficient of variation of ops/s of at most 1 % (integer, gemm) and 4 % (copy, triad), a duty
+within 0.01, and edges within 1 ms at the 99th percentile. An edge is late against the earliest one
+of its series, since phases tell when they really began and not when they were planned to.
+Exit code 1 where a target is missed.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+
+from calibrate import catalog
+from calibrate.kernels import Kernel, matrix_product, triad
+from calibrate.marks import Phase, Stage
+from calibrate.workload import Segment, cores, run_segments
+
+CV_LIMITS = {"integer": 0.01, "gemm": 0.01, "copy": 0.04, "triad": 0.04}
+DUTIES = (0.1, 0.25, 0.5, 0.75, 0.9)
+DUTY_LIMIT, EDGE_LIMIT_MS = 0.01, 1.0
+HALF_S = 0.25
+
+
+class Quiet(Stage):
+    """Keeps the phases."""
+
+    def __init__(self) -> None:
+        super().__init__(marks=False)
+        self.phases: list[Phase] = []
+
+    def phase(self, phase: Phase) -> None:
+        """Keep it."""
+        self.phases.append(phase)
+
+
+def kernels() -> dict[str, Callable[[], Kernel]]:
+    """Return the loads by name."""
+    own = {
+        name: catalog.load(catalog.find("workloads", name)).kernel for name in ("integer", "copy")
+    }
+    return {**own, "gemm": matrix_product, "triad": triad}
+
+
+def phases(make: Callable[[], Kernel], segments: Sequence[Segment]) -> list[Phase]:
+    """Run segments on all CPUs and return what was reported."""
+    stage = Quiet()
+    run_segments(make, "op", segments, cores(), stage)
+    return stage.phases
+
+
+def verdict(good: bool) -> str:
+    """Return the verdict as a word."""
+    return "ok" if good else "MISSED"
+
+
+def steadiness(seconds: int) -> list[bool]:
+    """Print the spread of ops/s of each load."""
+    print(f"ops/s over {seconds} windows of 1 s, {len(cores())} CPUs")
+    made, passed = kernels(), []
+    for name, limit in CV_LIMITS.items():
+        done = phases(made[name], [Segment("load", 1.0)] * seconds)
+        rates = [(each.work or 0.0) / each.seconds for each in done]
+        mean, busy = statistics.mean(rates), min(float(p.values["busy"] or 0) for p in done)
+        cv = statistics.stdev(rates) / mean
+        passed.append(cv <= limit)
+        print(
+            f"  {name:8} {mean:.4g}/s  CV {100 * cv:.2f} % (at most {100 * limit:.0f} %)  "
+            f"min/max {min(rates) / max(rates):.3f}  least busy {busy:.3f}  {verdict(passed[-1])}"
+        )
+    return passed
+
+
+def duty(seconds: int) -> list[bool]:
+    """Print how far the CPU time is off the duty that was asked for."""
+    print(f"duty, {seconds / len(DUTIES):.1f} s each")
+    made, passed = kernels(), []
+    for name in CV_LIMITS:
+        segments = [Segment("load", max(1.0, seconds / len(DUTIES)), each) for each in DUTIES]
+        done = phases(made[name], segments)
+        off = [float(p.values["busy"] or 0) - float(p.values["duty"] or 0) for p in done]
+        worst = max(off, key=abs)
+        passed.append(abs(worst) <= DUTY_LIMIT)
+        told = " ".join(f"{each:g}:{error:+.4f}" for each, error in zip(DUTIES, off, strict=True))
+        print(
+            f"  {name:8} {told}  worst {worst:+.4f} (at most {DUTY_LIMIT})  {verdict(passed[-1])}"
+        )
+    return passed
+
+
+def edges(seconds: int) -> list[bool]:
+    """Print how late the edges of a square wave of matrix products are."""
+    count = max(20, round(seconds / HALF_S / 2))
+    done = phases(matrix_product, [Segment("high", HALF_S), Segment("low", HALF_S, 0.0)] * count)
+    half_ns = round(HALF_S * 1e9)
+    passed = []
+    for what, instants in (
+        ("begins", [each.begin_ns for each in done]),
+        ("ends", [each.end_ns for each in done]),
+    ):
+        raw = [at - n * half_ns for n, at in enumerate(instants)]
+        late_ms = sorted((each - min(raw)) / 1e6 for each in raw)
+        p99 = late_ms[round(0.99 * (len(late_ms) - 1))]
+        passed.append(p99 <= EDGE_LIMIT_MS)
+        print(
+            f"  {what:8} median {statistics.median(late_ms):.3f} ms  p99 {p99:.3f} ms "
+            f"(at most {EDGE_LIMIT_MS:g})  max {late_ms[-1]:.3f} ms  {verdict(passed[-1])}"
+        )
+    return passed
+
+
+def main() -> int:
+    """Measure everything and return an exit code."""
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    passed = steadiness(seconds) + duty(seconds)
+    print(f"edges of a square wave of {2 * HALF_S:g} s")
+    passed += edges(seconds)
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
