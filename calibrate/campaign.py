@@ -20,7 +20,7 @@ from typing import Protocol
 
 from calibrate import __version__, bench, catalog, environment, machine, store
 from calibrate.errors import CrosswattError, UnknownName
-from calibrate.plan import Plan, jobs, jobs_alone
+from calibrate.plan import Plan, jobs, jobs_alone, planned_s
 from calibrate.run import Limits, Source, describe, run
 from calibrate.store import (
     CampaignRecord,
@@ -35,6 +35,9 @@ from calibrate.store import (
 )
 from calibrate.stray import strays
 from calibrate.until import Goal
+
+#: A workload is stopped when it takes so many times what was planned, and an hour at least.
+_PATIENCE = 2
 
 
 class Watcher(Protocol):
@@ -277,7 +280,9 @@ def perform(folder: Path, watcher: Watcher, limits: Limits = Limits()) -> None:
         place.mkdir()
         watcher.started(job, place)
         taking_part = [s for s in working if job.probes is None or s.name in job.probes]
-        ended = run(job, taking_part, place, plan.pause, limits, watcher.stage)
+        longest_s = max(limits.workload_s, _PATIENCE * planned_s(job))
+        mine = replace(limits, workload_s=longest_s)
+        ended = run(job, taking_part, place, plan.pause, mine, watcher.stage)
         watcher.finished(ended)
         return ended
 

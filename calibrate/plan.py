@@ -149,6 +149,11 @@ def jobs_alone(
     return tuple(planned)
 
 
+def planned_s(job: Job) -> float:
+    """Return how long a run is planned to take, in seconds; 0 for a command of the user's own."""
+    return float(job.arguments[1]) if job.arguments[:1] == ("--seconds",) else 0.0
+
+
 def _job(step: Step, repeat: int, number: int, extra: Sequence[Path]) -> Job:
     """Return a workload of a plan as a run."""
     seconds = step.seconds[(repeat - 1) % len(step.seconds)]

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from calibrate import analysis, campaign, digest, machine, plan, store
 from calibrate.errors import CrosswattError
 from calibrate.plan import Plan
-from calibrate.run import Source
+from calibrate.run import Limits, Source
 from calibrate.store import CampaignRecord, Job, KnownFactor, PhaseRecord, RunRecord
 from calibrate.stray import strays
+from calibrate.until import Goal
 
 SECOND = 1_000_000_000
 STEADY = Source("steady", Path(__file__).parents[1] / "adapters" / "steady.py")
@@ -195,6 +196,42 @@ def test_retries_are_bounded_and_what_still_strays_is_said(tmp_path: Path) -> No
     assert rates_of(folder) == [100, 100, 55]
     names = [each.folder.name for each in store.load_campaign(folder).set_aside]
     assert names == ["003-told.stray-1", "003-told.stray-2"]
+
+
+def test_measuring_on_takes_the_repeated_run_for_the_rejected_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --until, a run of an earlier repeat may be done again: it is taken in anew."""
+    taken: list[list[str]] = []
+
+    def add(goal: Goal, at: store.Campaign, runs: Sequence[store.Run]) -> None:
+        taken.append([f"{r.folder.name} {(r.record.phases[0].work or 0) / 2:g}" for r in runs])
+
+    monkeypatch.setattr(Goal, "add", add)
+    folder = made(tmp_path, [70, 100, 101, 99], repeats=3)
+    saved = store.read(folder / store.CAMPAIGN, CampaignRecord)
+    store.save(folder / store.CAMPAIGN, saved.model_copy(update={"until": 0.01}))
+    campaign.perform(folder, Watching())
+    assert taken == [
+        ["001-told 70"],
+        ["001-told 101", "002-told 100"],
+        ["003-told 99"],
+    ]
+
+
+def test_a_long_run_is_given_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, float] = {}
+
+    def perform(
+        job: Job, sources: object, place: Path, pause: object, limits: Limits, watch: object
+    ) -> RunRecord:
+        given[job.arguments[1]] = limits.workload_s
+        return record()
+
+    monkeypatch.setattr(campaign, "run", perform)
+    steps = [{"name": "told", "seconds": [5, 6000]}]
+    campaign.perform(made(tmp_path, [], repeats=2, workload=steps), Watching())
+    assert given == {"5": 3600, "6000": 12000}
 
 
 @pytest.mark.parametrize("keys", [{"strays": 0}, {"retries": 0}, {"strays": 0.4}])
