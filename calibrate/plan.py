@@ -103,10 +103,14 @@ def only(plan: Plan, wanted: Sequence[str], extra: Sequence[Path] = ()) -> Plan:
 
 
 def command(arguments: Sequence[str], repeats: int = 3) -> Plan:
-    """Return the plan for a command of the user's own, beside idleness."""
+    """Return the plan for a command of the user's own, beside idleness.
+
+    A run that strays is told of and not repeated: it may take hours, or have effects.
+    """
     return Plan(
         title="command",
         repeats=repeats,
+        retries=0,
         workload=(Step(name=COMMAND, arguments=tuple(arguments)), Step(name="idle")),
     )
 

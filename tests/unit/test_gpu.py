@@ -68,7 +68,7 @@ def test_pytorch_works_on_every_gpu_and_waits(
     assert said[1].startswith("low: 0.0") and "flop" not in said[1]
     for device in ("cuda:0", "cuda:1"):  # each by itself: four products, then a wait
         own = [call.split()[0] for call in torch.calls if call.endswith(device)]
-        assert own[:10] == [*["mm"] * 4, "wait"] * 2
+        assert own and own == [*["mm"] * 4, "wait"] * (len(own) // 5)
 
 
 @pytest.mark.parametrize(("what", "quantum"), [("gemm", 4 * 2 * 4096**3), ("copy", 4 * 2 * 2**28)])

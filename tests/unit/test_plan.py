@@ -53,6 +53,7 @@ def test_a_command_runs_beside_idleness() -> None:
     made = plan.command(["sleep", "1"])
     commands = [job for job in plan.jobs(made, 1) if job.workload == "command"]
     assert all(job.arguments == ("sleep", "1") for job in commands)
+    assert (made.strays, made.retries) == (0.1, 0)  # it is done as often as was asked for
 
 
 def test_only_keeps_the_steps_of_the_plan_and_adds_others() -> None:

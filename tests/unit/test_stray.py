@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from calibrate import analysis, campaign, digest, machine, plan, store
 from calibrate.errors import CrosswattError
@@ -16,6 +18,7 @@ from calibrate.run import Limits, Source
 from calibrate.store import CampaignRecord, Job, KnownFactor, PhaseRecord, RunRecord
 from calibrate.stray import strays
 from calibrate.until import Goal
+from calibrate.view import Plain
 
 SECOND = 1_000_000_000
 STEADY = Source("steady", Path(__file__).parents[1] / "adapters" / "steady.py")
@@ -186,6 +189,13 @@ def test_the_first_run_is_judged_when_it_has_siblings(tmp_path: Path) -> None:
     campaign.perform(folder, watching)
     assert watching.again == ["001-told"]
     assert rates_of(folder) == [101, 100, 99]
+
+
+def test_a_repetition_is_announced(tmp_path: Path) -> None:
+    said = io.StringIO()
+    folder = made(tmp_path, [100, 70], repeats=2)
+    campaign.perform(folder, Plain(Console(file=said, width=200)))
+    assert "[2/2] told is repeated: load: 70 op/s is 30 % under the median" in said.getvalue()
 
 
 def test_retries_are_bounded_and_what_still_strays_is_said(tmp_path: Path) -> None:
