@@ -23,6 +23,8 @@ from calibrate.workload import Segment, run_segments
 ROOT = Path(__file__).parents[2]
 CPUS = sorted(os.sched_getaffinity(0))
 LAST = str(CPUS[-1])
+#: Workload scripts fork before anything has threads; here pytest's numpy has some.
+forks = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 two_cpus = pytest.mark.skipif(len(CPUS) < 2, reason="this machine has one CPU")
 
 
@@ -143,6 +145,7 @@ def where() -> kernels.Kernel:
     return (lambda: None), 10.0**cpu
 
 
+@forks
 def test_workers_are_pinned_to_the_cpus_they_are_given() -> None:
     for cpu in CPUS[:2]:
         stage = Collected()
@@ -151,6 +154,7 @@ def test_workers_are_pinned_to_the_cpus_they_are_given() -> None:
         assert phase.work and phase.work % 10**cpu == 0
 
 
+@forks
 def test_a_worker_that_ends_is_a_sentence() -> None:
     def dies() -> kernels.Kernel:
         calls = iter(range(60))
