@@ -7,6 +7,7 @@ Nothing else is ever changed.
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import sys
@@ -36,7 +37,7 @@ from calibrate.store import (
 from calibrate.stray import strays
 from calibrate.until import Goal
 
-#: A workload is stopped when it takes so many times what was planned, and an hour at least.
+#: A workload of a plan is stopped after so many times what was planned, and an hour at least.
 _PATIENCE = 2
 
 
@@ -280,7 +281,8 @@ def perform(folder: Path, watcher: Watcher, limits: Limits = Limits()) -> None:
         place.mkdir()
         watcher.started(job, place)
         taking_part = [s for s in working if job.probes is None or s.name in job.probes]
-        longest_s = max(limits.workload_s, _PATIENCE * planned_s(job))
+        planned = max(limits.workload_s, _PATIENCE * planned_s(job))
+        longest_s = planned if job.script else math.inf  # a training of one's own may take days
         mine = replace(limits, workload_s=longest_s)
         ended = run(job, taking_part, place, plan.pause, mine, watcher.stage)
         watcher.finished(ended)
