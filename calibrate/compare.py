@@ -231,7 +231,7 @@ def _told(runs: Sequence[Run], name: str, column: Column) -> str:
         energy = series.energy(run.logs[name], column, window) if name in run.logs else None
         if energy:
             found.setdefault(run.record.workload, []).append(energy.joules)
-    means = ", ".join(f"{sum(each) / len(each):.4g} J in {work}" for work, each in found.items())
+    means = ", ".join(f"{sum(each) / len(each):,.0f} J in {work}" for work, each in found.items())
     return f"; it says {means} (means of runs)" if means else ""
 
 

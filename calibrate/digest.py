@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from calibrate import scopes
 from calibrate.analysis import Analysis
-from calibrate.compare import REFERENCES, Pair, ProbeSummary
+from calibrate.compare import REFERENCES, Left, Pair, ProbeSummary
 from calibrate.diagnose import NO_FAULT, UNEXPLAINED, Diagnosis
 from calibrate.fit import Band, Correction
 from calibrate.store import Campaign, Run
@@ -549,7 +549,7 @@ def _left(analysis: Analysis) -> Table:
             cells += _lost(name, summary)
         elif summary.status != "ok":
             cells.append((name, f"{summary.status}: {text(summary.reason)}", summary.fix))
-    cells += [(f"{each.probe}: {each.column}", each.reason, each.fix) for each in comparison.left]
+    cells += _not_compared(comparison.left)
     cells += [
         (f"run {run.folder.name}", f"its workload ended with exit code {run.record.exit_code}",
          f"Read {run.folder.name}/output.log" if (run.folder / "output.log").exists() else "")
@@ -578,6 +578,22 @@ def _strays(campaign: Campaign) -> list[tuple[str, str, str]]:
         (f"run {name}", f"compared, though it strays: {text(why)}", quiet)
         for name, why in remaining(campaign).items()
     ]
+
+
+def _not_compared(left: Sequence[Left]) -> list[tuple[str, str, str]]:
+    """Return the columns that were not compared; those of one probe with one reason together."""
+    groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    for each in left:
+        why, of_scope, scope = each.reason.partition(" of scope ")
+        alike = of_scope and " " not in scope  # nothing more is said than which scope it is
+        key = each.probe, why if alike else each.reason, each.fix
+        groups.setdefault(key, []).append((each.column, scope if alike else ""))
+    cells = []
+    for (probe, why, fix), columns in groups.items():
+        scopes = list(dict.fromkeys(scope for _, scope in columns if scope))
+        of = f" of scope {', '.join(scopes)}" if scopes else ""
+        cells.append((f"{probe}: {', '.join(name for name, _ in columns)}", why + of, fix))
+    return cells
 
 
 def _lost(name: str, summary: ProbeSummary) -> list[tuple[str, str, str]]:

@@ -49,7 +49,9 @@ class Verdict:
         if found.verdict == "not needed":
             return "not needed"
         between = (
-            f", {found.valid.watts[0]:.3g} to {found.valid.watts[1]:.3g} W" if found.valid else ""
+            f", {_brief(found.valid.watts[0])} to {_brief(found.valid.watts[1])} W"
+            if found.valid
+            else ""
         )
         if found.verdict == "offset" and found.offset_w:
             watts = found.offset_w
@@ -62,7 +64,7 @@ class Verdict:
         if found.bands:
             ends = (
                 f"{number(band.factor['value'])} "
-                + (f"below {band.below_w:.3g} W" if band.below_w else "above")
+                + (f"below {_brief(band.below_w)} W" if band.below_w else "above")
                 for band in found.bands
             )
             return f"multiply by {', '.join(ends)} (by what the probe reports){between}"
@@ -93,6 +95,11 @@ def number(value: float) -> str:
     if value == 0 or 1e-4 <= abs(value) < 1e6:
         return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     return f"{value:.3e}"
+
+
+def _brief(value: float) -> str:
+    """Return a number to three digits, and never in exponents."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def interval(value: float, low: float | None, high: float | None) -> str:
