@@ -21,7 +21,8 @@ from calibrate.plan import Plan, Step
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 #: The machine that is made up: its power at rest and under full load.
 REST_W, FULL_W = 15.0, 120.0
-WRAPS_J = 2.0**14
+#: RAPL's usual range; see docs/workloads.md.
+WRAPS_J = 2.0**18
 #: Load of the shipped workloads, as a share of full load, as seen on simulated machines.
 LOADS: Mapping[str, float] = {
     "idle": 0.0, "gemm": 1.0, "copy": 0.8, "integer": 0.75, "square": 0.5, "asr": 0.85,
@@ -40,6 +41,7 @@ class Design:
     workload : label of each run.
     watts, seconds : what it is meant to use, and for how long.
     rest_w : power of the machine at rest.
+    wraps_at_j : range of the counter that the meter reads.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Design:
         watts: Sequence[float] | Vector,
         seconds: Sequence[float] | Vector,
         rest_w: float = REST_W,
+        wraps_at_j: float = WRAPS_J,
     ) -> None:
         self.labels = list(workload)
         names, self.w = np.unique(self.labels, return_inverse=True)
@@ -60,7 +63,7 @@ class Design:
         self.dram = rng.uniform(0.05, 0.35, k)[self.w] * self.e
         self.socket = rng.uniform(0.35, 0.65, k)[self.w] * self.e
         self.rng = rng
-        self.wraps_at_j = WRAPS_J
+        self.wraps_at_j = wraps_at_j
 
     def stale(self, period_s: float) -> Vector:
         """Return what a counter shows that is renewed once a period."""
@@ -148,7 +151,7 @@ FAULTS: dict[str, tuple[Callable[[Design], Vector], str]] = {
     "wrap readings dropped": (lambda d: d.dropped(0.5), "wrap readings dropped"),
     "one run leaps": (lambda d: d.leap(), "stray run"),
     "one load is seen part-time": (lambda d: d.part_time(), "part-time sampling"),
-    "wrap lost": (lambda d: d.e % WRAPS_J, "lost wraparound"),
+    "wrap lost": (lambda d: d.e % d.wraps_at_j, "lost wraparound"),
 }
 
 

@@ -19,6 +19,7 @@ from calibrate.design import FAULTS, Design, right
 from calibrate.diagnose import diagnose
 
 IDLE_W = 45.0
+WRAPS_J = 2.0**14
 
 
 def grid(rng: np.random.Generator, k: int = 5, m: int = 5, repeats: int = 3) -> Design:
@@ -27,7 +28,12 @@ def grid(rng: np.random.Generator, k: int = 5, m: int = 5, repeats: int = 3) -> 
     w, t = np.meshgrid(np.arange(k), np.geomspace(5, 300, m), indexing="ij")
     which, seconds = (np.repeat(each.ravel(), repeats) for each in (w, t))
     return Design(
-        rng, [f"w{i}" for i in which], watts[which], np.asarray(seconds, dtype=np.float64), IDLE_W
+        rng,
+        [f"w{i}" for i in which],
+        watts[which],
+        np.asarray(seconds, dtype=np.float64),
+        IDLE_W,
+        WRAPS_J,
     )
 
 
