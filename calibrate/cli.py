@@ -101,7 +101,9 @@ def run(
     command: Annotated[
         list[str] | None, typer.Argument(help="A command of your own as the workload, after --.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="The plan 'quick'.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The plan 'quick', or the quick form of --plan.")
+    ] = False,
     plan: Annotated[
         str | None, typer.Option("--plan", help="A shipped plan by name, or a TOML file.")
     ] = None,
@@ -191,11 +193,14 @@ def _plan(
     from calibrate import plan as plans
 
     given = [flag for flag, on in (("--quick", quick), ("--plan", name), ("-- CMD", command)) if on]
-    if len(given) > 1:
+    if command and len(given) > 1:
         raise CrosswattError(f"Choose one of {', '.join(given)}: each is a whole plan.")
     if command:
         return plans.command(command)
-    found = plans.load("quick" if quick else name or "default", extra)
+    if quick and name:
+        found = plans.load_quick(name, extra)
+    else:
+        found = plans.load("quick" if quick else name or "default", extra)
     return plans.only(found, only, extra) if only else found
 
 

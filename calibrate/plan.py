@@ -1,7 +1,7 @@
 """What a campaign will do: which workloads, how often, in what order.
 
 A plan is a TOML file. ``quick`` and ``default`` are shipped in ``calibrate/plans/``; copy one to
-make your own.
+make your own. A shorter form of the plan ``mine.toml`` is ``mine-quick.toml``, beside it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import Field
 
 from calibrate import catalog, store
-from calibrate.errors import UnknownName
+from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.lifecycle import Stages
 from calibrate.run import Pause
 from calibrate.store import Document, Job
@@ -27,12 +27,19 @@ class Step(Document):
     """A workload of a plan, done once in every repeat.
 
     ``seconds`` may be a list: the repeats take its values in turn, because faults that depend on
-    the length of a run show only when the length varies.
+    the length of a run show only when the length varies. ``label`` is what its runs are called
+    where ``name`` is not enough: steps of one workload with other arguments are other workloads.
     """
 
     name: str
+    label: str | None = Field(None, pattern=r"^[A-Za-z0-9][\w.-]*$")
     seconds: tuple[float, ...] = Field((5.0,), min_length=1)
     arguments: tuple[str, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """Return what its runs are called, in folders and records."""
+        return self.label or self.name
 
 
 class Plan(Document):
@@ -84,21 +91,57 @@ def load(name: str, extra: Sequence[Path] = ()) -> Plan:
     UnknownName : it is neither, or a workload in it does not exist.
     BadFile : the file is not a plan; names the key.
     """
-    path = FOLDER / f"{name}.toml" if name in names() else Path(name)
+    path = _path(name)
     if not path.is_file():
         raise UnknownName("plan", name, names())
     plan = store.read_toml(path, Plan, f"See {FOLDER / 'quick.toml'}.")
-    for step in plan.workload:
+    known = catalog.files("workloads", extra)
+    for place, step in enumerate(plan.workload):
         catalog.find("workloads", step.name, extra)
+        if step.label in known:  # 'idle' means rest wherever runs are compared
+            raise BadFile(
+                path, f"workload.{place}.label: {step.label} is a workload's own name",
+                fix="Choose another label.",
+            )  # fmt: skip
     return plan
 
 
+def load_quick(name: str, extra: Sequence[Path] = ()) -> Plan:
+    """Return the shorter form of a plan, which `load` says how to give.
+
+    Raises
+    ------
+    CrosswattError : the plan has none.
+    """
+    path = _path(name)
+    shorter = path.with_name(f"{path.stem}-quick.toml")
+    if not shorter.is_file():
+        load(name, extra)  # a plan that is not there, or is wrong, says so itself
+        have = [each for each in names() if f"{each}-quick" in names()]
+        raise CrosswattError(
+            f"The plan {name} has no quick form: there is no {shorter.name} beside it. Leave out "
+            f"--quick or --plan, or choose a plan that has one: {', '.join(have)}."
+        )
+    return load(str(shorter), extra)
+
+
+def _path(name: str) -> Path:
+    """Return the file of a shipped plan by its name, or the path that was given."""
+    return FOLDER / f"{name}.toml" if name in names() else Path(name)
+
+
 def only(plan: Plan, wanted: Sequence[str], extra: Sequence[Path] = ()) -> Plan:
-    """Return a plan cut down to some workloads; one that the plan lacks is added as it comes."""
-    for name in wanted:
-        catalog.find("workloads", name, extra)
+    """Return a plan cut down to some workloads; one that the plan lacks is added as it comes.
+
+    A workload is wanted by its name, which means the last step of it, or a step by its label.
+    """
     steps = {step.name: step for step in plan.workload}
-    chosen = tuple(steps.get(name, Step(name=name)) for name in wanted)
+    labels = {step.label: step for step in plan.workload if step.label}
+    known = {*catalog.files("workloads", extra), *labels}
+    for name in wanted:
+        if name not in known:
+            raise UnknownName("workload", name, known)
+    chosen = tuple(labels.get(name) or steps.get(name) or Step(name=name) for name in wanted)
     return plan.model_copy(update={"workload": chosen})
 
 
@@ -164,9 +207,9 @@ def _job(step: Step, repeat: int, number: int, extra: Sequence[Path]) -> Job:
     own = step.name == COMMAND
     timed = () if own else ("--seconds", f"{seconds:g}")
     return Job(
-        folder=f"{number:03d}-{step.name}",
+        folder=f"{number:03d}-{step.called}",
         number=number,
-        workload=step.name,
+        workload=step.called,
         script=None if own else str(catalog.find("workloads", step.name, extra)),
         arguments=(*timed, *step.arguments),
         repeat=repeat,

@@ -29,7 +29,7 @@ def listing(folder: Path) -> dict[str, bytes]:
         (["run", "--workload", "gem"], "did you mean gemm"),
         (["run", "--bench", "desktp"], "did you mean desktop"),
         (["run", "--plan", "quik"], "did you mean quick"),
-        (["run", "--quick", "--plan", "default"], "Choose one of --quick, --plan"),
+        (["run", "--quick", "--plan", "default"], "The plan default has no quick form"),
         (["run", "--quick", "--", "true"], "Choose one of --quick, -- CMD"),
         (["run", "--bench", "desktop", "--no-bench"], "Choose one of --bench and --no-bench"),
         (["run", "--resume", "nowhere"], "no such file"),
