@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from calibrate import plan
-from calibrate.errors import BadFile, UnknownName
+from calibrate.errors import BadFile, CrosswattError, UnknownName
 
 
 @pytest.mark.parametrize("name", plan.names())
@@ -58,9 +58,71 @@ def test_only_keeps_the_steps_of_the_plan_and_adds_others() -> None:
     assert made.workload[0] in plan.load("quick").workload
 
 
+LABELLED = """
+title = "mine"
+repeats = 2
+[[workload]]
+name = "idle"
+[[workload]]
+name = "integer"
+label = "one-core"
+arguments = ["--cores", "1"]
+[[workload]]
+name = "integer"
+label = "all-cores"
+"""
+
+
+def test_a_label_is_what_runs_are_called(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(LABELLED)
+    jobs = plan.jobs(plan.load(str(path)), seed=1)
+    assert Counter(job.workload for job in jobs) == {"idle": 2, "one-core": 2, "all-cores": 2}
+    for job in jobs:
+        assert job.folder == f"{job.number:03d}-{job.workload}"
+        assert Path(job.script or "").stem == ("idle" if job.workload == "idle" else "integer")
+        assert ("--cores" in job.arguments) == (job.workload == "one-core")
+
+
+def test_only_takes_labels_and_names(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(LABELLED)
+    made = plan.load(str(path))
+    cut = plan.only(made, ["one-core", "idle", "copy"])
+    assert [step.called for step in cut.workload] == ["one-core", "idle", "copy"]
+    assert plan.only(made, ["integer"]).workload == made.workload[2:]
+    with pytest.raises(UnknownName, match="did you mean"):
+        plan.only(made, ["one-cor"])
+
+
+def test_every_study_is_whole_in_both_forms() -> None:
+    for made in (plan.load("ml-study"), plan.load_quick("ml-study")):
+        called = [step.called for step in made.workload]
+        assert len(called) == len(set(called)) == 17
+        assert Counter(step.name for step in made.workload) == {"ml": 16, "idle": 1}
+    synthetic = ["--synthetic" in step.arguments for step in plan.load_quick("ml-study").workload]
+    assert synthetic.count(True) == 16
+
+
+def test_the_quick_form_lies_beside_a_plan(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(LABELLED)
+    with pytest.raises(CrosswattError, match=r"no mine-quick\.toml beside it.*: .*ml-study"):
+        plan.load_quick(str(path))
+    path.with_name("mine-quick.toml").write_text('title = "short"\n[[workload]]\nname = "idle"')
+    assert plan.load_quick(str(path)).title == "short"
+    with pytest.raises(UnknownName, match="did you mean ml-study"):
+        plan.load_quick("ml-studi")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        (
+            'title = "a"\n[[workload]]\nname = "gemm"\nlabel = "idle"',
+            "workload.0.label: idle is a workload's own name",
+        ),
+        ('title = "a"\n[[workload]]\nname = "gemm"\nlabel = "../a"', "workload.0.label: String"),
         ("title", r"not TOML"),
         ('title = "a"', "workload: Field required"),
         ('title = "a"\nworkload = []', "workload: Tuple should have at least 1"),
