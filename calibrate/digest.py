@@ -66,6 +66,8 @@ SOURCES = (
     "630-642.",
 )
 CONSISTENCY = "consistency only"
+#: More workloads than a cell can list.
+_MANY = 8
 _SAME = (
     "It reads the same source as the reference: their agreement shows consistency and says "
     "nothing of accuracy."
@@ -274,7 +276,7 @@ def _asked(campaign: Campaign) -> str:
 def _planned(plan: Mapping[str, Any]) -> list[str]:
     """Return the names of the plan's workloads; a plan is free-form in the record."""
     steps = plan.get("workload") or ()
-    return [text(step.get("name", "")) for step in steps if isinstance(step, Mapping)]
+    return [text(s.get("label") or s.get("name", "")) for s in steps if isinstance(s, Mapping)]
 
 
 def _family(analysis: Analysis) -> str:
@@ -486,10 +488,19 @@ def _correction_cells(found: Correction) -> tuple[str, ...]:
         f"none; best was {factor}" if found.verdict == "not calibratable" else factor,
         u,
         _made_of(found),
-        ", ".join(f"{name} {percent(error, sign=True)}" for name, error in held.items()) or MISSING,
+        _held_out(held),
         _tried(found),
         text(found.reason, MISSING),
     )
+
+
+def _held_out(errors: Mapping[str, float]) -> str:
+    """Return the error left on every workload; of very many, the smallest and the largest."""
+    said = {name: f"{name} {percent(error, sign=True)}" for name, error in errors.items()}
+    if len(errors) > _MANY:
+        ends = (min(errors, key=lambda n: errors[n]), max(errors, key=lambda n: errors[n]))
+        return f"{len(errors)} workloads: {' to '.join(said[name] for name in ends)}"
+    return ", ".join(said.values()) or MISSING
 
 
 def _shift(watts: Mapping[str, Any]) -> str:

@@ -124,21 +124,25 @@ class Measured:
     energy: Joules
 
 
-def measured(campaign: Campaign) -> Iterator[Measured]:
-    """Yield every phase of every run that succeeded, by the main column of every probe."""
+def measured(campaign: Campaign, scopes: Mapping[str, str] = {}) -> Iterator[Measured]:
+    """Yield every phase of every run that succeeded, by one column of every probe; see `meters`."""
     for run in campaign.runs:
         if run.record.exit_code == 0 and run.record.phases:
-            for probe, column, meter in meters(run):
+            for probe, column, meter in meters(run, scopes):
                 for phase in run.record.phases:
                     energy = meter.between(phase.begin_ns, phase.end_ns)
                     if energy is not None:
                         yield Measured(run, phase, probe, column, energy)
 
 
-def meters(run: Run) -> Iterator[tuple[str, Column, Meter]]:
-    """Yield the main column of every probe of a run, ready to be asked."""
+def meters(run: Run, scopes: Mapping[str, str] = {}) -> Iterator[tuple[str, Column, Meter]]:
+    """Yield one column of every probe of a run, ready to be asked.
+
+    It is the column of the scope that is wanted of a probe, otherwise its main column.
+    """
     for probe, log in run.logs.items():
-        column = series.headline(series.native(log.domains.values()))
+        wanted = series.by_scope(series.columns(log.domains.values())).get(scopes.get(probe, ""))
+        column = wanted or series.headline(series.native(log.domains.values()))
         if column is not None:
             yield probe, column, Meter(log, column)
 
@@ -194,11 +198,21 @@ def phases(campaign: Campaign, name: Callable[[str], str] = str) -> Phases:
     )
 
 
+def pooled(each: Sequence[Joules]) -> Joules:
+    """Return the mean of energies of the same thing.
+
+    Its uncertainty is from the readings, or from the scatter over the root of their number,
+    whichever is larger.
+    """
+    joules, n = [one.joules for one in each], len(each)
+    readings = float(np.sqrt(np.sum([one.u_j**2 for one in each]))) / n
+    scatter = float(np.std(joules, ddof=1)) / n**0.5 if n > 1 else 0.0
+    return Joules(float(np.mean(joules)), max(readings, scatter))
+
+
 def _mean(name: str, group: Sequence[Measured]) -> Phase:
     first, n = group[0], len(group)
-    joules = np.array([each.energy.joules for each in group])
-    readings = float(np.sqrt(np.sum([each.energy.u_j**2 for each in group]))) / n
-    scatter = float(np.std(joules, ddof=1)) / n**0.5 if n > 1 else 0.0
+    mean = pooled([each.energy for each in group])
     work = [each.phase.work for each in group if each.phase.work is not None]
     return Phase(
         workload=first.run.record.workload,
@@ -208,8 +222,8 @@ def _mean(name: str, group: Sequence[Measured]) -> Phase:
         scope=first.column.scope,
         stretches=n,
         seconds=float(np.mean([_seconds(each.phase) for each in group])),
-        joules=float(joules.mean()),
-        u_j=max(readings, scatter),
+        joules=mean.joules,
+        u_j=mean.u_j,
         work=float(np.mean(work)) if len(work) == n else None,
         unit=first.phase.unit,
         values=_means([each.phase.values for each in group]),

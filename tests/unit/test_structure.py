@@ -27,6 +27,7 @@ ORDER = (
     ("chapters",),
     ("digest", "figures"),
     ("drawing",),
+    ("algorithms",),
     ("campaign", "gate", "verdict", "correct", "drift", "observer", "datasheet"),
     ("design",),
     ("plan", "environment", "stray", "until"),
