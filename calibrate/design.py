@@ -198,7 +198,7 @@ def tell(
     faults : names of `FAULTS`.
     """
     planned = [(step, seconds) for _, step, seconds in plan.in_turn()]
-    labels = [step.name for step, _ in planned]
+    labels = [step.called for step, _ in planned]
     watts = [REST_W + (FULL_W - REST_W) * load(step) for step, _ in planned]
     lengths = [seconds for _, seconds in planned]
     for fault in faults:

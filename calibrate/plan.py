@@ -29,11 +29,14 @@ class Step(Document):
     ``seconds`` may be a list: the repeats take its values in turn, because faults that depend on
     the length of a run show only when the length varies. ``label`` is what its runs are called
     where ``name`` is not enough: steps of one workload with other arguments are other workloads.
+    ``about_s`` is how long a run takes where ``seconds`` is the least of it: whole fits, whole
+    epochs. It decides nothing and is for whoever looks ahead.
     """
 
     name: str
     label: str | None = Field(None, pattern=r"^[A-Za-z0-9][\w.-]*$")
     seconds: tuple[float, ...] = Field((5.0,), min_length=1)
+    about_s: float | None = Field(None, gt=0, allow_inf_nan=False)
     arguments: tuple[str, ...] = ()
 
     @property
@@ -66,10 +69,10 @@ class Plan(Document):
         return Pause(self.idle_before_s, self.idle_after_s)
 
     def in_turn(self) -> Iterator[tuple[int, Step, float]]:
-        """Yield (repeat, workload, its seconds), as they stand in the plan; repeats begin at 1."""
+        """Yield (repeat, workload, its length), as they stand in the plan; repeats begin at 1."""
         for repeat in range(1, self.repeats + 1):
             for step in self.workload:
-                yield repeat, step, step.seconds[(repeat - 1) % len(step.seconds)]
+                yield repeat, step, step.about_s or step.seconds[(repeat - 1) % len(step.seconds)]
 
     @property
     def seconds(self) -> float:

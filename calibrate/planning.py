@@ -67,7 +67,7 @@ def _steps(found: Plan) -> None:
     for step in found.workload:
         lengths = [s for _, each, s in found.in_turn() if each is step]
         table.add_row(
-            step.name, " ".join(step.arguments) or "-", ", ".join(f"{s:g}" for s in lengths)
+            step.called, " ".join(step.arguments) or "-", ", ".join(f"{s:g}" for s in lengths)
         )
     out.print(table)
     if found.probes:

@@ -84,6 +84,18 @@ def test_a_label_is_what_runs_are_called(tmp_path: Path) -> None:
         assert ("--cores" in job.arguments) == (job.workload == "one-core")
 
 
+def test_what_a_run_is_about_to_take_decides_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    text = 'title = "a"\nrepeats = 1\n[[workload]]\nname = "asr"\nseconds = [2.0]\n'
+    path.write_text(text)
+    short = plan.load(str(path))
+    path.write_text(f"{text}about_s = 60.0")
+    made = plan.load(str(path))
+    assert [length for _, _, length in made.in_turn()] == [60.0]
+    assert made.seconds == short.seconds + 58
+    assert plan.jobs(made, 1) == plan.jobs(short, 1)
+
+
 def test_only_takes_labels_and_names(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(LABELLED)
