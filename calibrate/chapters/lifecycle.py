@@ -30,6 +30,8 @@ _CAPTION = (
     "has. The grey line is one year."
 )
 _YEAR_DAYS = 365.0
+#: More models than these have a row each, by the reference, and no figures.
+_FEW = 4
 
 
 def chapter(analysis: Analysis) -> Chapter | None:
@@ -39,13 +41,14 @@ def chapter(analysis: Analysis) -> Chapter | None:
         return None
     intensity = analysis.footprint.intensity if analysis.footprint else None
     first = _first(found, analysis.comparison.reference)
+    few = len(first) <= _FEW
     return Chapter(
         "Lifecycle",
-        tuple(_sentence(bill) for bill in first),
-        _table(found, first, intensity),
+        tuple(_sentence(bill) for bill in first) if few else (),
+        _table(found if few else first, first, intensity),
         _NOTE,
-        tuple(_panels(analysis, found)),
-        _CAPTION,
+        tuple(_panels(analysis, found)) if few else (),
+        _CAPTION if few else "",
     )
 
 

@@ -18,6 +18,9 @@ _NOTE = (
     "slow meters."
 )
 
+#: More rows than a reader can follow are of the reference alone.
+_MOST_ROWS = 80
+
 
 def chapter(analysis: Analysis) -> Chapter | None:
     """Return the table of phases, of the workloads that mark more than one kind."""
@@ -37,8 +40,13 @@ def chapter(analysis: Analysis) -> Chapter | None:
         "energy of one",
         "per unit of work",
     )
+    words: tuple[str, ...] = ()
+    if len(shown) > _MOST_ROWS:
+        reference = analysis.comparison.reference
+        shown = [each for each in shown if each.probe == reference]
+        words = (f"By {reference}, the reference; phases.json has all probes.",)
     rows = tuple(Row(_cells(each), first) for each, first in _firsts(shown))
-    return Chapter("Energy of phases", (), Table(head, rows, frozenset({3, 4, 5, 6})), _NOTE)
+    return Chapter("Energy of phases", words, Table(head, rows, frozenset({3, 4, 5, 6})), _NOTE)
 
 
 def _firsts(shown: Sequence[Phase]) -> list[tuple[Phase, bool]]:
