@@ -22,7 +22,7 @@ from typing import Protocol
 from calibrate import __version__, bench, catalog, environment, machine, store
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.plan import Plan, jobs, jobs_alone, planned_s
-from calibrate.run import Limits, Source, describe, run
+from calibrate.run import Limits, Source, check, describe, run
 from calibrate.store import (
     CampaignRecord,
     Job,
@@ -39,6 +39,8 @@ from calibrate.until import Goal
 
 #: A workload of a plan is stopped after so many times what was planned, and an hour at least.
 _PATIENCE = 2
+#: Room below which a campaign is not begun: a quick probe writes some 100 kB a second.
+ROOM_BYTES = 256 << 20
 
 
 class Watcher(Protocol):
@@ -256,14 +258,15 @@ def perform(folder: Path, watcher: Watcher, limits: Limits = Limits()) -> None:
 
     Raises
     ------
-    CrosswattError : this is another machine than the campaign began on, no probe works, or a
-        workload cannot be started.
+    CrosswattError : this is another machine than the campaign began on, there is no room, no
+        probe works, or a workload lacks something.
     """
     record = store.read(folder / store.CAMPAIGN, CampaignRecord)
     if (folder / store.STOP).exists():
         return
     same_machine(record)
     watcher.planned(record)
+    _check(folder, record)
     chosen = recorded(record)
     states = describe(chosen, limits.open_s)
     watcher.probes(states)
@@ -327,6 +330,25 @@ def _settle(
             done[job.folder] = do(job)
         again += due
     return again
+
+
+def _check(folder: Path, record: CampaignRecord) -> None:
+    """Refuse what cannot be done; a campaign of which nothing was measured leaves nothing."""
+    due = [job for job in record.jobs if not store.is_finished(folder, job)]
+    first = [job for job in due if job.repeat == due[0].repeat]  # it has every workload once
+    try:
+        free = shutil.disk_usage(folder).free
+        if due and free < ROOM_BYTES:
+            raise CrosswattError(
+                f"There are {free >> 20} MiB left where {folder} is, and a campaign may need "
+                f"{ROOM_BYTES >> 20} MiB: make room there, or choose another --out."
+            )
+        for job in {(job.script, job.arguments): job for job in first}.values():
+            check(job)
+    except CrosswattError:
+        if [path.name for path in folder.iterdir()] == [store.CAMPAIGN]:
+            shutil.rmtree(folder)
+        raise
 
 
 def _enough(

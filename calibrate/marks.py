@@ -1,5 +1,6 @@
 """How a workload says what it does: lines of the form ``crosswatt: {...}`` on standard output.
 
+    crosswatt: {"mark": "able"}
     crosswatt: {"mark": "ready"}
     crosswatt: {"mark": "phase", "name": "load", "begin_ns": 1, "end_ns": 9, "work": 2}
     crosswatt: {"mark": "phase", "name": "eval[3]", "begin_ns": 9, "end_ns": 12,
@@ -8,6 +9,10 @@
 
 Instants are CLOCK_MONOTONIC nanoseconds. Any other line is the workload's own output; a mark may
 follow other output in its line, as progress bars leave it.
+
+A script is able once it has seen that nothing is missing, and ready once it is prepared; it may
+leave the former out. Before its first run a campaign starts every workload up to there, so that
+what is missing is told before anything is measured.
 
 A script of a workloads folder has a `Stage`; any other program may use `mark`. This module imports
 the standard library only, and little of it: training scripts import it.
@@ -69,6 +74,11 @@ class Stage:
 
     def __init__(self, marks: bool) -> None:
         self._marks = marks
+
+    def able(self) -> None:
+        """Say that nothing is missing; what takes long to prepare comes after it."""
+        if self._marks:
+            _print({"mark": "able"})
 
     def ready(self) -> None:
         """Say that preparation is over and wait until told to start."""

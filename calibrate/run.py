@@ -252,7 +252,8 @@ class Work:
                 "executable. Give its path, or make it so with chmod +x."
             )
         self._log = (folder / "output.log").open("w", encoding="utf-8", buffering=1)
-        self._ready = threading.Event()
+        self._name = job.workload
+        self._able, self._ready = threading.Event(), threading.Event()
         self.phases: list[PhaseRecord] = []
         self.result: dict[str, Value] = {}
         self._process = subprocess.Popen(
@@ -276,11 +277,23 @@ class Work:
 
     def prepare(self, within_s: float = 120.0) -> None:
         """Wait until a script is ready; a user's own command has nothing to prepare."""
+        self._await(self._ready, within_s)
+
+    def check(self, within_s: float = 120.0) -> None:
+        """Wait until a script has all that it needs, ready or not."""
+        self._await(self._able, within_s)
+
+    def _await(self, event: threading.Event, within_s: float) -> None:
         deadline = time.monotonic() + within_s
-        while self._marks and not self._ready.wait(0.05):
-            if self._process.poll() is not None or time.monotonic() > deadline:
+        while self._marks and not event.wait(0.05):
+            if self._process.poll() is None and time.monotonic() < deadline:
+                continue
+            self._thread.join(2)  # it may have said so in its last words
+            if not event.is_set():
                 self.kill()
-                raise CrosswattError(f"The workload did not get ready: {self._last_words()}")
+                raise CrosswattError(
+                    f"The workload {self._name} did not get ready: {self._last_words()}"
+                )
 
     def _follow(self) -> None:
         """Sort the workload's lines into marks and output."""
@@ -293,8 +306,10 @@ class Work:
         try:
             data: dict[str, Any] = json.loads(text)
             kind = data.pop("mark")
-            if kind == "ready":
-                self._ready.set()
+            if kind in {"able", "ready"}:
+                self._able.set()
+                if kind == "ready":
+                    self._ready.set()
             elif kind == "phase":
                 self.phases.append(PhaseRecord.model_validate(data))
             elif kind == "result":
@@ -355,6 +370,21 @@ def _hired(job: Job, sources: Sequence[Source], folder: Path) -> Iterator[tuple[
             crew.dismiss()
     finally:
         work.kill()
+
+
+def check(job: Job) -> None:
+    """Start a workload until it says that it has all it needs, and stop it there.
+
+    Raises
+    ------
+    CrosswattError : it cannot be started, or its last words.
+    """
+    with tempfile.TemporaryDirectory(prefix="crosswatt-") as place:
+        work = Work(job, Path(place))
+        try:
+            work.check()
+        finally:
+            work.kill()
 
 
 def run(

@@ -158,6 +158,7 @@ def _together(
     each: Sequence[tuple[Callable[[], Kernel], int, Sequence[Segment]]], stage: Stage
 ) -> list[list[_Part]]:
     """Run one worker for each (kernel, CPU, segments), all from one instant on."""
+    stage.able()
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(len(each) + 1)
     start = context.Value("q", 0)

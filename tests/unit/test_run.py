@@ -11,7 +11,7 @@ import pytest
 
 from calibrate import catalog, store
 from calibrate.errors import CrosswattError
-from calibrate.run import Limits, Pause, Source, describe, run
+from calibrate.run import Limits, Pause, Source, check, describe, run
 from calibrate.store import Job
 
 HERE = Path(__file__).parents[1] / "adapters"
@@ -121,6 +121,21 @@ def test_a_workload_that_does_not_get_ready_says_why(tmp_path: Path) -> None:
     job = idle("many")
     with pytest.raises(CrosswattError, match=r"did not get ready: .*invalid float value"):
         do(tmp_path, STEADY, job=job)
+
+
+def test_a_check_stops_a_workload_as_soon_as_it_has_what_it_needs(tmp_path: Path) -> None:
+    able = tmp_path / "able.py"
+    able.write_text(
+        """print('crosswatt: {"mark": "able"}', flush=True); import time; time.sleep(100)"""
+    )
+    lacking = tmp_path / "lacking.py"
+    lacking.write_text("""raise SystemExit("no speech here: apt-get install speech")""")
+    started = time.monotonic()
+    check(Job(folder="-", number=1, workload="able", script=str(able)))
+    check(idle("1000"))
+    assert time.monotonic() - started < 60
+    with pytest.raises(CrosswattError, match=r"workload lacking did .*: apt-get install speech"):
+        check(Job(folder="-", number=1, workload="lacking", script=str(lacking)))
 
 
 def test_a_workload_that_never_ends_is_stopped(tmp_path: Path) -> None:

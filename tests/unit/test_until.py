@@ -121,6 +121,7 @@ def test_a_campaign_stops_and_says_why(tmp_path: Path, monkeypatch: pytest.Monke
         return store.load_run(place).record
 
     monkeypatch.setattr(campaign, "run", perform_one)
+    monkeypatch.setattr(campaign, "check", lambda _job: None)
     monkeypatch.setattr("calibrate.machine.describe", lambda *_: MACHINE)
     states = {name: (ProbeState(status="ok"), store.ProbeLog(name)) for name in fakes}
     monkeypatch.setattr(campaign, "describe", lambda *_: states)
