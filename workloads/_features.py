@@ -43,17 +43,17 @@ def pad(utterances: Sequence[Frames]) -> Frames:
     return batch
 
 
-def encode(text: str) -> list[int]:
+def encode(text: str, alphabet: str = ALPHABET) -> list[int]:
     """Return the classes of a text's letters."""
-    return [ALPHABET.index(letter) + 1 for letter in text]
+    return [alphabet.index(letter) + 1 for letter in text]
 
 
-def decode(classes: Iterable[int]) -> str:
+def decode(classes: Iterable[int], alphabet: str = ALPHABET) -> str:
     """Return the text of the best class per frame: repeats are one letter, blanks none (CTC)."""
     letters, last = [], 0
     for each in classes:
         if each not in (last, 0):
-            letters.append(ALPHABET[each - 1])
+            letters.append(alphabet[each - 1])
         last = each
     return "".join(letters)
 
