@@ -14,11 +14,12 @@ from calibrate.carbon import Footprint, Intensity, footprint
 from calibrate.compare import Comparison, Pair, compare
 from calibrate.diagnose import Diagnosis, Runs, diagnose
 from calibrate.fit import Calibration, calibrate
+from calibrate.learning import learnings
 from calibrate.phases import phases
 from calibrate.store import Campaign, Document, Saved
 
 COMPARISON, DIAGNOSIS, CALIBRATION = "comparison.json", "diagnosis.json", "calibration.json"
-PHASES = "phases.json"
+PHASES, LEARNING = "phases.json", "learning.json"
 
 
 class Finding(Document):
@@ -84,6 +85,9 @@ def write(analysis: Analysis) -> None:
     store.save(folder / DIAGNOSIS, findings(analysis))
     store.save(folder / CALIBRATION, analysis.calibration)
     store.save(folder / PHASES, phases(analysis.campaign))
+    learnt = learnings(analysis.campaign)
+    if learnt.learnings:
+        store.save(folder / LEARNING, learnt)
 
 
 def findings(analysis: Analysis) -> Findings:

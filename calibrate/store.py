@@ -39,7 +39,10 @@ from calibrate.probe import Domain
 SCHEMA = 1
 CAMPAIGN, PROBES, RUN = "campaign.json", "probes.json", "run.json"
 STOP, STRAY = "stop.json", "stray.json"
-_DERIVED = ("comparison.json", "diagnosis.json", "calibration.json", "report.html")
+_DERIVED = (
+    "comparison.json", "diagnosis.json", "calibration.json", "phases.json", "learning.json",
+    "report.html",
+)  # fmt: skip
 ProbeStatus = Literal["ok", "unavailable", "failed", "hung", "killed"]
 FOREIGN = "Give the folder that 'crosswatt run --out FOLDER' wrote."
 

@@ -62,6 +62,6 @@ def test_no_room_is_said_before_anything_is_measured(
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: USAGE(1 << 30, 1 << 30, 5 << 20))
     watcher = Counting()
-    with pytest.raises(CrosswattError, match="There are 5 MiB left .* choose another --out"):
+    with pytest.raises(CrosswattError, match=r"There are 5 MiB left .* choose another --out"):
         campaign.perform(planned, watcher)
     assert watcher.begun == 0 and not planned.exists()

@@ -1,0 +1,190 @@
+"""Energy against quality, epoch by epoch: what training cost, and from where on it bought nothing.
+
+The first figure of the study that started this: cumulative energy of a speech recogniser's
+training against its word error rate.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from calibrate import learning
+from calibrate.analysis import Analysis
+from calibrate.chapters.chapter import Chapter
+from calibrate.chapters.phases import spread
+from calibrate.digest import MISSING, Row, Table, figure, percent
+from calibrate.drawing import INK, Canvas, Panel, Style, engineering, styles
+from calibrate.learning import QUALITIES, Epoch, Learning, Spent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Largest over smallest energy of probes from which the axis is logarithmic.
+LOG_FROM = 10.0
+_NAMES = {"wer": "word error rate", "f1": "F1"}
+_NOTE = (
+    "Energy: from the begin of the workload's first phase to the end of the epoch's examination, "
+    "mean over runs, as reported, nothing multiplied. ±: standard uncertainty; of energies from "
+    "the readings or from the scatter of the runs, whichever is larger. Bold: the knee."
+)
+_CAPTION = (
+    "Quality after every epoch against the energy used up to there, by every probe. Bars: standard "
+    "uncertainties. The ring is the knee, the earliest epoch within one standard uncertainty of "
+    "the best (dashed): what was spent right of it bought nothing that the test can show."
+)
+
+
+def chapter(analysis: Analysis) -> Chapter | None:
+    """Return energy against quality, of the workloads that learn in epochs."""
+    found = learning.learnings(analysis.campaign).learnings
+    if not found:
+        return None
+    drawn = [_panel(analysis, each, place) for place, each in enumerate(found)]
+    return Chapter(
+        "Energy against quality",
+        tuple(_words(each, len(found) > 1) for each in found),
+        _table(found),
+        _NOTE,
+        tuple(drawn),
+        _CAPTION,
+    )
+
+
+def _name(of: Learning) -> str:
+    return _NAMES.get(of.quality, of.quality)
+
+
+def _shown(of: Learning, epoch: Epoch) -> str:
+    """Return a figure of quality with its uncertainty; rates in percent."""
+    scale, unit = (1, "") if of.quality == "loss" else (100, " %")
+    if epoch.u is None:
+        return f"{figure(scale * epoch.value)}{unit}"
+    return f"{spread(scale * epoch.value, scale * epoch.u)}{unit}"
+
+
+# ---- words ----
+
+
+def _words(of: Learning, several: bool) -> str:
+    """Return what one workload learnt, as a paragraph."""
+    first, last = of.epochs[0], of.epochs[-1]
+    runs = f"{of.runs} runs" if of.runs > 1 else "one run"
+    settings = f" ({shlex.join(of.arguments)})" if several and of.arguments else ""
+    parts = [
+        f"{of.workload}{settings}, {runs}: the {_name(of)} was {_shown(of, first)} after epoch "
+        f"{first.epoch} and {_shown(of, last)} after epoch {last.epoch}."
+    ]
+    if of.ended:
+        parts.append(
+            f"{of.ended} runs went on after others had ended; their later epochs are left out."
+        )
+    if of.knee is None:
+        parts.append(f"There is no knee: {of.why}.")
+    else:
+        parts.append(_after(of, of.knee))
+    return " ".join(parts)
+
+
+def _after(of: Learning, knee: int) -> str:
+    """Say what was spent after the knee; probes that agree are not all named."""
+    best = max(of.epochs, key=lambda each: QUALITIES[of.quality] * each.value)
+    shares = [each.after(knee) for each in of.spent if each.joules[-1] > 0]
+    said = (
+        f"From epoch {of.epochs[knee].epoch} on ({_shown(of, of.epochs[knee])}) it is within one "
+        f"standard uncertainty of the best ({_shown(of, best)}, epoch {best.epoch}): more training "
+        "bought no accuracy that this test can show"
+    )
+    if not shares:
+        return f"{said}."
+    low, high = (percent(f(share for share, _ in shares)) for f in (min, max))
+    between = low if low == high else f"{low} to {high}, by probe,"
+    return f"{said}. {between} of the energy was spent after it."
+
+
+# ---- table ----
+
+
+def _table(found: Sequence[Learning]) -> Table:
+    probes = list(dict.fromkeys(each.probe for of in found for each in of.spent))
+    several = len(found) > 1
+    names = list(dict.fromkeys(_name(of) for of in found))
+    head = (*(["workload"] if several else []), "epoch", " or ".join(names),
+            *(f"{probe}, up to its end" for probe in probes))  # fmt: skip
+    rows = [row for of in found for row in _rows(of, probes, several)]
+    return Table(head, tuple(rows), frozenset(range(int(several), len(head))))
+
+
+def _rows(of: Learning, probes: Sequence[str], several: bool) -> Iterator[Row]:
+    spent = {each.probe: each for each in of.spent}
+    for place, epoch in enumerate(of.epochs):
+        energies = [_joules(spent.get(probe), place) for probe in probes]
+        cells = (*([of.workload] if several else []), str(epoch.epoch), _shown(of, epoch))
+        yield Row((*cells, *energies), place == of.knee)
+
+
+def _joules(spent: Spent | None, place: int) -> str:
+    return f"{spread(spent.joules[place], spent.u_j[place])} J" if spent else MISSING
+
+
+# ---- figure ----
+
+
+def _panel(analysis: Analysis, of: Learning, place: int) -> Panel:
+    """Draw quality against cumulative energy, a line a probe."""
+    looks = styles(analysis)
+    shown = [(each, looks[each.probe]) for each in of.spent if each.probe in looks]
+    shown = [(each, look) for each, look in shown if min(each.joules) > 0]
+    name = f"{of.workload}: energy against {_name(of)}"
+    with Canvas(6.0, 3.4, name, stamp=analysis) as canvas:
+        axes = canvas.axes
+        ends = [each.joules[-1] for each, _ in shown]
+        if ends and max(ends) / min(ends) > LOG_FROM:
+            axes.set_xscale("log")
+        for spent, look in shown:
+            _draw(axes, of, spent, look)
+        if of.knee is not None:
+            best = max(of.epochs, key=lambda each: QUALITIES[of.quality] * each.value)
+            level = best.value - QUALITIES[of.quality] * (best.u or 0.0)
+            axes.axhline(level, color=INK, linewidth=1, linestyle=(0, (5, 2)))
+        _finish(axes, of)
+    first, last = of.epochs[0], of.epochs[-1]
+    what = f"{_name(of)} from {_shown(of, first)} to {_shown(of, last)} over energy; " + "; ".join(
+        f"{each.probe} {figure(each.joules[0])} to {figure(each.joules[-1])} J" for each, _ in shown
+    )
+    return Panel(name, canvas.svg(f"learning{place}"), what)
+
+
+def _draw(axes: Axes, of: Learning, spent: Spent, look: Style) -> None:
+    """Draw one probe's line with its uncertainties, and a ring at the knee."""
+    values = [epoch.value for epoch in of.epochs]
+    errors = [epoch.u or 0.0 for epoch in of.epochs]
+    axes.errorbar(
+        spent.joules, values, errors, spent.u_j, fmt="none", ecolor=look.colour, elinewidth=1
+    )
+    axes.plot(spent.joules, values, **look.line)
+    if not look.reference:
+        axes.plot(
+            spent.joules, values, look.marker, color=look.colour, markersize=5,
+            markerfacecolor="none",
+        )  # fmt: skip
+    if of.knee is not None:
+        axes.plot(
+            spent.joules[of.knee], values[of.knee], "o", color=INK, markersize=11,
+            markerfacecolor="none", markeredgewidth=1.2,
+        )  # fmt: skip
+
+
+def _finish(axes: Axes, of: Learning) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    axes.set_title(of.workload)
+    axes.set_xlabel("energy up to the end of the epoch", loc="left")
+    axes.set_ylabel(_name(of))
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    if axes.get_xscale() == "linear":
+        axes.set_xlim(left=0)
+    engineering(axes, "x", "J")
+    if of.quality != "loss":
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
