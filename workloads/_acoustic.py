@@ -66,12 +66,15 @@ class Gru(nn.Module):
     ----------
     letters : size of the alphabet.
     channels : width of every layer.
+    packed : learn from packed sequences, too, as it listens: on a CPU their backward pass takes
+        the square of their length, several times as long as the little silence they leave out.
     """
 
     LEARNING_RATE = 3e-3
 
-    def __init__(self, letters: int, channels: int = 128) -> None:
+    def __init__(self, letters: int, channels: int = 128, *, packed: bool = False) -> None:
         super().__init__()
+        self._packed = packed
         self.first = nn.Conv1d(_features.BANDS, channels, 5, stride=2, padding=2)
         self.second = nn.Conv1d(channels, channels, 5, padding=2)
         self.norms = nn.ModuleList(nn.BatchNorm1d(channels) for _ in range(2))
@@ -84,14 +87,17 @@ class Gru(nn.Module):
         """Return log-probabilities, batch x steps x classes, and the steps of each utterance.
 
         What lies beyond an utterance's own length is kept at zero: its transcript must not
-        depend on the utterances it shares a batch with. Lengths stay on the CPU.
+        depend on the utterances it shares a batch with, once it has learnt. Lengths stay on the
+        CPU.
         """
         steps = (lengths + 1) // 2
         hidden = functional.relu(self.norms[0](self.first(frames.transpose(1, 2))))
         inside = (torch.arange(hidden.shape[2]) < steps[:, None])[:, None]
-        hidden = functional.relu(
-            self.norms[1](self.second(hidden * inside.to(hidden.device, hidden.dtype)))
-        )
+        inside = inside.to(hidden.device, hidden.dtype)
+        hidden = functional.relu(self.norms[1](self.second(hidden * inside)))
+        if self.training and not self._packed:
+            memory, _ = self.memory((hidden * inside).transpose(1, 2))
+            return self.letters(memory).log_softmax(-1), steps
         packed = rnn.pack_padded_sequence(hidden.transpose(1, 2), steps, batch_first=True)
         memory, _ = rnn.pad_packed_sequence(self.memory(packed)[0], batch_first=True)
         return self.letters(memory).log_softmax(-1), steps

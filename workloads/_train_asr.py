@@ -85,7 +85,7 @@ def main() -> None:
     random = np.random.default_rng(given.seed)
     data = examples(given.utterances, "train", given.seed)
     held_out, tests = (examples(300, split, given.seed) for split in HELD_OUT)
-    net = _acoustic.Gru(len(_features.ALPHABET))
+    net = _acoustic.Gru(len(_features.ALPHABET), packed=True)
     size = sum(each.numel() for each in net.parameters())
     print(f"{size} parameters", flush=True)
     course = _acoustic.Course(net, data, given.epochs, random)
