@@ -80,7 +80,7 @@ def _files(path: Path) -> Iterator[tuple[re.Match[str], BinaryIO]]:
             }
             contents = {name: file.read() for name, file in found.items() if file}
     except (OSError, tarfile.TarError, EOFError) as error:
-        raise SystemExit(f"--fsdd {path}: no folder and no archive ({error}): {_GET}") from error
+        raise SystemExit(f"--fsdd {path}: it is no folder and no archive: {_GET}") from error
     for name in sorted(contents, key=lambda each: each[0]):
         yield name, io.BytesIO(contents[name])
 
