@@ -110,13 +110,15 @@ class Utterance(NamedTuple):
         return len(self.samples) / SAMPLE_RATE_HZ
 
 
-def utterances(count: int, split: Split, seed: int) -> list[Utterance]:
+def utterances(
+    count: int, split: Split, seed: int, snr_db: tuple[float, float] = SNR_DB
+) -> list[Utterance]:
     """Return `count` utterances of a split, each by a speaker of its own."""
     random = np.random.default_rng([abs(seed), int(seed < 0), get_args(Split).index(split)])
-    return [_utterance(random) for _ in range(count)]
+    return [_utterance(random, snr_db) for _ in range(count)]
 
 
-def _utterance(random: Generator) -> Utterance:
+def _utterance(random: Generator, snr_db: tuple[float, float]) -> Utterance:
     """Draw a speaker and some digits, and speak them."""
     speaker = Speaker(
         tract=float(random.uniform(0.82, 1.22)),
@@ -126,7 +128,7 @@ def _utterance(random: Generator) -> Utterance:
     )
     digits = random.integers(0, 10, random.integers(DIGITS[0], DIGITS[1], endpoint=True))
     clean = _speak(digits.tolist(), speaker, random)
-    level = np.sqrt(np.mean(clean**2)) * 10 ** (-random.uniform(*SNR_DB) / 20)
+    level = np.sqrt(np.mean(clean**2)) * 10 ** (-random.uniform(*snr_db) / 20)
     heard = clean + level * random.normal(0, 1, len(clean))
     # Sixteen bits, as a recording would have: the last digits of a sine differ between machines.
     steps = np.round(heard / np.abs(heard).max() * 0.9 * 32767)

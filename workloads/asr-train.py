@@ -46,6 +46,9 @@ else:
     )
     Clip = _speech.Clip
 
+#: Signal above noise, in decibels, lowest and highest: hard enough that learning takes some
+#: epochs, easier than for the embedded network, so that fewer will do.
+SNR_DB = (-3.0, 9.0)
 TORCH = "pip install 'crosswatt[train]'"
 
 
@@ -101,11 +104,17 @@ def lesson(given: argparse.Namespace) -> Callable[[], Lesson]:
             "Free Spoken Digit Dataset",
         )
     return lambda: Lesson(
-        [Clip(*each[:2]) for each in _corpus.utterances(given.utterances, "train", given.seed)],
-        [Clip(*each[:2]) for each in _corpus.utterances(given.tests, "test", given.seed)],
+        spoken(given.utterances, "train", given.seed),
+        spoken(given.tests, "test", given.seed),
         _features.ALPHABET,
         "synthetic",
     )
+
+
+def spoken(count: int, split: _corpus.Split, seed: int) -> list[Clip]:
+    """Return synthetic speech."""
+    made = _corpus.utterances(count, split, seed, SNR_DB)
+    return [Clip(each.samples, each.text) for each in made]
 
 
 def held_out(clips: Sequence[Clip], given: argparse.Namespace) -> Lesson:

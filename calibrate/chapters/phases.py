@@ -20,6 +20,8 @@ _NOTE = (
 
 #: More rows than a reader can follow are of the reference alone.
 _MOST_ROWS = 80
+#: Counts that a phase may have among its values, and what one of them is called.
+_COUNTS = {"utterances": "utterance"}
 
 
 def chapter(analysis: Analysis) -> Chapter | None:
@@ -61,9 +63,6 @@ def _firsts(shown: Sequence[Phase]) -> list[tuple[Phase, bool]]:
 
 
 def _cells(each: Phase) -> tuple[str, ...]:
-    per = MISSING
-    if each.work and each.unit:
-        per = f"{spread(each.joules / each.work, each.u_j / each.work)} J/{each.unit}"
     return (
         each.workload,
         each.phase,
@@ -71,8 +70,20 @@ def _cells(each: Phase) -> tuple[str, ...]:
         str(each.stretches),
         f"{figure(each.seconds)} s",
         f"{spread(each.joules, each.u_j)} J",
-        per,
+        _per(each),
     )
+
+
+def _per(each: Phase) -> str:
+    """Return the energy of one unit of work, and of one of what else is counted."""
+    amounts = [(each.work, each.unit)]
+    amounts += [(each.values.get(name), one) for name, one in _COUNTS.items()]
+    shown = [
+        f"{spread(each.joules / amount, each.u_j / amount)} J/{unit}"
+        for amount, unit in amounts
+        if amount and unit
+    ]
+    return "; ".join(shown) or MISSING
 
 
 def spread(value: float, u: float) -> str:

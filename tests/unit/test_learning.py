@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ WATTS = 50.0
 
 def phases(rates: Sequence[float] = RATES, name: str = "wer", u: float | None = U) -> list[object]:
     """Marks of a training."""
-    made = [("init", 0.0, 1.0, {})]
+    made: list[tuple[str, float, float, dict[str, Any]]] = [("init", 0.0, 1.0, {})]
     for number, rate in enumerate(rates, 1):
         at = 2.0 * number - 1
         values = {name: rate} | ({} if u is None else {f"{name}_u": u})
@@ -36,7 +37,7 @@ def phases(rates: Sequence[float] = RATES, name: str = "wer", u: float | None = 
             name=kind,
             begin_ns=START + int(begin * SECOND),
             end_ns=START + int(end * SECOND),
-            values=values,  # type: ignore[arg-type]
+            values=values,
         )
         for kind, begin, end, values in made
     ]

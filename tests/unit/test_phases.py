@@ -100,14 +100,15 @@ def test_phases_side_by_side_add_up(steps: list[float], cut: float) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A campaign whose workload asr loads for a second and then infers, in two stretches."""
     made = build(tmp_path_factory.mktemp("phases") / "campaign", {"truth": truth()}, {"asr": 50.0})
+    work = {"work": 10.0, "unit": "audio-s"}
     for place in made.glob("*-asr"):
         record = store.read(place / store.RUN, store.RunRecord)
         marks = [
             PhaseRecord(name=name, begin_ns=START + a * SECOND, end_ns=START + b * SECOND, **more)
             for name, a, b, more in (
                 ("load", 0, 1, {}),
-                ("infer[1]", 1, 3, {"work": 10.0, "unit": "audio-s", "values": {"wer": 0.1}}),
-                ("infer[2]", 3, 5, {"work": 10.0, "unit": "audio-s", "values": {"wer": 0.3}}),
+                ("infer[1]", 1, 3, work | {"values": {"wer": 0.1, "utterances": 4}}),
+                ("infer[2]", 3, 5, work | {"values": {"wer": 0.3, "utterances": 4}}),
             )
         ]  # fmt: skip
         store.save(place / store.RUN, record.model_copy(update={"phases": tuple(marks)}))
@@ -120,7 +121,7 @@ def test_phases_are_means_over_runs(folder: Path) -> None:
     first = found["infer[1]"]
     assert (first.stretches, first.seconds, first.work) == (2, 2.0, 10.0)
     assert first.joules == pytest.approx(100.0)
-    assert first.values == {"wer": 0.1}
+    assert first.values == {"wer": 0.1, "utterances": 4}
     together = phases.phases(store.load_campaign(folder), phases.kind).phases
     infer = next(p for p in together if p.phase == "infer")
     assert infer.stretches == 4 and infer.values["wer"] == pytest.approx(0.2)
@@ -134,7 +135,9 @@ def test_reports_have_a_chapter_of_phases(folder: Path) -> None:
         ("asr", "load", "truth (package-0)", "2"),
         ("asr", "infer", "truth (package-0)", "4"),
     ]
-    assert chapter.table.rows[1].cells[6].endswith("J/audio-s")
+    per_second, per_utterance = chapter.table.rows[1].cells[6].split("; ")
+    assert per_second.startswith("10") and per_second.endswith("J/audio-s")
+    assert per_utterance.startswith("25") and per_utterance.endswith("J/utterance")
     for form in ("html", "markdown"):
         assert "Energy of phases" in catalog.load(catalog.find("reports", form)).render(found)
     analysis.write(found)
