@@ -15,14 +15,14 @@ from calibrate.analysis import Analysis
 from calibrate.chapters.chapter import Chapter
 from calibrate.chapters.phases import spread
 from calibrate.digest import MISSING, Row, Table, figure, percent
-from calibrate.drawing import INK, Canvas, Panel, Style, engineering, styles
+from calibrate.drawing import DASHES, INK, Canvas, Panel, Style, engineering, styles
 from calibrate.learning import QUALITIES, Epoch, Learning, Spent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Largest over smallest energy of probes from which the axis is logarithmic.
-LOG_FROM = 10.0
+#: How many times the energy of another a probe must have told to be drawn apart from it.
+APART = 4.0
 _NAMES = {"wer": "word error rate", "f1": "F1"}
 _NOTE = (
     "Energy: from the begin of the workload's first phase to the end of the epoch's examination, "
@@ -32,7 +32,8 @@ _NOTE = (
 _CAPTION = (
     "Quality after every epoch against the energy used up to there, by every probe. Bars: standard "
     "uncertainties. The ring is the knee, the earliest epoch within one standard uncertainty of "
-    "the best (dashed): what was spent right of it bought nothing that the test can show."
+    "the best (dashed): what was spent right of it bought nothing that the test can show. A probe "
+    "that is far off has axes of its own."
 )
 
 
@@ -41,7 +42,7 @@ def chapter(analysis: Analysis) -> Chapter | None:
     found = learning.learnings(analysis.campaign).learnings
     if not found:
         return None
-    drawn = [_panel(analysis, each, place) for place, each in enumerate(found)]
+    drawn = [panel for place, each in enumerate(found) for panel in _panels(analysis, each, place)]
     return Chapter(
         "Energy against quality",
         tuple(_words(each, len(found) > 1) for each in found),
@@ -99,21 +100,21 @@ def _after(of: Learning, knee: int) -> str:
     if not shares:
         return f"{said}."
     low, high = (percent(f(share for share, _ in shares)) for f in (min, max))
-    between = low if low == high else f"{low} to {high}, by probe,"
-    return f"{said}. {between} of the energy was spent after it."
+    between = low if low == high else f"{low.removesuffix(' %')} to {high}"
+    return f"{said}. Of the energy, {between} was spent after it."
 
 
 # ---- table ----
 
 
 def _table(found: Sequence[Learning]) -> Table:
-    probes = list(dict.fromkeys(each.probe for of in found for each in of.spent))
+    probes = {each.probe: each.scope for of in found for each in of.spent}
     several = len(found) > 1
     names = list(dict.fromkeys(_name(of) for of in found))
     head = (*(["workload"] if several else []), "epoch", " or ".join(names),
-            *(f"{probe}, up to its end" for probe in probes))  # fmt: skip
-    rows = [row for of in found for row in _rows(of, probes, several)]
-    return Table(head, tuple(rows), frozenset(range(int(several), len(head))))
+            *(f"{probe} ({scope})" for probe, scope in probes.items()))  # fmt: skip
+    rows = [row for of in found for row in _rows(of, list(probes), several)]
+    return Table(head, tuple(rows), frozenset(range(1 + several, len(head))))
 
 
 def _rows(of: Learning, probes: Sequence[str], several: bool) -> Iterator[Row]:
@@ -121,7 +122,8 @@ def _rows(of: Learning, probes: Sequence[str], several: bool) -> Iterator[Row]:
     for place, epoch in enumerate(of.epochs):
         energies = [_joules(spent.get(probe), place) for probe in probes]
         cells = (*([of.workload] if several else []), str(epoch.epoch), _shown(of, epoch))
-        yield Row((*cells, *energies), place == of.knee)
+        whole = tuple(cell.replace(" ", "\u00a0") for cell in (*cells, *energies))
+        yield Row(whole, place == of.knee)
 
 
 def _joules(spent: Spent | None, place: int) -> str:
@@ -131,29 +133,34 @@ def _joules(spent: Spent | None, place: int) -> str:
 # ---- figure ----
 
 
-def _panel(analysis: Analysis, of: Learning, place: int) -> Panel:
-    """Draw quality against cumulative energy, a line a probe."""
+def _panels(analysis: Analysis, of: Learning, place: int) -> Iterator[Panel]:
+    """Draw quality against energy, a line a probe; those that are far off on axes of their own."""
     looks = styles(analysis)
-    shown = [(each, looks[each.probe]) for each in of.spent if each.probe in looks]
-    shown = [(each, look) for each, look in shown if min(each.joules) > 0]
-    name = f"{of.workload}: energy against {_name(of)}"
-    with Canvas(6.0, 3.4, name, stamp=analysis) as canvas:
-        axes = canvas.axes
-        ends = [each.joules[-1] for each, _ in shown]
-        if ends and max(ends) / min(ends) > LOG_FROM:
-            axes.set_xscale("log")
-        for spent, look in shown:
-            _draw(axes, of, spent, look)
-        if of.knee is not None:
-            best = max(of.epochs, key=lambda each: QUALITIES[of.quality] * each.value)
-            level = best.value - QUALITIES[of.quality] * (best.u or 0.0)
-            axes.axhline(level, color=INK, linewidth=1, linestyle=(0, (5, 2)))
-        _finish(axes, of)
-    first, last = of.epochs[0], of.epochs[-1]
-    what = f"{_name(of)} from {_shown(of, first)} to {_shown(of, last)} over energy; " + "; ".join(
-        f"{each.probe} {figure(each.joules[0])} to {figure(each.joules[-1])} J" for each, _ in shown
-    )
-    return Panel(name, canvas.svg(f"learning{place}"), what)
+    for number, group in enumerate(_alike([each for each in of.spent if each.probe in looks])):
+        name = f"{of.workload}: energy against {_name(of)}" + (", far off" if number else "")
+        with Canvas(5.0, 3.2, name, stamp=analysis) as canvas:
+            for spent in group:
+                _draw(canvas.axes, of, spent, looks[spent.probe])
+            _finish(canvas.axes, of)
+            if number:
+                canvas.axes.set_title(f"{of.workload}, by {', '.join(s.probe for s in group)}")
+        what = f"{_name(of)} from {_shown(of, of.epochs[0])} to {_shown(of, of.epochs[-1])}: "
+        what += "; ".join(
+            f"{each.probe} {figure(each.joules[0])} to {figure(each.joules[-1])} J"
+            for each in group
+        )
+        yield Panel(name, canvas.svg(f"learning{place}-{number}"), what)
+
+
+def _alike(spent: Sequence[Spent]) -> list[list[Spent]]:
+    """Return probes in groups that one axis can show, the one with most energy first."""
+    groups: list[list[Spent]] = []
+    for each in sorted(spent, key=lambda one: -one.joules[-1]):
+        if groups and groups[-1][0].joules[-1] <= APART * each.joules[-1]:
+            groups[-1].append(each)
+        else:
+            groups.append([each])
+    return groups
 
 
 def _draw(axes: Axes, of: Learning, spent: Spent, look: Style) -> None:
@@ -179,12 +186,15 @@ def _draw(axes: Axes, of: Learning, spent: Spent, look: Style) -> None:
 def _finish(axes: Axes, of: Learning) -> None:
     from matplotlib.ticker import PercentFormatter
 
+    if of.knee is not None:
+        best = max(of.epochs, key=lambda each: QUALITIES[of.quality] * each.value)
+        level = best.value - QUALITIES[of.quality] * (best.u or 0.0)
+        axes.axhline(level, color=INK, linewidth=1, linestyle=DASHES[1])
     axes.set_title(of.workload)
     axes.set_xlabel("energy up to the end of the epoch", loc="left")
     axes.set_ylabel(_name(of))
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-    if axes.get_xscale() == "linear":
-        axes.set_xlim(left=0)
+    axes.set_xlim(left=0)
     engineering(axes, "x", "J")
     if of.quality != "loss":
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from calibrate import phases
@@ -9,7 +10,6 @@ from calibrate.analysis import Analysis
 from calibrate.chapters.chapter import Chapter
 from calibrate.digest import MISSING, Row, Table, figure
 from calibrate.phases import Phase
-from calibrate.verdict import rounded
 
 _NOTE = (
     "Mean of all stretches of one name, as reported, nothing multiplied; ±: standard uncertainty "
@@ -87,5 +87,8 @@ def _per(each: Phase) -> str:
 
 
 def spread(value: float, u: float) -> str:
-    """Return a value and its standard uncertainty to the same place."""
-    return " ± ".join(rounded(-u, u, value, u))
+    """Return a value and its standard uncertainty, of two digits, to the same place (GUM 7.2.6)."""
+    if not u:
+        return f"{figure(value)} ± 0"
+    places = 1 - math.floor(math.log10(u))
+    return " ± ".join(f"{round(each, places):.{max(places, 0)}f}" for each in (value, u))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,23 @@ def test_energy_is_counted_from_the_begin_of_the_first_phase(bare: Path) -> None
     wanted = [WATTS * (1 + 2 * number) for number in range(1, 6)]
     assert reference.joules == pytest.approx(wanted)
     assert meter.joules == pytest.approx([each / 1000 for each in wanted])
+
+
+def test_the_truth_is_told_in_the_scope_of_the_others(tmp_path: Path) -> None:
+    """It knows more than they do: beside a meter of the package, its package."""
+    fakes = {"truth": truth(), "meter": Fake(lambda w, s: w * s, domain())}
+    folder = mark(build(tmp_path / "c", fakes, {"asr": WATTS}, (11.0,)), phases())
+    path = folder / "001-asr" / "truth.jsonl"
+    documents = [json.loads(line) for line in path.read_text().splitlines()]
+    whole = documents[0]["domains"][0] | {"name": "psys", "scope": "psys"}
+    documents[0]["domains"].append(whole)
+    for each in documents:
+        if each["doc"] == "reading":
+            each["values"]["psys"] = 2 * each["values"]["package-0"]
+    path.write_text("".join(json.dumps(each) + "\n" for each in documents))
+    reference, meter = only(folder).spent
+    assert (reference.column, reference.scope) == ("package-0", meter.scope)
+    assert reference.joules == pytest.approx(meter.joules)
 
 
 def test_the_knee_is_the_earliest_epoch_as_good_as_the_best(bare: Path) -> None:
@@ -157,12 +175,13 @@ def test_reports_have_the_figure_and_its_table(bare: Path) -> None:
     chapter = next(each for each in chapters(found) if each.name == "Energy against quality")
     (words,) = chapter.words
     assert "was 100.0 ± 2.0 % after epoch 1 and 10.5 ± 2.0 % after epoch 5" in words
-    assert "From epoch 3 on" in words and "36 % of the energy was spent after it" in words
+    assert "From epoch 3 on" in words and "Of the energy, 36 % was spent after it" in words
     assert chapter.table.head[:2] == ("epoch", "word error rate")
     assert [row.main for row in chapter.table.rows] == [False, False, True, False, False]
-    assert chapter.table.rows[2].cells[2].startswith("350 ±")
-    (panel,) = chapter.panels
-    assert "simulated machine" in panel.svg and "truth 150 to 550 J" in panel.description
+    assert chapter.table.rows[2].cells[2].startswith("350\u00a0±")
+    near, far = chapter.panels  # a meter that tells a thousandth has axes of its own
+    assert all("simulated machine" in panel.svg for panel in chapter.panels)
+    assert "truth 150 to 550 J" in near.description and "truth" not in far.description
     for form in ("html", "markdown"):
         text = catalog.load(catalog.find("reports", form)).render(found)
         assert "Energy against quality" in text and "standard" in text
