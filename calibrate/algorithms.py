@@ -101,14 +101,13 @@ COUNTED: dict[str, Callable[[Case], Joules]] = {
 }
 
 
-def cases(campaign: Campaign, scopes: Mapping[str, str] = {}) -> list[Case]:
+def cases(campaign: Campaign) -> list[Case]:
     """Return every algorithm on every data set by every probe, in the study's order.
 
-    One that was run in several settings gives a case for each. `scopes` are the parts of the
-    machine that are wanted of some probes; see `calibrate.phases.meters`.
+    One that was run in several settings gives a case for each.
     """
     groups: dict[tuple[object, ...], list[Measured]] = {}
-    for each in phases.measured(campaign, scopes):
+    for each in phases.measured(campaign):
         if _told(each.run.record):
             setting = (each.run.record.result.get(key) for key in _SETTING)
             groups.setdefault((each.probe, *setting), []).append(each)

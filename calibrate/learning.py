@@ -13,15 +13,12 @@ Breiman, Friedman, Olshen, Stone: Classification and Regression Trees, 1984, sec
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 
-from calibrate import series
-from calibrate.phases import Joules, Meter, index, kind, meters
-from calibrate.series import Column
+from calibrate.phases import Joules, index, kind, meters
 from calibrate.store import Campaign, Document, PhaseRecord, Run, Saved
 
 #: Figures of quality that are understood, the first that is there is taken; 1: more is better.
@@ -188,7 +185,7 @@ def _spent(runs: Sequence[Run], every: Sequence[Sequence[PhaseRecord]]) -> Itera
     found: dict[tuple[str, str, str], list[list[Joules]]] = {}
     for run, evals in zip(runs, every, strict=True):
         begin = min(phase.begin_ns for phase in run.record.phases)
-        for probe, column, meter in _comparable(run):
+        for probe, column, meter in meters(run):
             energies = [meter.between(begin, phase.end_ns) for phase in evals]
             known = [each for each in energies if each is not None]
             if len(known) == len(evals):
@@ -203,21 +200,6 @@ def _spent(runs: Sequence[Run], every: Sequence[Sequence[PhaseRecord]]) -> Itera
             joules=tuple(each.joules for each in means),
             u_j=tuple(each.u_j for each in means),
         )
-
-
-def _comparable(run: Run) -> Iterator[tuple[str, Column, Meter]]:
-    """Yield the main column of every probe; of the truth, the one in the scope of the others."""
-    found = list(meters(run))
-    truths = {p for p, c, _ in found if run.logs[p].domains[c.parts[0]].basis == "truth"}
-    measured = Counter(column.scope for probe, column, _ in found if probe not in truths)
-    for probe, column, meter in found:
-        log = run.logs[probe]
-        beside = series.by_scope(series.columns(log.domains.values()))
-        same = [beside[scope] for scope, _ in measured.most_common() if scope in beside]
-        if probe in truths and same:
-            yield probe, same[0], Meter(log, same[0])
-        else:
-            yield probe, column, meter
 
 
 def _mean(energies: Sequence[Joules]) -> Joules:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -124,27 +125,35 @@ class Measured:
     energy: Joules
 
 
-def measured(campaign: Campaign, scopes: Mapping[str, str] = {}) -> Iterator[Measured]:
+def measured(campaign: Campaign) -> Iterator[Measured]:
     """Yield every phase of every run that succeeded, by one column of every probe; see `meters`."""
     for run in campaign.runs:
         if run.record.exit_code == 0 and run.record.phases:
-            for probe, column, meter in meters(run, scopes):
+            for probe, column, meter in meters(run):
                 for phase in run.record.phases:
                     energy = meter.between(phase.begin_ns, phase.end_ns)
                     if energy is not None:
                         yield Measured(run, phase, probe, column, energy)
 
 
-def meters(run: Run, scopes: Mapping[str, str] = {}) -> Iterator[tuple[str, Column, Meter]]:
-    """Yield one column of every probe of a run, ready to be asked.
+def meters(run: Run) -> Iterator[tuple[str, Column, Meter]]:
+    """Yield the main column of every probe of a run, ready to be asked.
 
-    It is the column of the scope that is wanted of a probe, otherwise its main column.
+    The truth of a simulated machine knows every scope: of it the one that most others have.
     """
-    for probe, log in run.logs.items():
-        wanted = series.by_scope(series.columns(log.domains.values())).get(scopes.get(probe, ""))
-        column = wanted or series.headline(series.native(log.domains.values()))
-        if column is not None:
-            yield probe, column, Meter(log, column)
+    found = {
+        probe: column
+        for probe, log in run.logs.items()
+        if (column := series.headline(series.native(log.domains.values())))
+    }
+    truths = {probe for probe, column in found.items() if column.basis == "truth"}
+    scopes = Counter(column.scope for probe, column in found.items() if probe not in truths)
+    for probe, column in found.items():
+        log = run.logs[probe]
+        known = series.by_scope(series.columns(log.domains.values())) if probe in truths else {}
+        same = [known[scope] for scope, _ in scopes.most_common() if scope in known]
+        chosen = same[0] if same else column
+        yield probe, chosen, Meter(log, chosen)
 
 
 class Phase(Document):

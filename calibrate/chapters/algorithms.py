@@ -88,13 +88,8 @@ def claims(analysis: Analysis) -> Chapter | None:
 
 
 def _cases(analysis: Analysis) -> list[Case]:
-    """Return the cases, the reference's first, of the part of the machine that most probes see."""
-    comparison = analysis.comparison
-    pairs = [pair for pair in comparison.pairs if pair.headline and pair.usable]
-    scopes = [pair.scope for pair in pairs]
-    # package and package-0 are the same on a machine of one socket; the first will do
-    scope = {comparison.reference: max(scopes, key=scopes.count)} if scopes else {}
-    found = algorithms.cases(analysis.campaign, scope)
+    """Return the cases, the reference's first."""
+    found = algorithms.cases(analysis.campaign)
     places = {name: place for place, name in enumerate(styles(analysis))}
     return sorted(found, key=lambda c: (*algorithms.place(c), places.get(c.probe, len(places))))
 
