@@ -25,6 +25,8 @@ from calibrate.series import Column
 from calibrate.store import Campaign, Document, PhaseRecord, ProbeLog, Run, Saved
 
 Values = NDArray[np.float64]
+#: Counts that a phase may have among its values, and what one of them is called.
+COUNTS = {"utterances": "utterance"}
 _INDEX = re.compile(r"(.+)\[(\d+)\]")
 
 
@@ -156,12 +158,21 @@ def meters(run: Run) -> Iterator[tuple[str, Column, Meter]]:
         yield probe, chosen, Meter(log, chosen)
 
 
+class Per(Document):
+    """Energy of one unit of something, J, with its standard uncertainty."""
+
+    joules: float
+    u_j: float
+
+
 class Phase(Document):
     """A phase of a workload by one probe: the mean over all stretches of that name.
 
     ``u_j`` is the standard uncertainty of the mean: from the readings, or from the scatter of the
     stretches over their root, whichever is larger; the error of the probe itself is not in it.
     ``work`` is the mean work of a stretch in `unit`, ``values`` are means of figures of quality.
+    ``per`` is the energy of one unit of work, and of one of what else is counted (`COUNTS`), which
+    stretches of different length may share.
     """
 
     workload: str
@@ -176,6 +187,7 @@ class Phase(Document):
     work: float | None = None
     unit: str | None = None
     values: dict[str, float] = {}
+    per: dict[str, Per] = {}
 
 
 class Phases(Saved):
@@ -219,10 +231,26 @@ def pooled(each: Sequence[Joules]) -> Joules:
     return Joules(float(np.mean(joules)), max(readings, scatter))
 
 
+def _per(group: Sequence[Measured], amounts: Sequence[object]) -> Per | None:
+    """Return the energy of one of what each stretch did so many of; None where one did none."""
+    known = [float(a) for a in amounts if isinstance(a, int | float) and a > 0]
+    if len(known) < len(group):
+        return None
+    mean = pooled([Joules(m.energy.joules / a, m.energy.u_j / a)
+                   for m, a in zip(group, known, strict=True)])  # fmt: skip
+    return Per(joules=mean.joules, u_j=mean.u_j)
+
+
 def _mean(name: str, group: Sequence[Measured]) -> Phase:
     first, n = group[0], len(group)
     mean = pooled([each.energy for each in group])
     work = [each.phase.work for each in group if each.phase.work is not None]
+    counted: dict[str, Sequence[object]] = {
+        one: [each.phase.values.get(many) for each in group] for many, one in COUNTS.items()
+    }
+    if first.phase.unit:
+        counted = {first.phase.unit: [each.phase.work for each in group]} | counted
+    per = {one: found for one, amounts in counted.items() if (found := _per(group, amounts))}
     return Phase(
         workload=first.run.record.workload,
         phase=name,
@@ -236,6 +264,7 @@ def _mean(name: str, group: Sequence[Measured]) -> Phase:
         work=float(np.mean(work)) if len(work) == n else None,
         unit=first.phase.unit,
         values=_means([each.phase.values for each in group]),
+        per=per,
     )
 
 

@@ -20,8 +20,6 @@ _NOTE = (
 
 #: More rows than a reader can follow are of the reference alone.
 _MOST_ROWS = 80
-#: Counts that a phase may have among its values, and what one of them is called.
-_COUNTS = {"utterances": "utterance"}
 
 
 def chapter(analysis: Analysis) -> Chapter | None:
@@ -76,13 +74,7 @@ def _cells(each: Phase) -> tuple[str, ...]:
 
 def _per(each: Phase) -> str:
     """Return the energy of one unit of work, and of one of what else is counted."""
-    amounts = [(each.work, each.unit)]
-    amounts += [(each.values.get(name), one) for name, one in _COUNTS.items()]
-    shown = [
-        f"{spread(each.joules / amount, each.u_j / amount)} J/{unit}"
-        for amount, unit in amounts
-        if amount and unit
-    ]
+    shown = [f"{spread(per.joules, per.u_j)} J/{unit}" for unit, per in each.per.items()]
     return "; ".join(shown) or MISSING
 
 

@@ -309,6 +309,7 @@ def test_bogo_ops_are_read_from_what_stress_ng_prints(word: str) -> None:
 
 def test_every_workload_is_in_the_table_with_its_options() -> None:
     text = (ROOT / "docs" / "workloads.md").read_text()
+    text = text[text.index("| workload |") : text.index("\n\nAll have")]  # the first table
     rows = re.findall(r"^\| (`.*?) \| .* \| (.*) \|$", text, re.MULTILINE)
     table = {
         name: re.findall(r"`(--[\w-]+)`", options)

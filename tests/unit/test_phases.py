@@ -127,6 +127,23 @@ def test_phases_are_means_over_runs(folder: Path) -> None:
     assert infer.stretches == 4 and infer.values["wer"] == pytest.approx(0.2)
 
 
+def test_energy_per_unit_is_that_of_stretches_of_any_length(tmp_path: Path) -> None:
+    """50 W at 10 units a second, for 2 s and for 6 s: the lengths differ, 5 J a unit does not."""
+    made = build(tmp_path / "c", {"truth": truth()}, {"asr": 50.0}, (2.0, 6.0))
+    for place, seconds in zip(sorted(made.glob("*-asr")), (2, 6), strict=True):
+        record = store.read(place / store.RUN, store.RunRecord)
+        mark = PhaseRecord(
+            name="infer", begin_ns=START, end_ns=START + seconds * SECOND, work=10.0 * seconds,
+            unit="audio-s", values={"utterances": 5 * seconds},
+        )  # fmt: skip
+        store.save(place / store.RUN, record.model_copy(update={"phases": (mark,)}))
+    [found] = phases.phases(store.load_campaign(made)).phases
+    assert found.joules == pytest.approx(200.0) and found.u_j == pytest.approx(100.0)
+    assert found.per["audio-s"].joules == pytest.approx(5.0)
+    assert found.per["audio-s"].u_j == pytest.approx(0.0, abs=1e-9)
+    assert found.per["utterance"].joules == pytest.approx(10.0)
+
+
 def test_reports_have_a_chapter_of_phases(folder: Path) -> None:
     found = analysis.analyze(folder)
     (chapter,) = chapters(found)
