@@ -17,6 +17,7 @@ from calibrate.analysis import Analysis
 from calibrate.compare import REFERENCES, Left, Pair, ProbeSummary
 from calibrate.diagnose import NO_FAULT, UNEXPLAINED, Diagnosis
 from calibrate.fit import Band, Correction
+from calibrate.phases import kind
 from calibrate.store import Campaign, Run
 from calibrate.stray import remaining
 from calibrate.verdict import Verdict, interval, number, probability, rounded, verdicts
@@ -658,13 +659,13 @@ def _reference_watts(analysis: Analysis) -> tuple[str, dict[str, list[float]]]:
 
 
 def _rates(runs: Sequence[Run]) -> str:
-    """Return work per second of every phase that counts work, as the mean over runs."""
+    """Return work per second of every kind of phase that counts work, as the mean over runs."""
     rates: dict[tuple[str, str], list[float]] = {}
     for run in runs:
         for phase in run.record.phases:
             seconds = (phase.end_ns - phase.begin_ns) / 1e9
             if phase.work is not None and phase.unit and seconds > 0:
-                rates.setdefault((phase.name, phase.unit), []).append(phase.work / seconds)
+                rates.setdefault((kind(phase.name), phase.unit), []).append(phase.work / seconds)
     several = len(rates) > 1
     parts = [
         (f"{name}: " if several else "") + rate(sum(values) / len(values), unit)

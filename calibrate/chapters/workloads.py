@@ -17,6 +17,7 @@ from calibrate.analysis import Analysis
 from calibrate.chapters.chapter import Chapter
 from calibrate.compare import Pair
 from calibrate.compare import Row as Run
+from calibrate.diagnose import IMMATERIAL
 from calibrate.digest import MISSING, Row, Table, figure
 from calibrate.stats.agreement import limits_of_differences
 from calibrate.verdict import rounded
@@ -42,8 +43,9 @@ def chapter(analysis: Analysis) -> Chapter | None:
     rows = [Row((name, *(_cell(_runs(pair, name)) for pair in pairs))) for name in workloads]
     rows.append(Row(("limits of agreement", *(_limits(pair) for pair in pairs)), main=False))
     places = frozenset(range(1, len(head)))
-    words = tuple(_worst(pair, workloads) for pair in pairs if pair.headline)
-    return Chapter("By workload", words, Table(head, tuple(rows), places), _NOTE)
+    words = (_worst(pair, workloads) for pair in pairs if pair.headline)
+    said = tuple(sentence for sentence in words if sentence)
+    return Chapter("By workload", said, Table(head, tuple(rows), places), _NOTE)
 
 
 def _natural(name: str) -> list[tuple[str, float]]:
@@ -54,7 +56,7 @@ def _natural(name: str) -> list[tuple[str, float]]:
 
 
 def _worst(pair: Pair, workloads: Sequence[str]) -> str:
-    """Say where a probe is farthest off: a mean hides that."""
+    """Say where a probe is farthest off, which a mean hides; nothing of one that is off nowhere."""
     watts = {w: _mean_w(_runs(pair, w)) for w in workloads if _runs(pair, w)}
     shares = {w: ratio for w in watts if (ratio := _mean_ratio(_runs(pair, w)))}
     most = max(watts, key=lambda w: abs(watts[w]))
@@ -62,6 +64,8 @@ def _worst(pair: Pair, workloads: Sequence[str]) -> str:
     if not shares:
         return f"{said}."
     far = max(shares, key=lambda w: abs(math.log(shares[w])))
+    if abs(math.log(shares[far])) < IMMATERIAL:
+        return ""
     return f"{said}, and as a share in {far} ({figure(shares[far])} of the reference)."
 
 
@@ -101,6 +105,8 @@ def _mean_ratio(rows: Sequence[Run]) -> float | None:
 
 def _watts(watts: float) -> str:
     """Return a difference with its sign."""
+    if abs(watts) < 5e-4:
+        return "< 0.001 W"
     form = "+,.0f" if abs(watts) >= 1000 else "+.3g"
     return f"{watts:{form}} W".replace("-", "\u2212")
 
