@@ -114,6 +114,7 @@ def test_a_gate_made_from_it_passes(quick: Path, tmp_path: Path) -> None:
 PLAN = """
 title = "short"
 repeats = 2
+strays = 0
 idle_before_s = 0.2
 idle_after_s = 0.1
 [[workload]]

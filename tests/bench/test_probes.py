@@ -17,6 +17,7 @@ from calibrate import series, store
 PLAN = """
 title = "probes"
 repeats = 1
+strays = 0
 idle_before_s = 3.0
 idle_after_s = 2.2
 [[workload]]
