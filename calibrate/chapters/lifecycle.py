@@ -92,8 +92,8 @@ def _days(days: float) -> str:
 def _table(found: Sequence[Bill], first: Sequence[Bill], intensity: Intensity | None) -> Table:
     per_day = found[0].stages.uses_per_day
     days = found[0].stages.days
-    head = ("model", "by", "preparation and training", "one use", "uses until equal",
-            *(f"after {figure(days)} days of {figure(each)} uses" for each in per_day))  # fmt: skip
+    spans = (f"after {figure(days)} days of {figure(each)} uses a day" for each in per_day)
+    head = ("model", "by", "preparation and training", "one use", "uses until equal", *spans)
     rows = []
     for bill in found:
         after = [_energy(bill.after(each, bill.stages.days), intensity) for each in per_day]
