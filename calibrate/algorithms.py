@@ -76,13 +76,12 @@ class Case:
     @property
     def fit_and_test(self) -> Joules:
         """Return the energy of a fit and of one pass over the whole test set."""
-        joules = self.fit.joules + self.test_rows * self.prediction.joules
-        return Joules(joules, math.hypot(self.fit.u_j, self.test_rows * self.prediction.u_j))
+        return self.fit + self.prediction.times(self.test_rows)
 
     @property
     def thousand(self) -> Joules:
         """Return the energy of a thousand predictions."""
-        return Joules(1000 * self.prediction.joules, 1000 * self.prediction.u_j)
+        return self.prediction.times(1000)
 
     @property
     def u_accuracy(self) -> float:
@@ -161,7 +160,7 @@ def _case(group: Sequence[Measured]) -> Iterable[Case]:
 def _each(group: Sequence[Measured], name: str) -> list[Joules]:
     """Return the energy of one unit of work of a phase, run by run."""
     return [
-        Joules(each.energy.joules / each.phase.work, each.energy.u_j / each.phase.work)
+        each.energy.times(1 / each.phase.work)
         for each in group
         if phases.kind(each.phase.name) == name and each.phase.work
     ]

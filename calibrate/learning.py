@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from calibrate.phases import Joules, index, kind, meters
+from calibrate.phases import Joules, index, kind, meters, pooled
 from calibrate.store import Campaign, Document, PhaseRecord, Run, Saved
 
 #: Figures of quality that are understood, the first that is there is taken; 1: more is better.
@@ -191,7 +191,7 @@ def _spent(runs: Sequence[Run], every: Sequence[Sequence[PhaseRecord]]) -> Itera
             if len(known) == len(evals):
                 found.setdefault((probe, column.name, column.scope), []).append(known)
     for (probe, name, scope), curves in found.items():
-        means = [_mean(list(epoch)) for epoch in zip(*curves, strict=True)]
+        means = [pooled(epoch) for epoch in zip(*curves, strict=True)]
         yield Spent(
             probe=probe,
             column=name,
@@ -200,11 +200,3 @@ def _spent(runs: Sequence[Run], every: Sequence[Sequence[PhaseRecord]]) -> Itera
             joules=tuple(each.joules for each in means),
             u_j=tuple(each.u_j for each in means),
         )
-
-
-def _mean(energies: Sequence[Joules]) -> Joules:
-    """Return the mean, with the uncertainty from readings or scatter, whichever is larger."""
-    joules = np.array([each.joules for each in energies])
-    readings = math.hypot(*(each.u_j for each in energies)) / len(energies)
-    scatter = float(joules.std(ddof=1)) / len(energies) ** 0.5 if len(energies) > 1 else 0.0
-    return Joules(float(joules.mean()), max(readings, scatter))

@@ -15,11 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
 from calibrate import phases
-from calibrate.phases import Measured
+from calibrate.phases import Joules, Measured, pooled
 from calibrate.store import Campaign, Document
 
 #: Names of phases that say by themselves what they are.
@@ -43,22 +42,6 @@ class Stages(Document):
 
 
 @dataclass(frozen=True)
-class Amount:
-    """An energy and its standard uncertainty, J."""
-
-    joules: float
-    u_j: float
-
-    def __add__(self, other: Amount) -> Amount:
-        """Return the sum; what is uncertain in one is not what is uncertain in the other."""
-        return Amount(self.joules + other.joules, math.hypot(self.u_j, other.u_j))
-
-    def times(self, factor: float) -> Amount:
-        """Return a multiple."""
-        return Amount(self.joules * factor, self.u_j * factor)
-
-
-@dataclass(frozen=True)
 class Bill:
     """What one model costs, by one probe.
 
@@ -75,8 +58,8 @@ class Bill:
     name: str
     probe: str
     scope: str
-    once: Amount
-    use: Amount
+    once: Joules
+    use: Joules
     unit: str
     size: float
     stages: Stages
@@ -88,7 +71,7 @@ class Bill:
         relative = math.hypot(self.once.u_j / self.once.joules, self.use.u_j / self.use.joules)
         return count, count * relative
 
-    def after(self, uses_per_day: float, days: float) -> Amount:
+    def after(self, uses_per_day: float, days: float) -> Joules:
         """Return everything that is used by then."""
         return self.once + self.use.times(uses_per_day * days)
 
@@ -127,7 +110,7 @@ def _stages(campaign: Campaign, found: Sequence[Measured]) -> Iterator[tuple[str
 def _bill(name: str, stages: Stages, found: Sequence[Measured]) -> Bill | None:
     parts = [_once(selector, found) for selector in (*stages.prepare, *stages.train)]
     used = _per_unit(stages.infer, found)
-    once = Amount(0.0, 0.0)
+    once = Joules(0.0, 0.0)
     for part in parts:
         if part is None:
             return None
@@ -153,20 +136,20 @@ def _chosen(selector: str, found: Iterable[Measured]) -> dict[str, list[Measured
     return runs
 
 
-def _once(selector: str, found: Sequence[Measured]) -> Amount | None:
+def _once(selector: str, found: Sequence[Measured]) -> Joules | None:
     """Return the energy of doing it once: all its phases in a run, or one of its repeats."""
     runs = _chosen(selector, found)
     sums = []
     for each in runs.values():
-        total = Amount(sum(m.energy.joules for m in each), _root(m.energy.u_j for m in each))
+        total = _sum(each)
         repeats = sum(m.phase.work or 0.0 for m in each)
         # A phase whose work is counted in itself (fits of a fit) does it several times.
         again = all(m.phase.unit == phases.kind(m.phase.name) for m in each) and repeats > 0
         sums.append(total.times(1 / repeats) if again else total)
-    return _mean(sums)
+    return pooled(sums) if sums else None
 
 
-def _per_unit(selectors: Sequence[str], found: Sequence[Measured]) -> tuple[Amount, str] | None:
+def _per_unit(selectors: Sequence[str], found: Sequence[Measured]) -> tuple[Joules, str] | None:
     """Return the energy of a unit of work, and the unit."""
     ratios, units = [], set()
     for selector in selectors:
@@ -174,24 +157,10 @@ def _per_unit(selectors: Sequence[str], found: Sequence[Measured]) -> tuple[Amou
             work = sum(m.phase.work or 0.0 for m in each)
             units |= {m.phase.unit or "" for m in each}
             if work > 0:
-                total = Amount(
-                    sum(m.energy.joules for m in each), _root(m.energy.u_j for m in each)
-                )
-                ratios.append(total.times(1 / work))
-    mean = _mean(ratios)
-    return None if mean is None or len(units) != 1 else (mean, units.pop())
+                ratios.append(_sum(each).times(1 / work))
+    return (pooled(ratios), units.pop()) if ratios and len(units) == 1 else None
 
 
-def _mean(amounts: Sequence[Amount]) -> Amount | None:
-    """Return the mean over runs: the larger of what readings and scatter make uncertain."""
-    if not amounts:
-        return None
-    n = len(amounts)
-    readings = _root(each.u_j for each in amounts) / n
-    joules = [each.joules for each in amounts]
-    scatter = float(np.std(joules, ddof=1)) / n**0.5 if n > 1 else 0.0
-    return Amount(float(np.mean(joules)), max(readings, scatter))
-
-
-def _root(values: Iterable[float]) -> float:
-    return math.sqrt(sum(value**2 for value in values))
+def _sum(found: Iterable[Measured]) -> Joules:
+    """Return the energy of several phases."""
+    return sum((each.energy for each in found), Joules(0.0, 0.0))

@@ -49,6 +49,14 @@ class Joules:
     joules: float
     u_j: float
 
+    def __add__(self, other: Joules) -> Joules:
+        """Return the sum; what is uncertain in one is not what is uncertain in the other."""
+        return Joules(self.joules + other.joules, math.hypot(self.u_j, other.u_j))
+
+    def times(self, factor: float) -> Joules:
+        """Return a multiple."""
+        return Joules(self.joules * factor, self.u_j * factor)
+
 
 class Meter:
     """Cumulative joules of one column in one run, to be asked for any stretch of it.
@@ -236,8 +244,7 @@ def _per(group: Sequence[Measured], amounts: Sequence[object]) -> Per | None:
     known = [float(a) for a in amounts if isinstance(a, int | float) and a > 0]
     if len(known) < len(group):
         return None
-    mean = pooled([Joules(m.energy.joules / a, m.energy.u_j / a)
-                   for m, a in zip(group, known, strict=True)])  # fmt: skip
+    mean = pooled([m.energy.times(1 / a) for m, a in zip(group, known, strict=True)])
     return Per(joules=mean.joules, u_j=mean.u_j)
 
 

@@ -14,7 +14,8 @@ from calibrate.chapters.chapter import Chapter
 from calibrate.chapters.phases import spread
 from calibrate.digest import MISSING, Row, Table, figure
 from calibrate.drawing import INK, Canvas, Panel, Style, styles
-from calibrate.lifecycle import Amount, Bill, bills
+from calibrate.lifecycle import Bill, bills
+from calibrate.phases import Joules
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +110,7 @@ def _table(found: Sequence[Bill], first: Sequence[Bill], intensity: Intensity | 
     return Table(head, tuple(rows), frozenset(range(2, len(head))))
 
 
-def _energy(amount: Amount, intensity: Intensity | None) -> str:
+def _energy(amount: Joules, intensity: Intensity | None) -> str:
     """Return an energy in kWh, and in CO2e where an intensity was asked for."""
     kwh, u = amount.joules / J_PER_KWH, amount.u_j / J_PER_KWH
     said = f"{spread(kwh, u)} kWh" if kwh >= 0.01 else f"{spread(1000 * kwh, 1000 * u)} Wh"

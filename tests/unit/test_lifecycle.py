@@ -14,7 +14,8 @@ import pytest
 from calibrate import analysis, carbon, catalog, plan, store
 from calibrate.chapters import lifecycle as told
 from calibrate.errors import BadFile
-from calibrate.lifecycle import Amount, bills
+from calibrate.lifecycle import bills
+from calibrate.phases import Joules
 from calibrate.store import PhaseRecord
 from tests.campaigns import SECOND, START, Fake, build, domain, truth
 
@@ -91,9 +92,9 @@ def test_a_fit_that_was_repeated_counts_once(tmp_path: Path) -> None:
 
 
 def test_uncertainties_add_up_in_squares() -> None:
-    both = Amount(10.0, 3.0) + Amount(20.0, 4.0)
+    both = Joules(10.0, 3.0) + Joules(20.0, 4.0)
     assert (both.joules, both.u_j) == (30.0, 5.0)
-    assert both.times(2.0) == Amount(60.0, 10.0)
+    assert both.times(2.0) == Joules(60.0, 10.0)
 
 
 def test_a_count_has_the_uncertainty_of_both(tmp_path: Path) -> None:
