@@ -136,6 +136,8 @@ def _runs(pair: Pair, comparison: Comparison) -> Runs:
         workload=[row.workload for row in pair.rows],
         resolution_j=pair.resolution_j,
         reference_resolution_j=pair.reference_resolution_j,
+        u_probe_j=[row.u_probe_j for row in pair.rows],
+        u_reference_j=[row.u_reference_j for row in pair.rows],
         u_ref=pair.u_reference or 0.0,
         idle_w=float(np.median(idle)) if idle else None,
         wraps_at_j=pair.wraps_at_j or 0.0,

@@ -30,6 +30,7 @@ _SOURCES = {
     "egrid": "EPA eGRID2023, annual CO2e total output emission rate",
 }
 _U_FACTOR, _U_YEAR = 0.10, 0.04
+_GIVEN = "given"
 
 
 class Intensity(Document):
@@ -44,6 +45,14 @@ class Intensity(Document):
     u_relative: float | None
     year: int | None = None
     source: str
+
+    @property
+    def asked(self) -> str:
+        """What `find` is to be asked for, to find it again."""
+        if self.code != _GIVEN:
+            return self.code
+        u = "" if self.u_relative is None else f"+-{self.u_relative * self.g_per_kwh:.12g}"
+        return f"{self.g_per_kwh:.12g}{u}"
 
 
 class Emission(Document):
@@ -115,7 +124,7 @@ def _given(text: str) -> Intensity:
             "as in 56+-6, or a country's code as in FRA."
         )
     return Intensity(
-        code="given",
+        code=_GIVEN,
         name="given by the user",
         g_per_kwh=g_per_kwh,
         u_relative=None if u is None else u / g_per_kwh,

@@ -239,6 +239,9 @@ def _say(found: Analysis) -> None:
             style=None if verdict.good else "yellow",
         )
     out.print(table)
+    for name, why in comparison.alone().items():
+        if comparison.probes[name].status == "ok":  # those that failed were named when they did
+            out.print(f"{name} is compared with nothing: {why}.", style="yellow", markup=False)
 
 
 @app.command()

@@ -29,7 +29,7 @@ _EDGE_NS = 300_000_000
 class Row(Document):
     """One run: both energies over the same window, their uncertainties, and the reference's parts.
 
-    ``u_probe_j`` and ``u_reference_j`` are those of the readings: step, and instants at the ends.
+    ``u_probe_j`` and ``u_reference_j`` are those of the readings: step, and the window's ends.
     ``parts_j`` is the energy of parts of the reference's scope (``dram``, ``package-0``), by name;
     ``edges_w`` the power by the reference just before the window began and just before it ended.
     """
@@ -125,6 +125,21 @@ class Comparison(Saved):
     left: tuple[Left, ...]
     probes: dict[str, ProbeSummary]
 
+    def alone(self) -> dict[str, str]:
+        """Return the probes without a comparison of their own, each with the reason."""
+        done = {pair.probe for pair in self.pairs if pair.headline} | {self.reference}
+        return {name: self._why(name) for name in self.probes if name not in done}
+
+    def _why(self, name: str) -> str:
+        summary = self.probes[name]
+        reasons = [summary.reason] if summary.status != "ok" else []
+        columns: dict[str, list[str]] = {}
+        for each in self.left:
+            if each.probe == name:
+                columns.setdefault(each.reason, []).append(each.column)
+        reasons += [f"{', '.join(which)}: {reason}" for reason, which in columns.items()]
+        return "; ".join(reason for reason in reasons if reason) or "no reason was recorded"
+
 
 def compare(
     campaign: Campaign, reference: str | None = None, *, across: bool = False
@@ -211,7 +226,8 @@ def _compare_probe(
             continue
         rows = tuple(_rows(runs, name, column, reference, beside, series.inside(beside, every)))
         if not rows:
-            reason = "no run has readings over the whole window"
+            who = reference if _covered(runs, name, column) else name
+            reason = f"in no run has {who} readings over the whole window"
             left.append(Left(probe=name, column=column.name, reason=reason))
             continue
         found = _pair(name, column, beside, rows, logs[0], headline=column == first)
@@ -219,6 +235,15 @@ def _compare_probe(
             runs, reference, beside
         )
         pairs.append(found.model_copy(update=more))
+
+
+def _covered(runs: Sequence[Run], name: str, column: Column) -> bool:
+    """Tell whether a probe has the energy of the whole window of any run."""
+    return any(
+        series.energy(run.logs[name], column, (run.record.begin_ns, run.record.end_ns)) is not None
+        for run in runs
+        if name in run.logs
+    )
 
 
 def _told(runs: Sequence[Run], name: str, column: Column) -> str:

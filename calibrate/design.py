@@ -72,7 +72,6 @@ class Design:
 
     def dropped(self, interval_s: float) -> Vector:
         """Return what is left where a reading is lost at every wrap."""
-        self.wraps_at_j = 500.0
         wraps = self.rng.poisson(self.e / self.wraps_at_j)
         return np.asarray(self.e - wraps * self.p * interval_s * self.rng.uniform(0.9, 1.1))
 

@@ -156,7 +156,7 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
     open_ = best.explains and not settled
     against = _against(case, group, (scatter_p, held_p)) if open_ else []
     named = best.explains and not thin and not against
-    if not named and not thin and _immaterial(case):
+    if not settled and not thin and _immaterial(case):
         return _within(case, fitted)
     shown = best if named and len(group) == 1 else None
     factors = {model.factor for model, _ in group}
@@ -204,7 +204,9 @@ def _immaterial(case: _Case) -> bool:
 
 
 def _within(case: _Case, fitted: list[Fitted]) -> Diagnosis:
-    """Return the verdict on a meter that shows no fault clearly, and none that matters."""
+    """Return the verdict on a meter that shows no fault that matters: at most a trace of one."""
+    if fitted[0][0].name == NO_FAULT:
+        return _verdict(case, fitted, settled=True)
     place = next(i for i, (model, _) in enumerate(fitted) if model.name == NO_FAULT)
     sound, others = case.candidates[place], case.candidates[:place] + case.candidates[place + 1 :]
     # A fault of this size is none: what the others have of the probability goes to the sound meter.
@@ -212,11 +214,14 @@ def _within(case: _Case, fitted: list[Fitted]) -> Diagnosis:
     rest = tuple(replace(each, probability=0.0) for each in others)
     order = [fitted[place], *fitted[:place], *fitted[place + 1 :]]
     found = _verdict(replace(case, candidates=(certain, *rest)), order, settled=True)
-    text = f"No fault shows clearly, and every run is within {IMMATERIAL:.0%} of the reference."
+    text = (
+        f"Every run is within {IMMATERIAL:.0%} of the reference; the likeliest trace is "
+        f"{fitted[0][0].name}."
+    )
     return replace(
         found,
         name=NO_FAULT,
-        probability=sum(each.probability for each in case.candidates if each.explains),
+        probability=min(sum(each.probability for each in case.candidates if each.explains), 1.0),
         conclusive=True,
         candidates=case.candidates,
         leading=NO_FAULT,
@@ -319,9 +324,15 @@ def _table(runs: Runs, usable: NDArray[np.bool_]) -> tuple[Table, tuple[str, ...
     seconds = np.asarray(runs.seconds, dtype=np.float64)[usable]
     labels = tuple(str(w) for w, good in zip(runs.workload, usable, strict=True) if good)
     _, code = encode(labels, len(labels))
-    # A difference of two readings, each rounded to a step q, has the sd q/sqrt(6).
-    floor = np.hypot(runs.resolution_j / probe, runs.reference_resolution_j / reference)
-    floor = np.minimum(floor / math.sqrt(6), 1.0)
+    u_probe_j, u_reference_j = (
+        # A difference of two readings, each rounded to a step q, has the sd q/sqrt(6).
+        np.full(probe.size, step_j / math.sqrt(6)) if u_j is None else np.asarray(u_j)[usable]
+        for step_j, u_j in (
+            (runs.resolution_j, runs.u_probe_j),
+            (runs.reference_resolution_j, runs.u_reference_j),
+        )
+    )
+    floor = np.minimum(np.hypot(u_probe_j / probe, u_reference_j / reference), 1.0)
     y = np.log(probe) - np.log(reference)
     power_w = np.clip(reference / seconds, 1e-100, 1e100)
     parts = {

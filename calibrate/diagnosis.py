@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibrate.stats.estimate import Estimate, Vector
 
@@ -26,6 +27,8 @@ class Runs:
     workload : label of each run; `idle` is the idle load.
     resolution_j : smallest step of the probe, J; 0 where unknown.
     reference_resolution_j : the same for the reference.
+    u_probe_j, u_reference_j : standard uncertainty of each energy from the readings alone, their
+        steps and the ends of the window, J, shape (n,). None: from the resolution.
     u_ref : relative standard uncertainty of the reference's gain (0.01 is 1 %), common to all runs.
     idle_w : power of the idle machine by the reference, W, where idle runs gave it.
     wraps_at_j : range of the counter that the probe reads, J; 0 where unknown.
@@ -41,6 +44,8 @@ class Runs:
     workload: Sequence[str]
     resolution_j: float = 0.0
     reference_resolution_j: float = 0.0
+    u_probe_j: Sequence[float] | Vector | None = None
+    u_reference_j: Sequence[float] | Vector | None = None
     u_ref: float = 0.0
     idle_w: float | None = None
     wraps_at_j: float = 0.0
@@ -52,6 +57,8 @@ class Runs:
         if n == 0:
             raise ValueError("There are no runs to diagnose.")
         lists = {"probe_j": self.probe_j, "reference_j": self.reference_j, "seconds": self.seconds}
+        known = {"u_probe_j": self.u_probe_j, "u_reference_j": self.u_reference_j}
+        lists |= {name: values for name, values in known.items() if values is not None}
         for name, values in (lists | dict(self.parts_j)).items():
             if np.shape(values) != (n,):
                 raise ValueError(f"{name} has shape {np.shape(values)} for {n} workload labels.")
@@ -61,6 +68,25 @@ class Runs:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} is {value}; it must be a finite number, zero or more.")
+
+    def only(self, keep: NDArray[np.bool_]) -> Runs:
+        """Return some of the runs."""
+
+        def kept(values: Sequence[float] | Vector) -> Vector:
+            return np.asarray(values)[keep]
+
+        u_probe_j, u_reference_j = self.u_probe_j, self.u_reference_j
+        return replace(
+            self,
+            probe_j=kept(self.probe_j),
+            reference_j=kept(self.reference_j),
+            seconds=kept(self.seconds),
+            u_probe_j=None if u_probe_j is None else kept(u_probe_j),
+            u_reference_j=None if u_reference_j is None else kept(u_reference_j),
+            workload=[label for label, taken in zip(self.workload, keep, strict=True) if taken],
+            edges_w=None if self.edges_w is None else np.asarray(self.edges_w)[keep].tolist(),
+            parts_j={name: kept(part) for name, part in self.parts_j.items()},
+        )
 
 
 @dataclass(frozen=True)

@@ -312,7 +312,12 @@ def _asked_for(analysis: Analysis) -> str:
     """Return the options of an analysis that is not the ordinary one."""
     reference = analysis.comparison.reference
     asked = f" --reference {shlex.quote(reference)}" if reference not in REFERENCES[:1] else ""
-    return asked + (" --across" if _across(analysis) else "")
+    carbon = analysis.footprint
+    return (
+        asked
+        + (" --across" if _across(analysis) else "")
+        + (f" --carbon {carbon.intensity.asked}" if carbon else "")
+    )
 
 
 def _command(analysis: Analysis) -> str:
@@ -335,11 +340,9 @@ def _cards(analysis: Analysis) -> list[Card]:
     reference = analysis.comparison.reference
     said = verdicts(analysis, headlines=True)
     cards = [_card(each, reference) for each in said]
-    done = {each.pair.probe for each in said} | {reference}
+    comparison = analysis.comparison
     cards += [
-        _no_card(analysis, name, summary)
-        for name, summary in analysis.comparison.probes.items()
-        if name not in done
+        _no_card(name, comparison.probes[name], why) for name, why in comparison.alone().items()
     ]
     return sorted(cards, key=lambda card: get_args(Tone).index(card.tone))
 
@@ -405,13 +408,8 @@ def _explanation(found: Diagnosis) -> list[str]:
     return lines + [text(reason) for reason in found.reasons]
 
 
-def _no_card(analysis: Analysis, name: str, summary: ProbeSummary) -> Card:
+def _no_card(name: str, summary: ProbeSummary, why: str) -> Card:
     """Return the card of a probe that was compared with nothing."""
-    reasons = [text(summary.reason, "")] if summary.status != "ok" else []
-    reasons += [
-        f"{each.column}: {each.reason}" for each in analysis.comparison.left if each.probe == name
-    ]
-    why = "; ".join(reason for reason in reasons if reason) or "no reason was recorded"
     state = "not compared" if summary.status == "ok" else summary.status
     return Card(
         probe=name,
@@ -419,7 +417,7 @@ def _no_card(analysis: Analysis, name: str, summary: ProbeSummary) -> Card:
         tone="none",
         mark=f"– {state}",
         ratio=MISSING,
-        sentence=f"Says nothing here: {why.rstrip('.')}.",
+        sentence=f"Says nothing here: {text(why).rstrip('.')}.",
         correct=f"To have it: {summary.fix}" if summary.fix else "No correction.",
     )
 

@@ -155,7 +155,7 @@ def _stray(runs: Runs, look: Look) -> Diagnosis | None:
         limit = max(_FAR, _FAR_SD * float(np.std(y[keep])))
         if float(np.abs(y[~keep] - np.median(y[keep])).min()) <= limit:
             return None
-        rest = look(_only(runs, keep))
+        rest = look(runs.only(keep))
         named = rest.conclusive and rest.name != UNEXPLAINED and not wild(rest)
         if named or _sound(rest):
             return _without(rest, probe, reference, keep)
@@ -219,7 +219,7 @@ def _scattered(runs: Runs, look: Look) -> Diagnosis | None:
     if f_tail(excess, df[wildest], rest_df) * len(names) > _SCATTERS:
         return None
     keep = labels != wildest
-    rest = look(_only(runs, keep))
+    rest = look(runs.only(keep))
     if not _sound(rest) or float(np.std(y[~keep])) < _FAR:
         return None
     text = (
@@ -252,19 +252,6 @@ def _named(rest: Diagnosis, name: str) -> Diagnosis:
         name=name,
         probability=rest.probability if name == rest.name else rest.candidates[0].probability,
         conclusive=True,
-    )
-
-
-def _only(runs: Runs, keep: Mask) -> Runs:
-    """Return some of the runs."""
-    return replace(
-        runs,
-        probe_j=np.asarray(runs.probe_j)[keep],
-        reference_j=np.asarray(runs.reference_j)[keep],
-        seconds=np.asarray(runs.seconds)[keep],
-        workload=[label for label, kept in zip(runs.workload, keep, strict=True) if kept],
-        edges_w=None if runs.edges_w is None else np.asarray(runs.edges_w)[keep].tolist(),
-        parts_j={name: np.asarray(part)[keep] for name, part in runs.parts_j.items()},
     )
 
 

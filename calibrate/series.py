@@ -57,7 +57,8 @@ class Energy:
     Parameters
     ----------
     joules : energy.
-    u_j : standard uncertainty from the counter's step and from the instants of the readings.
+    u_j : standard uncertainty from the counter's step, and from what the readings do not show of
+        the ends of the window.
     begin_ns, end_ns : the window, CLOCK_MONOTONIC.
     """
 
@@ -198,11 +199,25 @@ def cumulative(points: Curve) -> NDArray[np.float64]:
 
 
 def _edge_u(points: Curve, edge_ns: int) -> float:
-    """Return the uncertainty at one edge: the power there over the doubt about the instant."""
-    after = int(np.clip(np.searchsorted(points.at_ns, edge_ns), 1, points.at_ns.size - 1))
-    gap_s = max(float(points.at_ns[after] - points.at_ns[after - 1]), 1.0) / 1e9
-    watts = float(points.value[after] - points.value[after - 1]) / gap_s
-    return float(abs(watts) * points.half_ns[after] / 1e9 / 3**0.5)
+    """Return the uncertainty of the joules up to an edge between two readings.
+
+    Of the joules counted between the two, what was used before the edge is not seen. The power
+    there is taken to lie between the lowest and the highest of this gap and its neighbours; what
+    that leaves open is rectangular (GUM 4.3.7). So it is none where the power is steady, or where
+    a reading was taken at the edge. The doubt about the instants of the readings comes on top.
+    """
+    at, total = points.at_ns, points.value
+    after = int(np.clip(np.searchsorted(at, edge_ns), 1, at.size - 1))
+    near = slice(max(after - 2, 0), after + 2)  # this gap, the one before and the one after
+    watts = np.diff(total[near]) / np.maximum(np.diff(at[near]), 1) * 1e9
+    before_s, after_s = (edge_ns - at[after - 1]) / 1e9, (at[after] - edge_ns) / 1e9
+    low, high, joules = watts.min(), watts.max(), total[after] - total[after - 1]
+    least = max(low * before_s, joules - high * after_s)
+    most = min(high * before_s, joules - low * after_s)
+    power_w = joules / max(before_s + after_s, 1e-9)
+    off_j = (least + most) / 2 - power_w * before_s  # what is taken lies beside the middle
+    instant_j = power_w * points.half_ns[after] / 1e9
+    return float(((most - least) ** 2 / 12 + off_j**2 + instant_j**2 / 3) ** 0.5)
 
 
 def _step_u(domain: Domain) -> float:

@@ -19,10 +19,13 @@ from calibrate.design import FAULTS, Design, right
 from calibrate.diagnose import diagnose
 
 IDLE_W = 45.0
-WRAPS_J = 2.0**14
+#: Range of the counter, and one so small that what is lost at its wraps can be seen.
+WRAPS_J, DROPS_AT_J = 2.0**14, 500.0
 
 
-def grid(rng: np.random.Generator, k: int = 5, m: int = 5, repeats: int = 3) -> Design:
+def grid(
+    rng: np.random.Generator, k: int = 5, m: int = 5, repeats: int = 3, wraps_at_j: float = WRAPS_J
+) -> Design:
     """Return the runs of k workloads of 60 to 240 W at m lengths of 5 to 300 s."""
     watts = rng.permutation(np.linspace(60, 240, k))
     w, t = np.meshgrid(np.arange(k), np.geomspace(5, 300, m), indexing="ij")
@@ -33,7 +36,7 @@ def grid(rng: np.random.Generator, k: int = 5, m: int = 5, repeats: int = 3) -> 
         watts[which],
         np.asarray(seconds, dtype=np.float64),
         IDLE_W,
-        WRAPS_J,
+        wraps_at_j,
     )
 
 
@@ -43,8 +46,9 @@ def accuracy(
     """Return the share that is right, the seconds of one diagnosis, and what was said instead."""
     make, wanted = FAULTS[fault]
     hits, spent, instead = 0, 0.0, Counter[str]()
+    wraps_at_j = DROPS_AT_J if fault == "wrap readings dropped" else WRAPS_J
     for number in range(simulations):
-        design = grid(np.random.default_rng([seed, number]))
+        design = grid(np.random.default_rng([seed, number]), wraps_at_j=wraps_at_j)
         runs = design.runs(np.asarray(make(design)), **given)
         began = time.perf_counter()
         found = diagnose(runs)

@@ -32,6 +32,33 @@ def test_constant_power_any_instants(at: list[int], watts: float, data: st.DataO
 
 
 @given(
+    before_w=st.floats(0, 1000),
+    after_w=st.floats(0, 1000),
+    change=st.floats(0, 1),
+    share=st.floats(0.01, 0.99),
+)
+def test_a_step_between_two_readings_is_within_what_the_uncertainty_leaves_open(
+    before_w: float, after_w: float, change: float, share: float
+) -> None:
+    """Readings every second; the power changes once between 2 s and 3 s, where the window ends."""
+
+    def used(t: float) -> float:
+        step = 2 + change
+        return before_w * min(t, step) + after_w * max(t - step, 0)
+
+    domain = Domain("a", "psys")
+    log = made(domain, [t * S for t in range(6)], [used(t) for t in range(6)])
+    end = 2 + share
+    energy = series.energy(log, series.native([domain])[0], (S, int(end * S)))
+    assert energy
+    error = abs(energy.joules - (used(end) - used(1)))
+    # A rectangular distribution ends at sqrt(3) of its uncertainty, seen from its middle.
+    assert error <= 2 * 3**0.5 * energy.u_j + 1e-6
+    if abs(before_w - after_w) < 1e-9:
+        assert energy.u_j == pytest.approx(0, abs=1e-6)
+
+
+@given(
     steps=st.lists(st.integers(0, 999), min_size=1, max_size=80),
     start=st.integers(0, 999),
 )

@@ -48,6 +48,7 @@ def test_every_row_of_the_table_can_be_found() -> None:
     for code in codes:
         found = carbon.find(code, TODAY)
         assert 0 <= found.g_per_kwh < 2000
+        assert carbon.find(found.asked, TODAY) == found
         assert found.year is not None and 2005 < found.year <= TODAY.year
 
 
@@ -59,6 +60,7 @@ def test_a_figure_of_ones_own(text: str, value: float, u: float | None) -> None:
     found = carbon.find(text, TODAY)
     assert found.g_per_kwh == value
     assert found.u_relative == (None if u is None else pytest.approx(u))
+    assert carbon.find(found.asked, TODAY) == found
 
 
 @pytest.mark.parametrize("text", ["-5", "0", "5x", "1e9", "50+-", "50+--4", "+"])
@@ -90,6 +92,7 @@ def test_a_report_tells_grams_with_what_is_known_of_them(folder: Path) -> None:
         text = catalog.load(catalog.find("reports", form)).render(found)
         assert "CO2e" in text or form == "json"
         assert "360" in text
+        assert "--carbon 360+-36" in text or form == "json"
     assert json.loads(text)["carbon"]["intensity"]["g_per_kwh"] == 360.0
 
 

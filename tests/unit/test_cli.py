@@ -90,6 +90,21 @@ def test_analyze_writes_the_derived_documents_and_nothing_else(folder: Path) -> 
     assert all(after[name] == before[name] for name in before)
 
 
+@pytest.mark.parametrize("late", ["truth", "good"])
+def test_a_probe_without_any_comparison_is_named_with_the_reason(
+    folder: Path, capsys: pytest.CaptureFixture[str], late: str
+) -> None:
+    for log in folder.glob(f"*/{late}.jsonl"):
+        documents = [json.loads(line) for line in log.read_text().splitlines()]
+        middle = next(d["before_ns"] for d in documents if d["doc"] == "begin") + 10**9
+        kept = [d for d in documents if d["doc"] != "reading" or d["before_ns"] > middle]
+        log.write_text("".join(json.dumps(d) + "\n" for d in kept))
+    assert cli.main(["analyze", str(folder)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    why = f"package-0: in no run has {late} readings over the whole window"
+    assert f"good is compared with nothing: {why}." in said
+
+
 def test_a_damaged_line_is_refused_and_nothing_is_written(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

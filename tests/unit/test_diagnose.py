@@ -233,6 +233,35 @@ def test_a_workload_that_scatters_alone_is_seen_part_time() -> None:
     found = one(*steady, *square)
     assert found.name == PART_TIME and found.flags[0].runs == (12, 13, 14, 15)
     assert "The runs of square scatter by" in found.sentence
+    doubt = [0.1] * 16
+    assert one(*steady, *square, u_probe_j=doubt, u_reference_j=doubt).name == PART_TIME
+
+
+def short_runs(idle_off_j: float) -> Runs:
+    """Sixteen loads and an idle run, 1.3 s each, sound but for joules more in the idle run."""
+    names = ["idle", *(f"w{i}" for i in range(16))]
+    energy = np.array([11.0, *np.linspace(43, 48, 16)])
+    off = np.array([idle_off_j, *[0.0] * 16]) + np.random.default_rng(0).normal(0, 0.03, 17)
+    return Runs(energy + off, energy, [1.3] * 17, names)
+
+
+def test_what_the_readings_leave_open_is_no_fault() -> None:
+    """A reading every 0.1 s leaves a joule open at the end of short runs."""
+    runs = short_runs(1.0)
+    assert "fixed energy" in diagnose(runs).name
+    assert diagnose(replace(runs, u_probe_j=[0.5] * 17, u_reference_j=[0.01] * 17)).name == NO_FAULT
+
+
+def test_a_trace_of_a_fault_that_would_not_matter_is_none() -> None:
+    found = diagnose(short_runs(0.17))  # 1.6 % of that run, and clearly no chance
+    assert found.name == NO_FAULT and found.conclusive
+    assert found.probability is not None and found.probability <= 1
+    assert any("the likeliest trace is fixed energy" in reason for reason in found.reasons)
+
+
+def test_doubt_about_readings_has_the_shape_of_the_runs() -> None:
+    with pytest.raises(ValueError, match=r"u_probe_j has shape \(2,\) for 1 workload labels"):
+        Runs([1.0], [1.0], [1.0], ["a"], u_probe_j=[0.1, 0.1])
 
 
 def test_lost_wraps_are_recognised_from_the_counters_range() -> None:
