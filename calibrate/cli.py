@@ -240,8 +240,8 @@ def _say(found: Analysis) -> None:
         )
     out.print(table)
     for name, why in comparison.alone().items():
-        if comparison.probes[name].status == "ok":  # those that failed were named when they did
-            out.print(f"{name} is compared with nothing: {why}.", style="yellow", markup=False)
+        if comparison.probes[name].status != "unavailable":
+            out.print(f"{name} is not in this table: {why}.", style="yellow", markup=False)
 
 
 @app.command()

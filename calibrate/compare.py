@@ -226,8 +226,7 @@ def _compare_probe(
             continue
         rows = tuple(_rows(runs, name, column, reference, beside, series.inside(beside, every)))
         if not rows:
-            who = reference if _covered(runs, name, column) else name
-            reason = f"in no run has {who} readings over the whole window"
+            reason = _uncovered(runs, (name, column), (reference, beside))
             left.append(Left(probe=name, column=column.name, reason=reason))
             continue
         found = _pair(name, column, beside, rows, logs[0], headline=column == first)
@@ -237,13 +236,20 @@ def _compare_probe(
         pairs.append(found.model_copy(update=more))
 
 
-def _covered(runs: Sequence[Run], name: str, column: Column) -> bool:
-    """Tell whether a probe has the energy of the whole window of any run."""
-    return any(
-        series.energy(run.logs[name], column, (run.record.begin_ns, run.record.end_ns)) is not None
-        for run in runs
-        if name in run.logs
-    )
+def _uncovered(runs: Sequence[Run], ours: tuple[str, Column], theirs: tuple[str, Column]) -> str:
+    """Return why no run has the energy of both."""
+    for name, column in (ours, theirs):
+        if not any(_window(run, name, column) for run in runs):
+            return f"in no run has {name} readings over the whole window"
+    return f"in no run have {ours[0]} and {theirs[0]} readings over the same window"
+
+
+def _window(run: Run, name: str, column: Column) -> series.Energy | None:
+    """Return a column's energy over the window of a run, None where there is none."""
+    log = run.logs.get(name)
+    if log is None or not set(column.parts) <= set(log.domains):
+        return None
+    return series.energy(log, column, (run.record.begin_ns, run.record.end_ns))
 
 
 def _told(runs: Sequence[Run], name: str, column: Column) -> str:
@@ -252,8 +258,7 @@ def _told(runs: Sequence[Run], name: str, column: Column) -> str:
         return ""
     found: dict[str, list[float]] = {}
     for run in runs:
-        window = run.record.begin_ns, run.record.end_ns
-        energy = series.energy(run.logs[name], column, window) if name in run.logs else None
+        energy = _window(run, name, column)
         if energy:
             found.setdefault(run.record.workload, []).append(energy.joules)
     means = ", ".join(f"{sum(each) / len(each):,.0f} J in {work}" for work, each in found.items())

@@ -104,7 +104,7 @@ def _diagnose(runs: Runs) -> Diagnosis:
     if 2 * int(usable.sum()) <= usable.size:
         return _unusable(usable, flags)
     table, labels = _table(runs, usable)
-    flags += _same_power(usable, table)
+    flags += _same_power(runs, usable, table)
     models: list[Model] = [*catalogue(runs.u_ref, float(np.median(table.power_w)))]
     models += [*structures.catalogue(table), *irregular.catalogue(table)]
     fits = [model.fit(table) for model in models]
@@ -156,7 +156,8 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
     open_ = best.explains and not settled
     against = _against(case, group, (scatter_p, held_p)) if open_ else []
     named = best.explains and not thin and not against
-    if not settled and not thin and _immaterial(case):
+    sound = named and best.name == NO_FAULT
+    if not (settled or sound) and _immaterial(case, fitted):
         return _within(case, fitted)
     shown = best if named and len(group) == 1 else None
     factors = {model.factor for model, _ in group}
@@ -197,16 +198,16 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
     )
 
 
-def _immaterial(case: _Case) -> bool:
-    """Tell whether every run agrees so well that no fault would matter."""
+def _immaterial(case: _Case, fitted: list[Fitted]) -> bool:
+    """Tell whether every run agrees so well that no fault would matter in runs like these."""
     failed = any(flag.kind in _NO_ENERGY for flag in case.flags)
-    return not failed and float(np.abs(case.table.y).max()) <= IMMATERIAL
+    near = float(np.abs(case.table.y).max()) <= IMMATERIAL
+    sound = next(model for model, _ in fitted if model.name == NO_FAULT)
+    return near and not failed and not _thin(case, fitted[0][0]) and not _thin(case, sound)
 
 
 def _within(case: _Case, fitted: list[Fitted]) -> Diagnosis:
     """Return the verdict on a meter that shows no fault that matters: at most a trace of one."""
-    if fitted[0][0].name == NO_FAULT:
-        return _verdict(case, fitted, settled=True)
     place = next(i for i, (model, _) in enumerate(fitted) if model.name == NO_FAULT)
     sound, others = case.candidates[place], case.candidates[:place] + case.candidates[place + 1 :]
     # A fault of this size is none: what the others have of the probability goes to the sound meter.
@@ -214,10 +215,11 @@ def _within(case: _Case, fitted: list[Fitted]) -> Diagnosis:
     rest = tuple(replace(each, probability=0.0) for each in others)
     order = [fitted[place], *fitted[:place], *fitted[place + 1 :]]
     found = _verdict(replace(case, candidates=(certain, *rest)), order, settled=True)
-    text = (
-        f"Every run is within {IMMATERIAL:.0%} of the reference; the likeliest trace is "
-        f"{fitted[0][0].name}."
-    )
+    text = f"Every run is within {IMMATERIAL:.0%} of the reference"
+    if place:
+        lead, fit = fitted[0]
+        text += f"; the likeliest trace is {lead.name}"
+        text += f" ({lead.said(fit)})" if isinstance(lead, _SIZED) else ""
     return replace(
         found,
         name=NO_FAULT,
@@ -225,7 +227,7 @@ def _within(case: _Case, fitted: list[Fitted]) -> Diagnosis:
         conclusive=True,
         candidates=case.candidates,
         leading=NO_FAULT,
-        reasons=(*found.reasons, text),
+        reasons=(*found.reasons, f"{text}."),
     )
 
 
@@ -303,11 +305,13 @@ def _possible(values: NDArray[np.float64], ends: tuple[float, float]) -> NDArray
     return np.asarray((values >= ends[0]) & (values <= ends[1]))
 
 
-def _same_power(usable: NDArray[np.bool_], table: Table) -> tuple[Flag, ...]:
-    """Flag a probe whose power is the same whatever the load."""
+def _same_power(runs: Runs, usable: NDArray[np.bool_], table: Table) -> tuple[Flag, ...]:
+    """Flag a probe whose power is the same whatever the load, but for its resolution."""
     reported = table.y + np.log(table.power_w)
     span = float(np.ptp(np.log(table.power_w)))
-    alike = float(np.ptp(reported)) <= max(2e-3, 3 * float(np.median(table.floor)))
+    probe_j = np.asarray(runs.probe_j, dtype=np.float64)[usable]
+    step = runs.resolution_j / math.sqrt(6) / float(np.median(probe_j))
+    alike = float(np.ptp(reported)) <= max(2e-3, 3 * step)
     if not alike or span < math.log(LOAD_SPAN):
         return ()
     text = (

@@ -62,6 +62,9 @@ class Runs:
         for name, values in (lists | dict(self.parts_j)).items():
             if np.shape(values) != (n,):
                 raise ValueError(f"{name} has shape {np.shape(values)} for {n} workload labels.")
+        for name, u_j in known.items():
+            if u_j is not None and not (np.isfinite(u_j) & (np.asarray(u_j) >= 0)).all():
+                raise ValueError(f"{name} must be finite numbers, zero or more.")
         if self.edges_w is not None and np.shape(self.edges_w) != (n, 2):
             raise ValueError(f"edges_w has shape {np.shape(self.edges_w)} for {n} runs.")
         for name in ("resolution_j", "reference_resolution_j", "u_ref", "wraps_at_j"):

@@ -240,7 +240,9 @@ def _scattered(runs: Runs, look: Look) -> Diagnosis | None:
 def _sound(found: Diagnosis) -> bool:
     """Tell whether a sound meter is the likeliest and passes its checks."""
     checks = [p for p in (found.predictive_p, found.held_out_p) if p is not None]
-    likely = found.leading == NO_FAULT and found.candidates[0].probability > 0.5
+    likely = found.name == NO_FAULT or (
+        found.leading == NO_FAULT and found.candidates[0].probability > 0.5
+    )
     steady = (found.run_sd or 0.0) <= _STEADY
     return likely and steady and min(checks) >= MISFIT_BELOW
 
@@ -250,7 +252,7 @@ def _named(rest: Diagnosis, name: str) -> Diagnosis:
     return replace(
         rest,
         name=name,
-        probability=rest.probability if name == rest.name else rest.candidates[0].probability,
+        probability=rest.probability if rest.conclusive else rest.candidates[0].probability,
         conclusive=True,
     )
 

@@ -8,12 +8,15 @@ mixed, so that a mirror of a package is not counted twice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibrate import edges
+from calibrate.edges import Edge
 from calibrate.probe import Basis, Domain
 from calibrate.store import ProbeLog
 
@@ -57,15 +60,21 @@ class Energy:
     Parameters
     ----------
     joules : energy.
-    u_j : standard uncertainty from the counter's step, and from what the readings do not show of
-        the ends of the window.
+    noise_j : standard uncertainty from the counter's step and the instants of the readings.
+    ends_j : standard uncertainty from what the readings leave open of the ends of the window.
     begin_ns, end_ns : the window, CLOCK_MONOTONIC.
     """
 
     joules: float
-    u_j: float
+    noise_j: float
+    ends_j: float
     begin_ns: int
     end_ns: int
+
+    @property
+    def u_j(self) -> float:
+        """Standard uncertainty from the readings."""
+        return math.hypot(self.noise_j, self.ends_j)
 
     @property
     def seconds(self) -> float:
@@ -150,7 +159,7 @@ def curve(log: ProbeLog, domain: Domain) -> Curve:
     """Return one domain's readings, joules unwrapped; watts as they are."""
     taken = log.readings
     value = taken.values.get(domain.name, np.full(len(taken), np.nan))
-    there = ~np.isnan(value)
+    there = np.isfinite(value)
     before, after, value = taken.before_ns[there], taken.after_ns[there], value[there]
     if domain.kind == "counter" and domain.wraps_at_j and value.size:
         wraps = np.concatenate([[0], np.cumsum(np.diff(value) < 0)])
@@ -162,16 +171,18 @@ def energy(log: ProbeLog, column: Column, window_ns: tuple[int, int]) -> Energy 
     """Return a column's joules, or None where the readings do not cover the window.
 
     A counter or a power is cut to `window_ns`; a tracker answers for the window between its own
-    begin and end, which is returned with it.
+    begin and end, which is returned with it. The load changes for all parts at once, so that what
+    is open at the ends adds up over them.
     """
-    total, variance = 0.0, 0.0
+    total, variance, ends = 0.0, 0.0, 0.0
     for name in column.parts:
         part = _energy(log, log.domains[name], window_ns)
         if part is None:
             return None
-        total, variance = total + part.joules, variance + part.u_j**2
+        total, variance = total + part.joules, variance + part.noise_j**2
+        ends += part.ends_j
         window_ns = (part.begin_ns, part.end_ns)
-    return Energy(total, variance**0.5, *window_ns)
+    return Energy(total, variance**0.5, ends, *window_ns)
 
 
 def _energy(log: ProbeLog, domain: Domain, window_ns: tuple[int, int]) -> Energy | None:
@@ -179,16 +190,25 @@ def _energy(log: ProbeLog, domain: Domain, window_ns: tuple[int, int]) -> Energy
     if domain.kind == "window":
         if log.window_ns is None or not points.value.size or log.stop.get("status") != "ok":
             return None
-        return Energy(float(points.value[-1]), _step_u(domain), *log.window_ns)
+        return Energy(float(points.value[-1]), _step_u(domain), 0.0, *log.window_ns)
     begin, end = window_ns
     if points.value.size < 2 or points.at_ns[0] > begin or points.at_ns[-1] < end:
         return None
+    ends = [_edge(points, domain, edge, begins=edge == begin) for edge in window_ns]
+    before, until = ends
+    # The reading after an edge was taken at an instant that is known to half its duration.
+    half_s = [points.half_ns[np.searchsorted(points.at_ns, edge)] / 1e9 for edge in window_ns]
+    instants = [each.watts * half / 3**0.5 for each, half in zip(ends, half_s, strict=True)]
+    noise = math.hypot(_step_u(domain), *instants)
+    return Energy(until.joules - before.joules, noise, before.u_j + until.u_j, begin, end)
+
+
+def _edge(points: Curve, domain: Domain, edge_ns: int, *, begins: bool) -> Edge:
+    """Return the joules up to one end of a window."""
     if domain.kind == "power":
-        points = Curve(points.at_ns, points.half_ns, cumulative(points))
-    joules = np.interp([begin, end], points.at_ns, points.value)
-    timing = [_edge_u(points, edge) for edge in (begin, end)]
-    u = (_step_u(domain) ** 2 + sum(each**2 for each in timing)) ** 0.5
-    return Energy(float(joules[1] - joules[0]), float(u), begin, end)
+        total = cumulative(points)
+        return edges.integrated(points.at_ns, points.value, total, edge_ns, begins=begins)
+    return edges.counted(points.at_ns, points.value, edge_ns)
 
 
 def cumulative(points: Curve) -> NDArray[np.float64]:
@@ -196,28 +216,6 @@ def cumulative(points: Curve) -> NDArray[np.float64]:
     seconds = np.diff(points.at_ns) / 1e9
     steps = seconds * (points.value[1:] + points.value[:-1]) / 2
     return np.concatenate([[0.0], np.cumsum(steps)])
-
-
-def _edge_u(points: Curve, edge_ns: int) -> float:
-    """Return the uncertainty of the joules up to an edge between two readings.
-
-    Of the joules counted between the two, what was used before the edge is not seen. The power
-    there is taken to lie between the lowest and the highest of this gap and its neighbours; what
-    that leaves open is rectangular (GUM 4.3.7). So it is none where the power is steady, or where
-    a reading was taken at the edge. The doubt about the instants of the readings comes on top.
-    """
-    at, total = points.at_ns, points.value
-    after = int(np.clip(np.searchsorted(at, edge_ns), 1, at.size - 1))
-    near = slice(max(after - 2, 0), after + 2)  # this gap, the one before and the one after
-    watts = np.diff(total[near]) / np.maximum(np.diff(at[near]), 1) * 1e9
-    before_s, after_s = (edge_ns - at[after - 1]) / 1e9, (at[after] - edge_ns) / 1e9
-    low, high, joules = watts.min(), watts.max(), total[after] - total[after - 1]
-    least = max(low * before_s, joules - high * after_s)
-    most = min(high * before_s, joules - low * after_s)
-    power_w = joules / max(before_s + after_s, 1e-9)
-    off_j = (least + most) / 2 - power_w * before_s  # what is taken lies beside the middle
-    instant_j = power_w * points.half_ns[after] / 1e9
-    return float(((most - least) ** 2 / 12 + off_j**2 + instant_j**2 / 3) ** 0.5)
 
 
 def _step_u(domain: Domain) -> float:

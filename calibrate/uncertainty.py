@@ -93,11 +93,12 @@ def _parts(
         parts.append(Part("repeatability", math.sqrt(repeats), df=float(c.n - c.k)))
     step_j = resolution_j / math.sqrt(6)  # of a difference of two readings
     parts += [
-        Part("reading of the reference", _mean_of([r.u_reference_j / r.reference_j for r in rows])),
+        # The ends of all windows may err alike, so that a mean of many runs is no better.
+        Part("reading of the reference", _mean([r.u_reference_j / r.reference_j for r in rows])),
         Part("resolution", _mean_of([step_j / r.probe_j for r in rows])),
         Part(
             "window of the probe",
-            _mean_of([math.sqrt(max(r.u_probe_j**2 - step_j**2, 0)) / r.probe_j for r in rows]),
+            _mean([math.sqrt(max(r.u_probe_j**2 - step_j**2, 0)) / r.probe_j for r in rows]),
         ),
     ]
     if u_reference:
@@ -105,6 +106,11 @@ def _parts(
     return parts
 
 
+def _mean(relative: Sequence[float]) -> float:
+    """Return the standard uncertainty of a mean of readings that err alike."""
+    return float(np.mean(relative))
+
+
 def _mean_of(relative: Sequence[float]) -> float:
-    """Return the standard uncertainty of a mean of readings with these."""
+    """Return the standard uncertainty of a mean of readings that err each by itself."""
     return float(np.sqrt(np.sum(np.square(relative)))) / len(relative)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calibrate import series
+from calibrate.edges import counted
 from calibrate.probe import Domain
 from calibrate.store import ProbeLog, Reading, Readings
 
@@ -37,7 +39,7 @@ def test_constant_power_any_instants(at: list[int], watts: float, data: st.DataO
     change=st.floats(0, 1),
     share=st.floats(0.01, 0.99),
 )
-def test_a_step_between_two_readings_is_within_what_the_uncertainty_leaves_open(
+def test_a_step_between_two_readings_is_found_from_the_joules(
     before_w: float, after_w: float, change: float, share: float
 ) -> None:
     """Readings every second; the power changes once between 2 s and 3 s, where the window ends."""
@@ -51,11 +53,20 @@ def test_a_step_between_two_readings_is_within_what_the_uncertainty_leaves_open(
     end = 2 + share
     energy = series.energy(log, series.native([domain])[0], (S, int(end * S)))
     assert energy
-    error = abs(energy.joules - (used(end) - used(1)))
-    # A rectangular distribution ends at sqrt(3) of its uncertainty, seen from its middle.
-    assert error <= 2 * 3**0.5 * energy.u_j + 1e-6
-    if abs(before_w - after_w) < 1e-9:
-        assert energy.u_j == pytest.approx(0, abs=1e-6)
+    # Equal powers differ by rounding, and then the proportion is as good.
+    assert energy.joules == pytest.approx(used(end) - used(1), rel=1e-6, abs=1e-4)
+    assert 0 <= energy.u_j <= used(3) - used(2) + 1e-6
+
+
+@given(joules=st.lists(st.floats(0, 1e4), min_size=1, max_size=8), data=st.data())
+def test_what_is_taken_of_a_gap_lies_within_it(joules: list[float], data: st.DataObject) -> None:
+    total = np.cumsum([0.0, *joules])
+    at = np.arange(total.size) * S
+    edge = data.draw(st.integers(0, int(at[-1])))
+    found = counted(at, total, edge)
+    after = max(int(np.ceil(edge / S)), 1)
+    assert total[after - 1] - 1e-6 <= found.joules <= total[after] + 1e-6
+    assert 0 <= found.u_j <= joules[after - 1] + 1e-6
 
 
 @given(

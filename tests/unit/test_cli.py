@@ -102,7 +102,20 @@ def test_a_probe_without_any_comparison_is_named_with_the_reason(
     assert cli.main(["analyze", str(folder)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     why = f"package-0: in no run has {late} readings over the whole window"
-    assert f"good is compared with nothing: {why}." in said
+    assert f"good is not in this table: {why}." in said
+
+
+def test_a_probe_that_never_opened_in_one_run_is_no_reason_to_fail(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, log in enumerate(sorted(folder.glob("*/good.jsonl"))):
+        documents = [json.loads(line) for line in log.read_text().splitlines()]
+        stop = {**documents[-1], "status": "failed", "reason": "no luck"}
+        kept = [stop] if number == 0 else [d for d in documents if d["doc"] != "reading"]
+        log.write_text("".join(json.dumps(d) + "\n" for d in kept))
+    assert cli.main(["analyze", str(folder)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "good is not in this table: package-0: in no run has good readings" in said
 
 
 def test_a_damaged_line_is_refused_and_nothing_is_written(

@@ -256,12 +256,26 @@ def test_a_trace_of_a_fault_that_would_not_matter_is_none() -> None:
     found = diagnose(short_runs(0.17))  # 1.6 % of that run, and clearly no chance
     assert found.name == NO_FAULT and found.conclusive
     assert found.probability is not None and found.probability <= 1
-    assert any("the likeliest trace is fixed energy" in reason for reason in found.reasons)
+    assert any("the likeliest trace is fixed energy (" in reason for reason in found.reasons)
+    # A weak reference clears nobody: what it shows is named, or nothing is.
+    assert diagnose(replace(short_runs(0.17), u_ref=0.06)).name != NO_FAULT
 
 
 def test_doubt_about_readings_has_the_shape_of_the_runs() -> None:
     with pytest.raises(ValueError, match=r"u_probe_j has shape \(2,\) for 1 workload labels"):
         Runs([1.0], [1.0], [1.0], ["a"], u_probe_j=[0.1, 0.1])
+    for wrong in (float("nan"), -1.0):
+        with pytest.raises(ValueError, match="u_reference_j must be finite numbers, zero or more"):
+            Runs([1.0], [1.0], [1.0], ["a"], u_reference_j=[wrong])
+
+
+def test_doubt_about_readings_is_no_constant_power() -> None:
+    """Reported powers that differ by half are not the same, however little is known of them."""
+    rng = np.random.default_rng(0)
+    watts = np.array([40.0, 50.0, 60.0] * 4)
+    runs = Runs(10 * watts * rng.normal(1, 0.05, 12), 10 * watts, [10.0] * 12, [*"abc"] * 4)
+    doubtful = replace(runs, u_probe_j=[150.0] * 12, u_reference_j=[150.0] * 12)
+    assert not any(flag.kind == "identical power" for flag in diagnose(doubtful).flags)
 
 
 def test_lost_wraps_are_recognised_from_the_counters_range() -> None:
