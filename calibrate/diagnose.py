@@ -154,7 +154,10 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
     group = _group(case, fitted)
     thin = _thin(case, best)
     open_ = best.explains and not settled
-    against = _against(case, group, (scatter_p, held_p)) if open_ else []
+    misfits = _misfits(best, (scatter_p, held_p))
+    # A slip of decades stays one, whatever else is wrong beside it.
+    slip = abs(best.shift) >= math.log(DECADES) and len({model.shift for model, _ in group}) == 1
+    against = _against(case, group) + ([] if slip else misfits) if open_ else []
     named = best.explains and not thin and not against
     sound = named and best.name == NO_FAULT
     if not (settled or sound) and _immaterial(case, fitted):
@@ -173,7 +176,7 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
         probability=share if named else unnamed,
         conclusive=named or not (thin or best.explains),
         sentence=_sentence(case, group, named, bool(thin), power),
-        reasons=tuple(thin + against + (_notes(case, group) if named else [])),
+        reasons=tuple(thin + against + (_notes(case, group) + misfits if named else [])),
         cause=shown.cause if shown else "",
         aliases=shown.aliases if shown else (),
         alternatives=tuple(model.name for model, _ in group) if named and not shown else (),
@@ -376,20 +379,26 @@ def _thin(case: _Case, best: Model) -> list[str]:
     return found
 
 
-def _against(case: _Case, group: list[Fitted], checks: tuple[float, float | None]) -> list[str]:
-    """Return what speaks against naming the leading models, beside the design."""
+def _misfits(best: Model, checks: tuple[float, float | None]) -> list[str]:
+    """Return which predictive checks the leading model fails."""
+    found = []
+    if checks[0] < MISFIT_BELOW:
+        found.append(f"The runs scatter more than {best.name} allows (p = {checks[0]:.1g}).")
+    if checks[1] is not None and checks[1] < MISFIT_BELOW:
+        found.append(
+            f"A workload is not where the others put it under {best.name} (p = {checks[1]:.1g})."
+        )
+    return found
+
+
+def _against(case: _Case, group: list[Fitted]) -> list[str]:
+    """Return what speaks against naming the leading models, beside the design and misfits."""
     found = []
     lead = case.candidates[0]
     if sum(c.probability for c in case.candidates[: len(group)]) < _needed(case):
         found.append(
             f"The likeliest explanation, {lead.name}, has the probability "
             f"{lead.probability:.2f}; a name needs {NAMED_FROM:g}."
-        )
-    if checks[0] < MISFIT_BELOW:
-        found.append(f"The runs scatter more than {lead.name} allows (p = {checks[0]:.1g}).")
-    if checks[1] is not None and checks[1] < MISFIT_BELOW:
-        found.append(
-            f"A workload is not where the others put it under {lead.name} (p = {checks[1]:.1g})."
         )
     if lead.name == NO_FAULT:
         found += [flag.text for flag in case.flags if flag.kind in _NO_ENERGY]

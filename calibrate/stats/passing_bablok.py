@@ -132,7 +132,8 @@ def _intercept(
     turn = _SPAN * u_slope
     lever = float(np.median(y - (slope - turn) * x) - np.median(y - (slope + turn) * x)) / 2 / turn
     lever -= fixed / u_slope * together
-    return intercept, math.sqrt(max(fixed**2 * (1 - together**2), 0) + (u_slope * lever) ** 2)
+    apart = math.sqrt(max(1 - together**2, 0.0))
+    return intercept, math.hypot(fixed * apart, u_slope * lever)  # whose squares may be too large
 
 
 def _levels(z: Vector, same: float) -> Vector:

@@ -72,6 +72,20 @@ def test_kw_for_w_behind_a_residual_gain_that_moves_with_the_workload() -> None:
     assert share(KW_FOR_W, loose_kw, 200) >= 0.98
 
 
+def test_kw_for_w_is_named_though_something_else_is_wrong_at_rest() -> None:
+    """As measured once: ten runs, of which the two at rest are 30 and 40 % higher."""
+    rows = [(26.9, 1.326, "idle", 3.4), (171.3, 0.962, "square", 4.9), (295.6, 0.975, "asr", 5.5),
+            (126.1, 0.994, "integer", 3.5), (344.8, 0.955, "gemm", 5.5),
+            (199.7, 0.971, "square", 5.7), (162.7, 0.955, "integer", 4.5),
+            (217.2, 0.97, "gemm", 3.5), (41.5, 1.407, "idle", 5.4),
+            (243.1, 0.975, "asr", 4.5)]  # fmt: skip
+    joules, ratio, labels, seconds = zip(*rows, strict=True)
+    probe_j = 1e-3 * np.array(joules) * np.array(ratio)
+    found = diagnose(Runs(probe_j, joules, seconds, labels, idle_w=7.7))
+    assert found.name.startswith(KW_FOR_W) and found.conclusive
+    assert any("A workload is not where the others put it" in each for each in found.reasons)
+
+
 @pytest.mark.parametrize("residual", [0.93, 1.04, 1.15])
 def test_kw_for_w_behind_a_constant_residual_gain(residual: float) -> None:
     assert share(KW_FOR_W, gain(1e-3 * residual), 30) >= 0.95

@@ -171,3 +171,9 @@ def test_cusum_sees_a_bend_and_not_a_line() -> None:
     assert cusum(x, bent, line.slope.value, line.intercept.value).p_value < 0.01
     with pytest.raises(ValueError, match="one side"):
         cusum(x, straight, 2.0, -100.0)
+
+
+def test_passing_bablok_of_points_almost_above_each_other_does_not_overflow() -> None:
+    found = passing_bablok([0.0, 1.0, 1.0, 3.0, 3e-185], [0.0, 1.0, 1.0, 0.0, -1.0])
+    assert found.slope.value == pytest.approx(1.0)
+    assert found.slope.low is not None and found.slope.low < -1e100
