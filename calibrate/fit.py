@@ -172,11 +172,17 @@ def _choose(candidates: Sequence[Correction]) -> Correction:
     best = candidates[0]
     for form in candidates[1:]:
         left, less = best.worst_held_out, form.worst_held_out
-        if left is None or less is None or _too_coarse(form):
+        if left is None or less is None or _too_coarse(form) or _may_be_nothing(form):
             continue
         if _too_coarse(best) or (left > FINE and less < BETTER * left):
             best = form
     return best
+
+
+def _may_be_nothing(form: Correction) -> bool:
+    """Tell whether what an offset subtracts does not differ from zero by its uncertainty."""
+    watts = form.offset_w or {}
+    return watts.get("low") is not None and watts["low"] <= 0 <= watts["high"]
 
 
 def _others(about: Correction, rows: Sequence[Row]) -> Iterator[Correction]:

@@ -278,6 +278,15 @@ def test_an_offset_is_subtracted_where_no_factor_holds(tmp_path: Path) -> None:
     assert told.correct.startswith("subtract 15")
 
 
+def test_an_offset_that_may_be_nothing_is_not_subtracted(tmp_path: Path) -> None:
+    """Some tenths of a watt that differ by load: less is left than by a factor, by chance."""
+    more_w = {20.0: 0.3, 60.0: 0.2, 40.0: 0.35, 50.0: 0.05}
+    more = Fake(lambda w, s: (w + more_w[w]) * s, domain())
+    found = analysis.analyze(build(tmp_path / "c", {"truth": truth(), "more": more}))
+    [fitted] = found.calibration.corrections
+    assert fitted.verdict == "factor" and fitted.offset_w is None
+
+
 @pytest.mark.parametrize(
     ("probe", "verdict", "words"),
     [
