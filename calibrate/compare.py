@@ -302,12 +302,9 @@ def _rows(
 ) -> Iterable[Row]:
     """Yield one row per run in which both have the energy."""
     for run in runs:
-        log, other = run.logs.get(name), run.logs[reference]
-        if log is None or not log.domains or not other.domains:
-            continue
-        record = run.record
-        ours = series.energy(log, column, (record.begin_ns, record.end_ns))
-        if ours is None:
+        record, other = run.record, run.logs[reference]
+        ours = _window(run, name, column)
+        if ours is None or not other.domains:
             continue
         window = ours.begin_ns, ours.end_ns
         theirs = series.energy(other, beside, window)

@@ -220,9 +220,7 @@ def _within(case: _Case, fitted: list[Fitted]) -> Diagnosis:
     found = _verdict(replace(case, candidates=(certain, *rest)), order, settled=True)
     text = f"Every run is within {IMMATERIAL:.0%} of the reference"
     if place:
-        lead, fit = fitted[0]
-        text += f"; the likeliest trace is {lead.name}"
-        text += f" ({lead.said(fit)})" if isinstance(lead, _SIZED) else ""
+        text += f"; the likeliest trace is {_sized(*fitted[0])}"
     return replace(
         found,
         name=NO_FAULT,
@@ -468,6 +466,11 @@ def _unusable(usable: NDArray[np.bool_], flags: tuple[Flag, ...]) -> Diagnosis:
 # ---- words ----
 
 
+def _sized(model: Model, fit: Posterior) -> str:
+    """Return the name of a fault, with its size where it has one."""
+    return f"{model.name} ({model.said(fit)})" if isinstance(model, _SIZED) else model.name
+
+
 def _sentence(
     case: _Case, group: list[Fitted], named: bool, thin: bool, power: float | None
 ) -> str:
@@ -482,9 +485,7 @@ def _sentence(
     ratio = _gain(case, 0.0).value
     reports = f"Reports {_share(ratio)}"
     if named and (len(group) > 1 or isinstance(best, _SIZED)):
-        parts = (f"{m.name} ({m.said(f)})" if isinstance(m, _SIZED) else m.name
-                 for m, f in group)  # fmt: skip
-        return f"{reports}: {' or '.join(parts)}."
+        return f"{reports}: {' or '.join(_sized(model, fit) for model, fit in group)}."
     if named and best.factor is not None:
         left = np.exp(case.table.y - best.shift)
         return (

@@ -194,8 +194,7 @@ def _energy(log: ProbeLog, domain: Domain, window_ns: tuple[int, int]) -> Energy
     begin, end = window_ns
     if points.value.size < 2 or points.at_ns[0] > begin or points.at_ns[-1] < end:
         return None
-    ends = [_edge(points, domain, edge, begins=edge == begin) for edge in window_ns]
-    before, until = ends
+    before, until = ends = _ends(points, domain, begin, end)
     # The reading after an edge was taken at an instant that is known to half its duration.
     half_s = [points.half_ns[np.searchsorted(points.at_ns, edge)] / 1e9 for edge in window_ns]
     instants = [each.watts * half / 3**0.5 for each, half in zip(ends, half_s, strict=True)]
@@ -203,12 +202,16 @@ def _energy(log: ProbeLog, domain: Domain, window_ns: tuple[int, int]) -> Energy
     return Energy(until.joules - before.joules, noise, before.u_j + until.u_j, begin, end)
 
 
-def _edge(points: Curve, domain: Domain, edge_ns: int, *, begins: bool) -> Edge:
-    """Return the joules up to one end of a window."""
-    if domain.kind == "power":
-        total = cumulative(points)
-        return edges.integrated(points.at_ns, points.value, total, edge_ns, begins=begins)
-    return edges.counted(points.at_ns, points.value, edge_ns)
+def _ends(points: Curve, domain: Domain, begin: int, end: int) -> tuple[Edge, Edge]:
+    """Return the joules up to both ends of a window."""
+    at, value = points.at_ns, points.value
+    if domain.kind != "power":
+        return edges.counted(at, value, begin), edges.counted(at, value, end)
+    total = cumulative(points)
+    return (
+        edges.integrated(at, value, total, begin, begins=True),
+        edges.integrated(at, value, total, end, begins=False),
+    )
 
 
 def cumulative(points: Curve) -> NDArray[np.float64]:
