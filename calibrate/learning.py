@@ -39,8 +39,8 @@ class Epoch(Document):
 class Spent(Document):
     """Cumulative energy by one probe: the mean over runs, one value an epoch.
 
-    ``u_j`` are standard uncertainties of the means: from the readings, or from the scatter of the
-    runs over their root, whichever is larger; the error of the probe itself is not in them.
+    ``u_j`` are standard uncertainties of the means; see `calibrate.phases.pooled`. The error of the
+    probe itself is not in them.
     """
 
     probe: str
@@ -185,11 +185,11 @@ def _spent(runs: Sequence[Run], every: Sequence[Sequence[PhaseRecord]]) -> Itera
     found: dict[tuple[str, str, str], list[list[Joules]]] = {}
     for run, evals in zip(runs, every, strict=True):
         begin = min(phase.begin_ns for phase in run.record.phases)
-        for probe, column, meter in meters(run):
+        for probe, meter in meters(run).items():
             energies = [meter.between(begin, phase.end_ns) for phase in evals]
             known = [each for each in energies if each is not None]
             if len(known) == len(evals):
-                found.setdefault((probe, column.name, column.scope), []).append(known)
+                found.setdefault((probe, meter.column.name, meter.column.scope), []).append(known)
     for (probe, name, scope), curves in found.items():
         means = [pooled(epoch) for epoch in zip(*curves, strict=True)]
         yield Spent(

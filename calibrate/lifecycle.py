@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import Field
 
 from calibrate import phases
-from calibrate.phases import Joules, Measured, pooled
+from calibrate.phases import Joules, Measured, pooled, together
 from calibrate.store import Campaign, Document
 
 #: Names of phases that say by themselves what they are.
@@ -108,14 +108,9 @@ def _stages(campaign: Campaign, found: Sequence[Measured]) -> Iterator[tuple[str
 
 
 def _bill(name: str, stages: Stages, found: Sequence[Measured]) -> Bill | None:
-    parts = [_once(selector, found) for selector in (*stages.prepare, *stages.train)]
+    once = _once((*stages.prepare, *stages.train), found)
     used = _per_unit(stages.infer, found)
-    once = Joules(0.0, 0.0)
-    for part in parts:
-        if part is None:
-            return None
-        once += part
-    if used is None or once.joules <= 0 or used[0].joules <= 0:
+    if once is None or used is None or once.joules <= 0 or used[0].joules <= 0:
         return None
     first = found[0]
     amount, unit = used
@@ -136,17 +131,33 @@ def _chosen(selector: str, found: Iterable[Measured]) -> dict[str, list[Measured
     return runs
 
 
-def _once(selector: str, found: Sequence[Measured]) -> Joules | None:
-    """Return the energy of doing it once: all its phases in a run, or one of its repeats."""
-    runs = _chosen(selector, found)
-    sums = []
-    for each in runs.values():
-        total = _sum(each)
-        repeats = sum(m.phase.work or 0.0 for m in each)
-        # A phase whose work is counted in itself (fits of a fit) does it several times.
-        again = all(m.phase.unit == phases.kind(m.phase.name) for m in each) and repeats > 0
-        sums.append(total.times(1 / repeats) if again else total)
-    return pooled(sums) if sums else None
+def _once(selectors: Sequence[str], found: Sequence[Measured]) -> Joules | None:
+    """Return the energy of doing once all that is named; None where a part was not measured."""
+    workloads: dict[str, list[dict[str, list[Measured]]]] = {}
+    for selector in selectors:
+        workloads.setdefault(selector.partition(":")[0], []).append(_chosen(selector, found))
+    total = Joules(0.0, 0.0)
+    for parts in workloads.values():
+        runs = [run for run in parts[0] if all(run in part for part in parts)]
+        if not runs:
+            return None
+        total += pooled([_in_run([part[run] for part in parts]) for run in runs])
+    return total
+
+
+def _in_run(parts: Sequence[Sequence[Measured]]) -> Joules:
+    """Return the energy of all parts in a run, once each also where it was repeated."""
+    total = together(each for part in parts if not _repeats(part) for each in part)
+    for part in parts:
+        if repeats := _repeats(part):
+            total += together(part).times(1 / repeats)
+    return total
+
+
+def _repeats(part: Sequence[Measured]) -> float:
+    """Return how often phases did what they are: a work of fits of a fit; 0 where it is not so."""
+    itself = all(each.phase.unit == phases.kind(each.phase.name) for each in part)
+    return sum(each.phase.work or 0.0 for each in part) if itself else 0.0
 
 
 def _per_unit(selectors: Sequence[str], found: Sequence[Measured]) -> tuple[Joules, str] | None:
@@ -157,10 +168,5 @@ def _per_unit(selectors: Sequence[str], found: Sequence[Measured]) -> tuple[Joul
             work = sum(m.phase.work or 0.0 for m in each)
             units |= {m.phase.unit or "" for m in each}
             if work > 0:
-                ratios.append(_sum(each).times(1 / work))
+                ratios.append(together(each).times(1 / work))
     return (pooled(ratios), units.pop()) if ratios and len(units) == 1 else None
-
-
-def _sum(found: Iterable[Measured]) -> Joules:
-    """Return the energy of several phases."""
-    return sum((each.energy for each in found), Joules(0.0, 0.0))

@@ -4,7 +4,12 @@ A phase begins and ends where it pleases, a meter renews its figure when it plea
 counted between two renewals may have been used anywhere between them: at a share f of the gap, f of
 its joules e are taken, with a standard uncertainty of e sqrt(f (1 - f) / 3). In the middle that is
 the uncertainty of a rectangular distribution over all of e (GUM 4.3.7), at a renewal it is none.
-So a meter that looks once a second knows little of a phase of half a second, and says so.
+So a meter that looks once a second knows little of a phase of half a second, and says so. A power
+may be that of the instant or the mean since the reading before, which is half a gap late: of that
+too little is known, from nothing to half of e.
+
+Phases of one name begin and end alike, with the same step of power, so that what is wrong at one
+edge is wrong at all of them: edges add up, and a mean over many phases knows no more than one.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -27,6 +32,8 @@ from calibrate.store import Campaign, Document, PhaseRecord, ProbeLog, Run, Save
 Values = NDArray[np.float64]
 #: Counts that a phase may have among its values, and what one of them is called.
 COUNTS = {"utterances": "utterance"}
+#: What is shorter between two phases is no break: what a workload needs to mark both.
+BREAK_NS = 10_000_000
 _INDEX = re.compile(r"(.+)\[(\d+)\]")
 
 
@@ -50,12 +57,21 @@ class Joules:
     u_j: float
 
     def __add__(self, other: Joules) -> Joules:
-        """Return the sum; what is uncertain in one is not what is uncertain in the other."""
-        return Joules(self.joules + other.joules, math.hypot(self.u_j, other.u_j))
+        """Return the sum; one meter read both and may be wrong in both alike."""
+        return Joules(self.joules + other.joules, self.u_j + other.u_j)
 
     def times(self, factor: float) -> Joules:
         """Return a multiple."""
         return Joules(self.joules * factor, self.u_j * factor)
+
+
+@dataclass(frozen=True)
+class _Gap:
+    """The time between two renewals: the second one's place, the share before, and its joules."""
+
+    after: int
+    share: float
+    joules: float
 
 
 class Meter:
@@ -68,18 +84,18 @@ class Meter:
     """
 
     def __init__(self, log: ProbeLog, column: Column) -> None:
-        self._log, self._column = log, column
+        self._log, self.column = log, column
 
     @cached_property
     def _renewals(self) -> tuple[NDArray[np.int64], Values]:
         """Return (instants, cumulative joules) of the readings that say something new."""
-        found = series.total(self._log, self._column)
+        found = series.total(self._log, self.column)
         if found is None:
             return np.empty(0, np.int64), np.empty(0)
         at, joules = found
         new = np.concatenate([[True], np.diff(joules) != 0])
         window = self._log.window_ns
-        if window and self._log.domains[self._column.parts[0]].kind == "window":
+        if window and self._log.domains[self.column.parts[0]].kind == "window":
             return self._tracked(at[new], joules[new], window)
         return at[new], joules[new]
 
@@ -102,26 +118,41 @@ class Meter:
         if at[-1] < end_ns and not self._rests(end_ns):
             return None
         joules = np.interp([begin_ns, end_ns], at, total)
-        variances = [self._edge_u_j(edge) ** 2 for edge in (begin_ns, end_ns)]
-        step = sum((self._log.domains[p].resolution_j or 0.0) for p in self._column.parts)
-        u_j = (sum(variances) + step**2 / 6) ** 0.5
-        return Joules(float(joules[1] - joules[0]), float(u_j))
+        step = sum((self._log.domains[p].resolution_j or 0.0) for p in self.column.parts)
+        u_j = math.hypot(self._ends_u_j(begin_ns, end_ns), step / 6**0.5)
+        return Joules(float(joules[1] - joules[0]), u_j)
 
     def _rests(self, end_ns: int) -> bool:
         """Tell whether readings after the last renewal show that nothing more was counted."""
         readings = self._log.readings.after_ns
         return bool(readings.size and readings[-1] >= end_ns)
 
-    def _edge_u_j(self, edge_ns: int) -> float:
+    def _ends_u_j(self, begin_ns: int, end_ns: int) -> float:
+        """Return what both ends leave open; a stretch within one gap has a share of it."""
+        begin, end = self._gap(begin_ns), self._gap(end_ns)
+        if begin.after == end.after and end.share <= 1:
+            return self._open_j(begin.joules, end.share - begin.share)
+        return sum(self._open_j(gap.joules, gap.share) for gap in (begin, end))
+
+    def _open_j(self, joules: float, share: float) -> float:
+        """Return the standard uncertainty of a share of the joules of a gap."""
+        if share > 1:  # what was used since its last renewal has not been counted
+            return joules * (share - 1) / math.sqrt(3)
+        return joules * math.sqrt((share * (1 - share) + self._late) / 3)
+
+    def _gap(self, edge_ns: int) -> _Gap:
+        """Return the gap around an instant: the last one where that comes after it."""
         at, total = self._renewals
-        if edge_ns > at[-1]:  # what was used since its last renewal has not been counted
-            watts = float(total[-1] - total[-2]) / float(at[-1] - at[-2])
-            return abs(watts) * float(edge_ns - at[-1]) / math.sqrt(3)
         after = int(np.clip(np.searchsorted(at, edge_ns), 1, at.size - 1))
-        gap_ns = float(at[after] - at[after - 1])
-        share = float(edge_ns - at[after - 1]) / gap_ns if gap_ns else 0.0
-        joules = float(total[after] - total[after - 1])
-        return abs(joules) * math.sqrt(share * (1 - share) / 3)
+        ns = float(at[after] - at[after - 1])
+        share = float(edge_ns - at[after - 1]) / ns if ns else 0.0
+        return _Gap(after, share, abs(float(total[after] - total[after - 1])))
+
+    @cached_property
+    def _late(self) -> float:
+        """Return the mean square of how late its figures may be, in gaps, times three."""
+        powers = any(self._log.domains[part].kind == "power" for part in self.column.parts)
+        return 0.25 if powers else 0.0
 
 
 @dataclass(frozen=True)
@@ -131,23 +162,28 @@ class Measured:
     run: Run
     phase: PhaseRecord
     probe: str
-    column: Column
+    meter: Meter
     energy: Joules
+
+    @property
+    def column(self) -> Column:
+        """What was added up."""
+        return self.meter.column
 
 
 def measured(campaign: Campaign) -> Iterator[Measured]:
     """Yield every phase of every run that succeeded, by one column of every probe; see `meters`."""
     for run in campaign.runs:
         if run.record.exit_code == 0 and run.record.phases:
-            for probe, column, meter in meters(run):
+            for probe, meter in meters(run).items():
                 for phase in run.record.phases:
                     energy = meter.between(phase.begin_ns, phase.end_ns)
                     if energy is not None:
-                        yield Measured(run, phase, probe, column, energy)
+                        yield Measured(run, phase, probe, meter, energy)
 
 
-def meters(run: Run) -> Iterator[tuple[str, Column, Meter]]:
-    """Yield the main column of every probe of a run, ready to be asked.
+def meters(run: Run) -> dict[str, Meter]:
+    """Return the main column of every probe of a run, ready to be asked.
 
     The truth of a simulated machine knows every scope: of it the one that most others have.
     """
@@ -158,12 +194,36 @@ def meters(run: Run) -> Iterator[tuple[str, Column, Meter]]:
     }
     truths = {probe for probe, column in found.items() if column.basis == "truth"}
     scopes = Counter(column.scope for probe, column in found.items() if probe not in truths)
-    for probe, column in found.items():
-        log = run.logs[probe]
-        known = series.by_scope(series.columns(log.domains.values())) if probe in truths else {}
+    for probe in truths:
+        known = series.by_scope(series.columns(run.logs[probe].domains.values()))
         same = [known[scope] for scope, _ in scopes.most_common() if scope in known]
-        chosen = same[0] if same else column
-        yield probe, chosen, Meter(log, chosen)
+        found[probe] = same[0] if same else found[probe]
+    return {probe: Meter(run.logs[probe], column) for probe, column in found.items()}
+
+
+def together(found: Iterable[Measured]) -> Joules:
+    """Return the energy of several phases of one run by one probe.
+
+    Where one follows another at once, what is wrong at the edge between them is in neither: the
+    other has it. What is wrong at the ends of such stretches adds up.
+    """
+    total, u_j = 0.0, 0.0
+    for stretch in _stretches(found):
+        whole = stretch[0].meter.between(stretch[0].phase.begin_ns, stretch[-1].phase.end_ns)
+        total += sum(each.energy.joules for each in stretch)
+        u_j += whole.u_j if whole else 0.0
+    return Joules(total, u_j)
+
+
+def _stretches(found: Iterable[Measured]) -> list[list[Measured]]:
+    """Return phases in order, those together that follow one another without a break."""
+    stretches: list[list[Measured]] = []
+    for each in sorted(found, key=lambda each: each.phase.begin_ns):
+        if stretches and each.phase.begin_ns - stretches[-1][-1].phase.end_ns <= BREAK_NS:
+            stretches[-1].append(each)
+        else:
+            stretches.append([each])
+    return stretches
 
 
 class Per(Document):
@@ -176,8 +236,8 @@ class Per(Document):
 class Phase(Document):
     """A phase of a workload by one probe: the mean over all stretches of that name.
 
-    ``u_j`` is the standard uncertainty of the mean: from the readings, or from the scatter of the
-    stretches over their root, whichever is larger; the error of the probe itself is not in it.
+    ``u_j`` is the standard uncertainty of the mean; see `pooled`. The error of the probe itself is
+    not in it.
     ``work`` is the mean work of a stretch in `unit`, ``values`` are means of figures of quality.
     ``per`` is the energy of one unit of work, and of one of what else is counted (`COUNTS`), which
     stretches of different length may share.
@@ -230,13 +290,13 @@ def phases(campaign: Campaign, name: Callable[[str], str] = str) -> Phases:
 def pooled(each: Sequence[Joules]) -> Joules:
     """Return the mean of energies of the same thing.
 
-    Its uncertainty is from the readings, or from the scatter over the root of their number,
-    whichever is larger.
+    Its uncertainty is what the readings leave open, which repeating does not make smaller, and the
+    scatter over the root of their number.
     """
     joules, n = [one.joules for one in each], len(each)
-    readings = float(np.sqrt(np.sum([one.u_j**2 for one in each]))) / n
+    readings = float(np.mean([one.u_j for one in each]))
     scatter = float(np.std(joules, ddof=1)) / n**0.5 if n > 1 else 0.0
-    return Joules(float(np.mean(joules)), max(readings, scatter))
+    return Joules(float(np.mean(joules)), math.hypot(readings, scatter))
 
 
 def _per(group: Sequence[Measured], amounts: Sequence[object]) -> Per | None:

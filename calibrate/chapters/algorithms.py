@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 _NOTE = (
     "Energy of all that the probe covers while the algorithm ran on one core, rest included; mean "
-    "over runs ± standard uncertainty, from the readings or from the scatter, whichever is larger; "
-    "the error of the probe itself is not in it. Test set: the whole of it, predicted once. Rank: "
-    "the cheapest is 1."
+    "over runs ± standard uncertainty, from the readings and from the scatter; the error of the "
+    "probe itself is not in it. Test set: the whole of it, predicted once. Rank: the cheapest is 1."
 )
 _CAPTION = (
     "Energy and accuracy of four algorithms. Filled: one fit; hollow: one fit and one pass over "

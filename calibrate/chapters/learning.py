@@ -27,7 +27,7 @@ _NAMES = {"wer": "word error rate", "f1": "F1"}
 _NOTE = (
     "Energy: from the begin of the workload's first phase to the end of the epoch's examination, "
     "mean over runs, as reported, nothing multiplied. ±: standard uncertainty; of energies from "
-    "the readings or from the scatter of the runs, whichever is larger. Bold: the knee."
+    "the readings and from the scatter of the runs. Bold: the knee."
 )
 _CAPTION = (
     "Quality after every epoch against the energy used up to there, by every probe. Bars: standard "

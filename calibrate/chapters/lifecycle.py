@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _NOTE = (
-    "As reported by each probe, nothing multiplied; ±: standard uncertainty from the readings or "
-    "from the scatter of runs, whichever is larger. An error of a probe that is the same for "
+    "As reported by each probe, nothing multiplied; ±: standard uncertainty from the readings and "
+    "from the scatter of runs. An error of a probe that is the same for "
     "training and use cancels in the number of uses, and stays in the energies. Extrapolated: that "
     "every further use costs what it cost here, on this machine, is not measured."
 )

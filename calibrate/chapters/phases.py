@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from calibrate import phases
 from calibrate.analysis import Analysis
 from calibrate.chapters.chapter import Chapter
 from calibrate.digest import MISSING, Row, Table, figure
-from calibrate.phases import Phase
+from calibrate.phases import Per, Phase
 
 _NOTE = (
     "Mean of all stretches of one name, as reported, nothing multiplied; ±: standard uncertainty "
-    "from the readings or from the scatter, whichever is larger. What a meter counted between two "
-    "readings may have been used anywhere between them, so that short phases are little known to "
-    "slow meters."
+    "from the readings and from the scatter. What a meter counted between two readings may have "
+    "been used anywhere between them, so that short phases are little known to slow meters, "
+    "however often they are repeated."
 )
 
 #: More rows than a reader can follow are of the reference alone.
@@ -68,14 +68,24 @@ def _cells(each: Phase) -> tuple[str, ...]:
         str(each.stretches),
         f"{figure(each.seconds)} s",
         f"{spread(each.joules, each.u_j)} J",
-        _per(each),
+        per_unit(each.per),
     )
 
 
-def _per(each: Phase) -> str:
+def per_unit(units: Mapping[str, Per]) -> str:
     """Return the energy of one unit of work, and of one of what else is counted."""
-    shown = [f"{spread(per.joules, per.u_j)} J/{unit}" for unit, per in each.per.items()]
+    shown = []
+    for unit, per in units.items():
+        prefix, size = _prefix(per.joules)
+        shown.append(f"{spread(per.joules / size, per.u_j / size)} {prefix}J/{unit}")
     return "; ".join(shown) or MISSING
+
+
+def _prefix(joules: float) -> tuple[str, float]:
+    """Return the SI prefix under which an energy has digits before the point."""
+    sizes = {"": 1.0, "m": 1e-3, "µ": 1e-6, "n": 1e-9, "p": 1e-12}
+    fitting = ((prefix, size) for prefix, size in sizes.items() if abs(joules) >= size)
+    return next(fitting, ("f", 1e-15)) if joules else ("", 1.0)
 
 
 def spread(value: float, u: float) -> str:

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from calibrate import environment
-from calibrate.store import load_campaign
+from calibrate.phases import Phases
+from calibrate.store import load_campaign, read
 
 CROSSWATT = [sys.executable, "-m", "calibrate"]
 OLD = "codecarbon-1.2.0"
@@ -94,6 +95,17 @@ def test_a_workload_held_out_is_within_two_percent(quick: Path) -> None:
     for each in document["corrections"]:
         if each["probe"] in {"rapl", "pyjoules", "codecarbon"}:
             assert max(map(abs, each["held_out"].values())) < 0.02, each
+
+
+def test_phases_hold_the_truth_within_their_uncertainty(quick: Path) -> None:
+    """The halves of the square wave are shorter than CodeCarbon's second."""
+    phases = read(quick / "phases.json", Phases).phases
+    true = {(p.workload, p.phase): p for p in phases if p.probe == "truth"}
+    halves = [p for p in phases if p.workload == "square" and p.probe not in {"truth", OLD}]
+    assert {p.probe for p in halves} == {"rapl", "powerapi", "pyjoules", "codecarbon"}
+    for each in halves:
+        known = true[each.workload, each.phase]
+        assert abs(each.joules - known.joules) <= 3 * each.u_j, (each, known)
 
 
 def test_speech_recognition_recognises(quick: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from calibrate import analysis, catalog, phases, series, store
 from calibrate.chapters import chapters
+from calibrate.chapters import phases as told
 from calibrate.probe import Domain
 from calibrate.store import PhaseRecord, ProbeLog, Reading, Readings
 from tests.campaigns import SECOND, START, build, truth
@@ -84,6 +85,38 @@ def test_a_counter_that_stands_still_has_counted_nothing_more() -> None:
     assert 0 < near.u_j < far.u_j
 
 
+HIGH_W, LOW_W, HALF_S = 60.0, 8.0, 0.4
+POWER = Domain("package-0", "package-0", "power", "measured", "rapl")
+
+
+def used_j(until_s: float) -> float:
+    """Joules of a square wave from its begin."""
+    whole, rest = divmod(until_s, 2 * HALF_S)
+    high = whole * HALF_S + min(rest, HALF_S)
+    return high * HIGH_W + (until_s - high) * LOW_W
+
+
+@pytest.mark.parametrize("period_s", [0.01, 0.1, 0.29, 1.0, 1.7])
+@pytest.mark.parametrize("domain", [COUNTER, POWER], ids=lambda domain: domain.kind)
+def test_phases_repeated_do_not_hide_what_a_meter_cannot_see(
+    domain: Domain, period_s: float
+) -> None:
+    """Every half of a square wave loses to the other by the same cause, however often it comes.
+
+    The power is the mean since the reading before, as PowerAPI reports it.
+    """
+    points = {}
+    for number in range(1, round(40 / period_s)):
+        at = number * period_s
+        spent = used_j(at) - used_j(at - period_s)
+        points[at] = used_j(at) if domain is COUNTER else spent / period_s
+    found = meter(domain, points)
+    halves = [2 * HALF_S * number for number in range(5, 40)]
+    high = phases.pooled([e for at in halves if (e := between(found, at, at + HALF_S))])
+    assert abs(high.joules - HIGH_W * HALF_S) <= 2 * high.u_j + 1e-9
+    assert high.u_j <= HIGH_W * period_s / 3**0.5
+
+
 @given(st.lists(st.floats(0.01, 100), min_size=3, max_size=20), st.floats(0.05, 0.95))
 def test_phases_side_by_side_add_up(steps: list[float], cut: float) -> None:
     points, total = {}, 0.0
@@ -142,6 +175,35 @@ def test_energy_per_unit_is_that_of_stretches_of_any_length(tmp_path: Path) -> N
     assert found.per["audio-s"].joules == pytest.approx(5.0)
     assert found.per["audio-s"].u_j == pytest.approx(0.0, abs=1e-9)
     assert found.per["utterance"].joules == pytest.approx(10.0)
+
+
+def test_at_an_edge_between_two_phases_one_has_what_the_other_lacks(folder: Path) -> None:
+    """Loading and inference side by side are as well known as one stretch; the sum is not."""
+    run = next(r for r in store.load_campaign(folder).runs if r.record.workload == "asr")
+    slow = meter(COUNTER, {n * 0.75 + START / SECOND: 40.0 * n for n in range(9)})
+    marks = run.record.phases
+    found = [
+        phases.Measured(run, each, "slow", slow, energy)
+        for each in marks
+        if (energy := slow.between(each.begin_ns, each.end_ns))
+    ]
+    assert len(found) == 3
+    both, whole = phases.together(found), slow.between(marks[0].begin_ns, marks[2].end_ns)
+    assert whole and both.joules == pytest.approx(whole.joules)
+    assert both.u_j == pytest.approx(whole.u_j)
+    apart = phases.together([found[0], found[2]])
+    assert apart.u_j == pytest.approx(found[0].energy.u_j + found[2].energy.u_j)
+
+
+def test_energies_of_small_units_have_a_prefix() -> None:
+    assert told.per_unit({"flop": phases.Per(joules=2.7678e-10, u_j=6.6e-13)}) == (
+        "276.78 ± 0.66 pJ/flop"
+    )
+    assert told.per_unit({"utterance": phases.Per(joules=0.0625, u_j=0.0008)}) == (
+        "62.50 ± 0.80 mJ/utterance"
+    )
+    assert told.per_unit({"fit": phases.Per(joules=20.0, u_j=1.0)}) == "20.0 ± 1.0 J/fit"
+    assert told.per_unit({"fit": phases.Per(joules=0.0, u_j=0.5)}) == "0.00 ± 0.50 J/fit"
 
 
 def test_reports_have_a_chapter_of_phases(folder: Path) -> None:
