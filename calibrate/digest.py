@@ -540,9 +540,10 @@ def _probes(probes: Mapping[str, ProbeSummary]) -> Table:
         facts = dict(summary.facts)
         release, mode = (text(facts.pop(key, ""), MISSING) for key in ("release", "mode"))
         rest = "; ".join(f"{key}: {text(value)}" for key, value in facts.items())
+        covered = ", ".join(dict.fromkeys(summary.scopes))
         rows.append(
             Row((
-                name, summary.status, release, mode, ", ".join(summary.scopes) or MISSING,
+                name, summary.status, release, mode, covered or MISSING,
                 str(summary.readings), percent(summary.late_share), percent(summary.cpu_share),
                 str(len(summary.lost_runs)), rest or MISSING,
             ))

@@ -38,8 +38,9 @@ def render(analysis: Analysis) -> str:
 
 
 def _glue(words: str) -> str:
-    """Keep a number with its unit, its sign and the other end of its range on one line."""
-    words = re.sub(r"(?<=\d) (?=(%|W|s|to)(\W|$))|(?<= to) (?=\d)", "\u00a0", words)
+    """Keep a number with its unit, sign, uncertainty and other end of its range on one line."""
+    words = re.sub(r"(?<=\d) (?=(%|±|[kmµnpf]?(W|Wh|J|g)|s|to)(\W|$))", "\u00a0", words)
+    words = re.sub(r"(?<=±) (?=\d)|(?<= to) (?=\d)|(?<=\u00a0to) (?=\d)", "\u00a0", words)
     return re.sub(r"(?<=\w) (?=[+\u2212<][ \d])|(?<=<) (?=\d)", "\u00a0", words)
 
 

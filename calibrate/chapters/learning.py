@@ -92,11 +92,14 @@ def _after(of: Learning, knee: int) -> str:
     """Say what was spent after the knee; probes that agree are not all named."""
     best = max(of.epochs, key=lambda each: QUALITIES[of.quality] * each.value)
     shares = [each.after(knee) for each in of.spent if each.joules[-1] > 0]
-    said = (
-        f"From epoch {of.epochs[knee].epoch} on ({_shown(of, of.epochs[knee])}) it is within one "
-        f"standard uncertainty of the best ({_shown(of, best)}, epoch {best.epoch}): more training "
-        "bought no accuracy that this test can show"
+    first = of.epochs[knee]
+    enough = (
+        f"Epoch {best.epoch} was the best ({_shown(of, best)})"
+        if first is best
+        else f"From epoch {first.epoch} on ({_shown(of, first)}) it is within one standard "
+        f"uncertainty of the best ({_shown(of, best)}, epoch {best.epoch})"
     )
+    said = f"{enough}: more training bought no accuracy that this test can show"
     if not shares:
         return f"{said}."
     low, high = (percent(f(share for share, _ in shares)) for f in (min, max))
@@ -122,8 +125,7 @@ def _rows(of: Learning, probes: Sequence[str], several: bool) -> Iterator[Row]:
     for place, epoch in enumerate(of.epochs):
         energies = [_joules(spent.get(probe), place) for probe in probes]
         cells = (*([of.workload] if several else []), str(epoch.epoch), _shown(of, epoch))
-        whole = tuple(cell.replace(" ", "\u00a0") for cell in (*cells, *energies))
-        yield Row(whole, place == of.knee)
+        yield Row((*cells, *energies), place == of.knee)
 
 
 def _joules(spent: Spent | None, place: int) -> str:

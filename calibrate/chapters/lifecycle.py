@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from calibrate.analysis import Analysis
 from calibrate.carbon import J_PER_KWH, Intensity
 from calibrate.chapters.chapter import Chapter
-from calibrate.chapters.phases import spread
+from calibrate.chapters.phases import prefixed
 from calibrate.digest import MISSING, Row, Table, figure
 from calibrate.drawing import INK, Canvas, Panel, Style, styles
 from calibrate.lifecycle import Bill, bills
@@ -102,7 +102,7 @@ def _table(found: Sequence[Bill], first: Sequence[Bill], intensity: Intensity | 
             bill.name,
             f"{bill.probe} ({bill.scope})",
             _energy(bill.once, intensity),
-            f"{spread(bill.use.joules, bill.use.u_j)} J",
+            prefixed(bill.use.joules, bill.use.u_j, "J"),
             _count(*bill.uses),
             *after,
         )
@@ -111,17 +111,16 @@ def _table(found: Sequence[Bill], first: Sequence[Bill], intensity: Intensity | 
 
 
 def _energy(amount: Joules, intensity: Intensity | None) -> str:
-    """Return an energy in kWh, and in CO2e where an intensity was asked for."""
+    """Return an energy in watt-hours, and in CO2e where an intensity was asked for."""
     kwh, u = amount.joules / J_PER_KWH, amount.u_j / J_PER_KWH
-    said = f"{spread(kwh, u)} kWh" if kwh >= 0.01 else f"{spread(1000 * kwh, 1000 * u)} Wh"
+    said = prefixed(1000 * kwh, 1000 * u, "Wh")
     if intensity is None:
         return said
     grams = kwh * intensity.g_per_kwh
     if intensity.u_relative is None:
         return f"{said}, {figure(grams)} g CO2e ± not known"
     u_g = grams * float(np.hypot(u / kwh if kwh else 0.0, intensity.u_relative))
-    size, unit = (1e3, "kg") if grams >= 1e3 else (1.0, "g")
-    return f"{said}, {spread(grams / size, u_g / size)} {unit} CO2e"
+    return f"{said}, {prefixed(grams, u_g, 'g CO2e')}"
 
 
 def _panels(analysis: Analysis, found: Sequence[Bill]) -> list[Panel]:

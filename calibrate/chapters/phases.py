@@ -67,25 +67,24 @@ def _cells(each: Phase) -> tuple[str, ...]:
         f"{each.probe} ({each.scope})",
         str(each.stretches),
         f"{figure(each.seconds)} s",
-        f"{spread(each.joules, each.u_j)} J",
+        prefixed(each.joules, each.u_j, "J"),
         per_unit(each.per),
     )
 
 
 def per_unit(units: Mapping[str, Per]) -> str:
     """Return the energy of one unit of work, and of one of what else is counted."""
-    shown = []
-    for unit, per in units.items():
-        prefix, size = _prefix(per.joules)
-        shown.append(f"{spread(per.joules / size, per.u_j / size)} {prefix}J/{unit}")
+    shown = (prefixed(per.joules, per.u_j, f"J/{unit}") for unit, per in units.items())
     return "; ".join(shown) or MISSING
 
 
-def _prefix(joules: float) -> tuple[str, float]:
-    """Return the SI prefix under which an energy has digits before the point."""
-    sizes = {"": 1.0, "m": 1e-3, "µ": 1e-6, "n": 1e-9, "p": 1e-12}
-    fitting = ((prefix, size) for prefix, size in sizes.items() if abs(joules) >= size)
-    return next(fitting, ("f", 1e-15)) if joules else ("", 1.0)
+def prefixed(value: float, u: float, unit: str) -> str:
+    """Return a quantity and its standard uncertainty, the unit with the prefix of its size."""
+    sizes = {"k": 1e3, "": 1.0, "m": 1e-3, "µ": 1e-6, "n": 1e-9, "p": 1e-12}
+    largest = max(abs(value), u)
+    fitting = ((prefix, size) for prefix, size in sizes.items() if largest >= size)
+    prefix, size = next(fitting, ("f", 1e-15)) if largest else ("", 1.0)
+    return f"{spread(value / size, u / size)} {prefix}{unit}"
 
 
 def spread(value: float, u: float) -> str:

@@ -118,7 +118,7 @@ def test_reports_show_it_with_co2e_where_that_was_asked_for(tmp_path: Path) -> N
     chapter = told.chapter(found)
     assert chapter is not None
     cells = chapter.table.rows[0].cells
-    assert cells[2] == "0.083 ± 0.016 Wh, 0.0417 ± 0.0090 g CO2e"  # 300 J; seldom read: ± 20 %
+    assert cells[2] == "83 ± 16 mWh, 41.7 ± 9.0 mg CO2e"  # 300 J; seldom read: ± 20 %
     plain = told.chapter(analysis.analyze(folder))
     assert plain is not None and "CO2e" not in plain.table.rows[0].cells[2]
 

@@ -203,7 +203,7 @@ def test_energies_of_small_units_have_a_prefix() -> None:
         "62.50 ± 0.80 mJ/utterance"
     )
     assert told.per_unit({"fit": phases.Per(joules=20.0, u_j=1.0)}) == "20.0 ± 1.0 J/fit"
-    assert told.per_unit({"fit": phases.Per(joules=0.0, u_j=0.5)}) == "0.00 ± 0.50 J/fit"
+    assert told.per_unit({"fit": phases.Per(joules=0.0, u_j=0.5)}) == "0 ± 500 mJ/fit"
 
 
 def test_reports_have_a_chapter_of_phases(folder: Path) -> None:

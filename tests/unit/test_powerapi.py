@@ -208,9 +208,12 @@ def test_an_event_that_never_ran_counts_nothing(tmp_path: Path) -> None:
 
 
 class Counters:
-    """RAPL of 40 W in a package and 5 W in DRAM, whose package wraps."""
+    """RAPL of 40 W in a package and 5 W in DRAM, whose package wraps 0.05 s on, then every 10 s."""
 
-    WRAP_J = 10.0
+    WRAP_J = 400.0
+
+    def __init__(self) -> None:
+        self._begin_s = time.monotonic()
 
     def domains(self) -> list[Domain]:
         return [
@@ -220,8 +223,9 @@ class Counters:
         ]
 
     def read(self) -> Mapping[str, float]:
-        now_s = time.monotonic()
-        return {"package-0": 40 * now_s % self.WRAP_J, "dram-0": 5 * now_s % 1e5, "psys": 1.0}
+        spent_s = time.monotonic() - self._begin_s
+        package_j = (self.WRAP_J - 2 + 40 * spent_s) % self.WRAP_J
+        return {"package-0": package_j, "dram-0": 5 * spent_s, "psys": 1.0}
 
     def close(self) -> None:
         pass
