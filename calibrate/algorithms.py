@@ -18,8 +18,9 @@ from itertools import combinations, pairwise
 from typing import Literal
 
 from calibrate import phases
-from calibrate.phases import Joules, Measured
+from calibrate.phases import Measured
 from calibrate.store import Campaign, RunRecord
+from calibrate.stretch import Joules
 from calibrate.verdict import number
 
 #: In the order in which they are shown.

@@ -18,8 +18,9 @@ from typing import Literal
 
 import numpy as np
 
-from calibrate.phases import Joules, index, kind, meters, pooled
+from calibrate.phases import index, kind, meters, pooled
 from calibrate.store import Campaign, Document, PhaseRecord, Run, Saved
+from calibrate.stretch import Joules
 
 #: Figures of quality that are understood, the first that is there is taken; 1: more is better.
 QUALITIES = {"wer": -1, "error": -1, "accuracy": 1, "f1": 1, "loss": -1}

@@ -15,11 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from calibrate import phases
-from calibrate.phases import Joules, Measured, pooled, together
+from calibrate.phases import Measured, pooled, together
 from calibrate.store import Campaign, Document
+from calibrate.stretch import Joules
 
 #: Names of phases that say by themselves what they are.
 PREPARE, TRAIN, INFER = ("prepare",), ("init", "train", "eval", "fit"), ("infer", "predict")
@@ -39,6 +40,14 @@ class Stages(Document):
     use: float = Field(1.0, gt=0)
     uses_per_day: tuple[float, ...] = (10.0, 1e3, 1e5)
     days: float = Field(365.0, gt=0)
+
+    @model_validator(mode="after")
+    def _once_each(self) -> Stages:
+        named = (*self.prepare, *self.train)
+        for each in named:
+            if named.count(each) > 1 or each.partition(":")[0] in {*named} - {each}:
+                raise ValueError(f"{each} is named twice; leave one of them out")
+        return self
 
 
 @dataclass(frozen=True)
@@ -133,15 +142,18 @@ def _chosen(selector: str, found: Iterable[Measured]) -> dict[str, list[Measured
 
 def _once(selectors: Sequence[str], found: Sequence[Measured]) -> Joules | None:
     """Return the energy of doing once all that is named; None where a part was not measured."""
-    workloads: dict[str, list[dict[str, list[Measured]]]] = {}
-    for selector in selectors:
-        workloads.setdefault(selector.partition(":")[0], []).append(_chosen(selector, found))
+    chosen = [(selector.partition(":")[0], _chosen(selector, found)) for selector in selectors]
+    if not all(runs for _, runs in chosen):
+        return None
     total = Joules(0.0, 0.0)
-    for parts in workloads.values():
-        runs = [run for run in parts[0] if all(run in part for part in parts)]
-        if not runs:
-            return None
-        total += pooled([_in_run([part[run] for part in parts]) for run in runs])
+    for workload in dict.fromkeys(name for name, _ in chosen):
+        parts = [runs for name, runs in chosen if name == workload]
+        whole = [run for run in parts[0] if all(run in part for part in parts)]
+        if whole:
+            total += pooled([_in_run([part[run] for part in parts]) for run in whole])
+        else:  # no run has them all
+            for part in parts:
+                total += pooled([_in_run([each]) for each in part.values()])
     return total
 
 

@@ -1,15 +1,8 @@
 """Energy of the phases of a workload: what an epoch, a fit or a prediction used, by every probe.
 
-A phase begins and ends where it pleases, a meter renews its figure when it pleases. What a meter
-counted between two renewals may have been used anywhere between them: at a share f of the gap, f of
-its joules e are taken, with a standard uncertainty of e sqrt(f (1 - f) / 3). In the middle that is
-the uncertainty of a rectangular distribution over all of e (GUM 4.3.7), at a renewal it is none.
-So a meter that looks once a second knows little of a phase of half a second, and says so. A power
-may be that of the instant or the mean since the reading before, which is half a gap late: of that
-too little is known, from nothing to half of e.
-
 Phases of one name begin and end alike, with the same step of power, so that what is wrong at one
-edge is wrong at all of them: edges add up, and a mean over many phases knows no more than one.
+edge is wrong at all of them: edges add up, and a mean over many phases knows no more than one; see
+`calibrate.stretch`.
 """
 
 from __future__ import annotations
@@ -19,17 +12,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibrate import series
 from calibrate.series import Column
-from calibrate.store import Campaign, Document, PhaseRecord, ProbeLog, Run, Saved
+from calibrate.store import Campaign, Document, PhaseRecord, Run, Saved
+from calibrate.stretch import Joules, Meter
 
-Values = NDArray[np.float64]
 #: Counts that a phase may have among its values, and what one of them is called.
 COUNTS = {"utterances": "utterance"}
 #: What is shorter between two phases is no break: what a workload needs to mark both.
@@ -47,112 +38,6 @@ def index(name: str) -> int | None:
     """Return the number of a phase: 3 of ``train[3]``; None where it has none."""
     found = _INDEX.fullmatch(name)
     return int(found[2]) if found else None
-
-
-@dataclass(frozen=True)
-class Joules:
-    """An energy with its standard uncertainty from step and instants of the readings, J."""
-
-    joules: float
-    u_j: float
-
-    def __add__(self, other: Joules) -> Joules:
-        """Return the sum; one meter read both and may be wrong in both alike."""
-        return Joules(self.joules + other.joules, self.u_j + other.u_j)
-
-    def times(self, factor: float) -> Joules:
-        """Return a multiple."""
-        return Joules(self.joules * factor, self.u_j * factor)
-
-
-@dataclass(frozen=True)
-class _Gap:
-    """The time between two renewals: the second one's place, the share before, and its joules."""
-
-    after: int
-    share: float
-    joules: float
-
-
-class Meter:
-    """Cumulative joules of one column in one run, to be asked for any stretch of it.
-
-    Parameters
-    ----------
-    log : a probe's file of the run.
-    column : what to add up.
-    """
-
-    def __init__(self, log: ProbeLog, column: Column) -> None:
-        self._log, self.column = log, column
-
-    @cached_property
-    def _renewals(self) -> tuple[NDArray[np.int64], Values]:
-        """Return (instants, cumulative joules) of the readings that say something new."""
-        found = series.total(self._log, self.column)
-        if found is None:
-            return np.empty(0, np.int64), np.empty(0)
-        at, joules = found
-        new = np.concatenate([[True], np.diff(joules) != 0])
-        window = self._log.window_ns
-        if window and self._log.domains[self.column.parts[0]].kind == "window":
-            return self._tracked(at[new], joules[new], window)
-        return at[new], joules[new]
-
-    def _tracked(
-        self, at: NDArray[np.int64], joules: Values, window: tuple[int, int]
-    ) -> tuple[NDArray[np.int64], Values]:
-        """Return a tracker's renewals: nothing at its begin, everything at its end."""
-        inside = (at > window[0]) & (at < window[1])
-        ends = np.array(window, dtype=np.int64)
-        return (
-            np.concatenate([ends[:1], at[inside], ends[1:]]),
-            np.concatenate([[0.0], joules[inside], joules[-1:]]),
-        )
-
-    def between(self, begin_ns: int, end_ns: int) -> Joules | None:
-        """Return the joules of a stretch, or None where the readings do not cover it."""
-        at, total = self._renewals
-        if at.size < 2 or at[0] > begin_ns:
-            return None
-        if at[-1] < end_ns and not self._rests(end_ns):
-            return None
-        joules = np.interp([begin_ns, end_ns], at, total)
-        step = sum((self._log.domains[p].resolution_j or 0.0) for p in self.column.parts)
-        u_j = math.hypot(self._ends_u_j(begin_ns, end_ns), step / 6**0.5)
-        return Joules(float(joules[1] - joules[0]), u_j)
-
-    def _rests(self, end_ns: int) -> bool:
-        """Tell whether readings after the last renewal show that nothing more was counted."""
-        readings = self._log.readings.after_ns
-        return bool(readings.size and readings[-1] >= end_ns)
-
-    def _ends_u_j(self, begin_ns: int, end_ns: int) -> float:
-        """Return what both ends leave open; a stretch within one gap has a share of it."""
-        begin, end = self._gap(begin_ns), self._gap(end_ns)
-        if begin.after == end.after and end.share <= 1:
-            return self._open_j(begin.joules, end.share - begin.share)
-        return sum(self._open_j(gap.joules, gap.share) for gap in (begin, end))
-
-    def _open_j(self, joules: float, share: float) -> float:
-        """Return the standard uncertainty of a share of the joules of a gap."""
-        if share > 1:  # what was used since its last renewal has not been counted
-            return joules * (share - 1) / math.sqrt(3)
-        return joules * math.sqrt((share * (1 - share) + self._late) / 3)
-
-    def _gap(self, edge_ns: int) -> _Gap:
-        """Return the gap around an instant: the last one where that comes after it."""
-        at, total = self._renewals
-        after = int(np.clip(np.searchsorted(at, edge_ns), 1, at.size - 1))
-        ns = float(at[after] - at[after - 1])
-        share = float(edge_ns - at[after - 1]) / ns if ns else 0.0
-        return _Gap(after, share, abs(float(total[after] - total[after - 1])))
-
-    @cached_property
-    def _late(self) -> float:
-        """Return the mean square of how late its figures may be, in gaps, times three."""
-        powers = any(self._log.domains[part].kind == "power" for part in self.column.parts)
-        return 0.25 if powers else 0.0
 
 
 @dataclass(frozen=True)
@@ -205,24 +90,30 @@ def together(found: Iterable[Measured]) -> Joules:
     """Return the energy of several phases of one run by one probe.
 
     Where one follows another at once, what is wrong at the edge between them is in neither: the
-    other has it. What is wrong at the ends of such stretches adds up.
+    other has it. What was counted in the moments between may belong to either. What is wrong at
+    the ends of such stretches adds up.
     """
-    total, u_j = 0.0, 0.0
+    total = Joules(0.0, 0.0)
     for stretch in _stretches(found):
-        whole = stretch[0].meter.between(stretch[0].phase.begin_ns, stretch[-1].phase.end_ns)
-        total += sum(each.energy.joules for each in stretch)
-        u_j += whole.u_j if whole else 0.0
-    return Joules(total, u_j)
+        parts = sum((each.energy for each in stretch), Joules(0.0, 0.0))
+        begin_ns, end_ns = stretch[0].phase.begin_ns, max(each.phase.end_ns for each in stretch)
+        whole = stretch[0].meter.between(begin_ns, end_ns)
+        if whole and sum(_length_ns(each.phase) for each in stretch) <= end_ns - begin_ns:
+            breaks_j = abs(whole.joules - parts.joules) / math.sqrt(3)
+            parts = Joules(parts.joules, min(parts.u_j, math.hypot(whole.u_j, breaks_j)))
+        total += parts  # of phases that overlap, every one may be wrong by itself
+    return total
 
 
 def _stretches(found: Iterable[Measured]) -> list[list[Measured]]:
     """Return phases in order, those together that follow one another without a break."""
     stretches: list[list[Measured]] = []
+    end_ns = 0
     for each in sorted(found, key=lambda each: each.phase.begin_ns):
-        if stretches and each.phase.begin_ns - stretches[-1][-1].phase.end_ns <= BREAK_NS:
-            stretches[-1].append(each)
-        else:
-            stretches.append([each])
+        if not stretches or each.phase.begin_ns - end_ns > BREAK_NS:
+            stretches.append([])
+        stretches[-1].append(each)
+        end_ns = max(end_ns, each.phase.end_ns)
     return stretches
 
 
@@ -325,7 +216,7 @@ def _mean(name: str, group: Sequence[Measured]) -> Phase:
         column=first.column.name,
         scope=first.column.scope,
         stretches=n,
-        seconds=float(np.mean([_seconds(each.phase) for each in group])),
+        seconds=float(np.mean([_length_ns(each.phase) for each in group])) / 1e9,
         joules=mean.joules,
         u_j=mean.u_j,
         work=float(np.mean(work)) if len(work) == n else None,
@@ -335,8 +226,8 @@ def _mean(name: str, group: Sequence[Measured]) -> Phase:
     )
 
 
-def _seconds(phase: PhaseRecord) -> float:
-    return (phase.end_ns - phase.begin_ns) / 1e9
+def _length_ns(phase: PhaseRecord) -> int:
+    return phase.end_ns - phase.begin_ns
 
 
 def _means(each: Sequence[Mapping[str, object]]) -> dict[str, float]:

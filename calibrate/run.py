@@ -311,7 +311,10 @@ class Work:
                 if kind == "ready":
                     self._ready.set()
             elif kind == "phase":
-                self.phases.append(PhaseRecord.model_validate(data))
+                phase = PhaseRecord.model_validate(data)
+                if phase.end_ns < phase.begin_ns:
+                    return False
+                self.phases.append(phase)
             elif kind == "result":
                 self.result.update(data["values"])
         except (ValueError, KeyError, TypeError, AttributeError):

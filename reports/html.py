@@ -39,7 +39,7 @@ def render(analysis: Analysis) -> str:
 
 def _glue(words: str) -> str:
     """Keep a number with its unit, sign, uncertainty and other end of its range on one line."""
-    words = re.sub(r"(?<=\d) (?=(%|±|[kmµnpf]?(W|Wh|J|g)|s|to)(\W|$))", "\u00a0", words)
+    words = re.sub(r"(?<=\d) (?=(%|±|[GMkmµnpf]?(W|Wh|J|g)|s|to)(\W|$))", "\u00a0", words)
     words = re.sub(r"(?<=±) (?=\d)|(?<= to) (?=\d)|(?<=\u00a0to) (?=\d)", "\u00a0", words)
     return re.sub(r"(?<=\w) (?=[+\u2212<][ \d])|(?<=<) (?=\d)", "\u00a0", words)
 

@@ -15,7 +15,7 @@ from calibrate.chapters.phases import prefixed
 from calibrate.digest import MISSING, Row, Table, figure
 from calibrate.drawing import INK, Canvas, Panel, Style, styles
 from calibrate.lifecycle import Bill, bills
-from calibrate.phases import Joules
+from calibrate.stretch import Joules
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

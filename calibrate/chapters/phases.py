@@ -80,7 +80,7 @@ def per_unit(units: Mapping[str, Per]) -> str:
 
 def prefixed(value: float, u: float, unit: str) -> str:
     """Return a quantity and its standard uncertainty, the unit with the prefix of its size."""
-    sizes = {"k": 1e3, "": 1.0, "m": 1e-3, "µ": 1e-6, "n": 1e-9, "p": 1e-12}
+    sizes = {"G": 1e9, "M": 1e6, "k": 1e3, "": 1.0, "m": 1e-3, "µ": 1e-6, "n": 1e-9, "p": 1e-12}
     largest = max(abs(value), u)
     fitting = ((prefix, size) for prefix, size in sizes.items() if largest >= size)
     prefix, size = next(fitting, ("f", 1e-15)) if largest else ("", 1.0)
@@ -92,4 +92,5 @@ def spread(value: float, u: float) -> str:
     if not u:
         return f"{figure(value)} ± 0"
     places = 1 - math.floor(math.log10(u))
-    return " ± ".join(f"{round(each, places):.{max(places, 0)}f}" for each in (value, u))
+    # No minus before a zero: + 0.0 turns -0.0 into 0.0.
+    return " ± ".join(f"{round(each, places) + 0.0:.{max(places, 0)}f}" for each in (value, u))

@@ -11,8 +11,8 @@ import pytest
 from calibrate import algorithms, analysis, catalog, digest, store
 from calibrate.algorithms import ALGORITHMS, DATA, Case, Claim
 from calibrate.chapters import algorithms as chapter
-from calibrate.phases import Joules
 from calibrate.store import PhaseRecord
+from calibrate.stretch import Joules
 from tests.campaigns import SECOND, START, Fake, build, domain, truth
 
 #: Joules of a fit and of a prediction, and accuracy, in the order of `ALGORITHMS`.

@@ -14,9 +14,9 @@ import pytest
 from calibrate import analysis, carbon, catalog, plan, store
 from calibrate.chapters import lifecycle as told
 from calibrate.errors import BadFile
-from calibrate.lifecycle import bills
-from calibrate.phases import Joules
+from calibrate.lifecycle import Stages, bills
 from calibrate.store import PhaseRecord
+from calibrate.stretch import Joules
 from tests.campaigns import SECOND, START, Fake, build, domain, truth
 
 #: (name, begin, end, work, unit); every load uses so many watts.
@@ -89,6 +89,23 @@ def test_a_fit_that_was_repeated_counts_once(tmp_path: Path) -> None:
     [true] = [b for b in bills(store.load_campaign(folder)) if b.probe == "truth"]
     assert true.once.joules == pytest.approx(50.0)
     assert true.use.joules == pytest.approx(0.1)
+
+
+def test_parts_of_different_runs_add_up(tmp_path: Path) -> None:
+    """One run was initialised, the other trained: what is known of each is taken."""
+    folder = made(tmp_path / "c", {"model": OWN})
+    for place, left_out in zip(sorted(folder.glob("*-model")), ("train", "init"), strict=True):
+        record = store.read(place / store.RUN, store.RunRecord)
+        kept = tuple(p for p in record.phases if not p.name.startswith(left_out))
+        store.save(place / store.RUN, record.model_copy(update={"phases": kept}))
+    [true] = [b for b in bills(store.load_campaign(folder)) if b.probe == "truth"]
+    assert true.once.joules == pytest.approx(300.0)
+
+
+@pytest.mark.parametrize("train", [("model:train", "model"), ("model:train", "model:train")])
+def test_what_is_named_twice_is_refused(train: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="model:train is named twice; leave one of them out"):
+        Stages(train=train, infer=("model:infer",))
 
 
 def test_one_meter_may_err_alike_in_all_that_is_added_up() -> None:

@@ -14,6 +14,7 @@ from calibrate.chapters import chapters
 from calibrate.chapters import phases as told
 from calibrate.probe import Domain
 from calibrate.store import PhaseRecord, ProbeLog, Reading, Readings
+from calibrate.stretch import Joules, Meter
 from tests.campaigns import SECOND, START, build, truth
 
 COUNTER = Domain("package-0", "package-0", "counter", "measured", "rapl")
@@ -32,12 +33,12 @@ def log(domain: Domain, points: dict[float, float], window: tuple[float, float] 
 
 def meter(
     domain: Domain, points: dict[float, float], window: tuple[float, float] | None = None
-) -> phases.Meter:
+) -> Meter:
     made = log(domain, points, window)
-    return phases.Meter(made, series.native(made.domains.values())[0])
+    return Meter(made, series.native(made.domains.values())[0])
 
 
-def between(found: phases.Meter, begin_s: float, end_s: float) -> phases.Joules | None:
+def between(found: Meter, begin_s: float, end_s: float) -> Joules | None:
     return found.between(round(begin_s * SECOND), round(end_s * SECOND))
 
 
@@ -48,7 +49,7 @@ def test_names_have_a_kind_and_a_number() -> None:
 
 def test_at_renewals_an_energy_is_as_well_known_as_the_readings() -> None:
     found = between(meter(COUNTER, {0: 5, 1: 15, 2: 45, 3: 55}), 1, 2)
-    assert found == phases.Joules(30.0, 0.0)
+    assert found == Joules(30.0, 0.0)
 
 
 def test_between_renewals_nobody_knows_when_it_was_used() -> None:
@@ -59,16 +60,17 @@ def test_between_renewals_nobody_knows_when_it_was_used() -> None:
 
 
 def test_a_trackers_repeated_figure_is_no_renewal() -> None:
-    points = {0.0: 0.0, 0.5: 0.0, 1.0: 50.0, 1.5: 50.0, 2.0: 100.0, 2.1: 105.0}
-    found = between(meter(TRACKER, points, (0.0, 2.05)), 0, 1.5)
+    """Between its renewals it knows nothing, and it was seen up to half a second late."""
+    points = {n / 2: 50.0 * (n // 2) for n in range(10)} | {4.6: 205.0}
+    found = between(meter(TRACKER, points, (0.0, 4.55)), 0, 1.5)
     assert found is not None
     assert found.joules == pytest.approx(75.0)
-    assert found.u_j == pytest.approx(50 / math.sqrt(12))
+    assert found.u_j == pytest.approx(50 * math.sqrt((0.5 * 0.5 + 0.5**2) / 3))
 
 
 def test_a_tracker_has_counted_nothing_before_its_begin() -> None:
     points = {0.9: 0.0, 1.5: 0.0, 2.5: 80.0, 3.1: 100.0}
-    assert between(meter(TRACKER, points, (1.0, 3.0)), 1, 3) == phases.Joules(100.0, 0.0)
+    assert between(meter(TRACKER, points, (1.0, 3.0)), 1, 3) == Joules(100.0, 0.0)
 
 
 def test_what_is_not_covered_is_missing() -> None:
@@ -78,43 +80,49 @@ def test_what_is_not_covered_is_missing() -> None:
 
 
 def test_a_counter_that_stands_still_has_counted_nothing_more() -> None:
-    """Readings go on, the figure does not: no joules, and a doubt that grows."""
-    found = meter(COUNTER, {0: 0, 1: 10, 2: 10, 3: 10})
-    near, far = between(found, 0, 1.5), between(found, 0, 3)
-    assert near and far and near.joules == far.joules == 10.0
-    assert 0 < near.u_j < far.u_j
+    """A slow one may not have shown it yet: no joules, and a doubt that grows."""
+    points = {0.0: 0.0, 0.5: 0.0, 1.0: 10.0, 1.5: 10.0, 2.0: 20.0, 2.5: 20.0, 4.0: 20.0}
+    slow = meter(COUNTER, points)
+    near, far = between(slow, 2, 2.5), between(slow, 2, 4)
+    assert near and far and near.joules == far.joules == 0.0
+    assert near.u_j == pytest.approx(5 / math.sqrt(3)) and far.u_j == pytest.approx(4 * near.u_j)
+    assert between(slow, 3, 3) == Joules(0.0, 0.0)
+    assert between(meter(COUNTER, {0: 0, 1: 10, 2: 10, 3: 10}), 1, 3) == Joules(0.0, 0.0)
 
 
-HIGH_W, LOW_W, HALF_S = 60.0, 8.0, 0.4
+HIGH_W, HALF_S = 60.0, 0.4
 POWER = Domain("package-0", "package-0", "power", "measured", "rapl")
 
 
-def used_j(until_s: float) -> float:
-    """Joules of a square wave from its begin."""
-    whole, rest = divmod(until_s, 2 * HALF_S)
+def used_j(until_s: float, low_w: float, every_s: float) -> float:
+    """Joules of a wave from its begin: HALF_S of HIGH_W at every so many seconds."""
+    whole, rest = divmod(until_s, every_s)
     high = whole * HALF_S + min(rest, HALF_S)
-    return high * HIGH_W + (until_s - high) * LOW_W
+    return high * HIGH_W + (until_s - high) * low_w
 
 
+@pytest.mark.parametrize("every_s", [0.8, 3.37])
+@pytest.mark.parametrize("low_w", [0.0, 0.5, 8.0, 50.0])
 @pytest.mark.parametrize("period_s", [0.01, 0.1, 0.29, 1.0, 1.7])
 @pytest.mark.parametrize("domain", [COUNTER, POWER], ids=lambda domain: domain.kind)
 def test_phases_repeated_do_not_hide_what_a_meter_cannot_see(
-    domain: Domain, period_s: float
+    domain: Domain, period_s: float, low_w: float, every_s: float
 ) -> None:
-    """Every half of a square wave loses to the other by the same cause, however often it comes.
+    """Every high phase loses to the rest by the same cause, however often it comes.
 
     The power is the mean since the reading before, as PowerAPI reports it.
     """
     points = {}
-    for number in range(1, round(40 / period_s)):
+    for number in range(1, round(140 / period_s)):
         at = number * period_s
-        spent = used_j(at) - used_j(at - period_s)
-        points[at] = used_j(at) if domain is COUNTER else spent / period_s
+        used = used_j(at, low_w, every_s)
+        spent = used - used_j(at - period_s, low_w, every_s)
+        points[at] = used if domain is COUNTER else spent / period_s
     found = meter(domain, points)
-    halves = [2 * HALF_S * number for number in range(5, 40)]
-    high = phases.pooled([e for at in halves if (e := between(found, at, at + HALF_S))])
+    begins = [every_s * number for number in range(5, 40)]
+    high = phases.pooled([e for at in begins if (e := between(found, at, at + HALF_S))])
     assert abs(high.joules - HIGH_W * HALF_S) <= 2 * high.u_j + 1e-9
-    assert high.u_j <= HIGH_W * period_s / 3**0.5
+    assert high.u_j <= 2 * HIGH_W * period_s
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=3, max_size=20), st.floats(0.05, 0.95))
@@ -195,6 +203,52 @@ def test_at_an_edge_between_two_phases_one_has_what_the_other_lacks(folder: Path
     assert apart.u_j == pytest.approx(found[0].energy.u_j + found[2].energy.u_j)
 
 
+def test_breaks_between_phases_may_have_used_anything(folder: Path) -> None:
+    """100 phases of 0.1 s at 60 W with breaks of 9 ms at 8 W, read every 0.1 s."""
+    run = store.load_campaign(folder).runs[0]
+
+    def used(at: float) -> float:
+        whole, rest = divmod(at, 0.109)
+        return 6.072 * whole + 60 * min(rest, 0.1) + 8 * max(rest - 0.1, 0)
+
+    found = meter(COUNTER, {n / 10: used(n / 10) for n in range(120)})
+    marks = [
+        PhaseRecord(name="step", begin_ns=round(at * SECOND), end_ns=round((at + 0.1) * SECOND))
+        for at in (0.109 * n for n in range(1, 101))
+    ]
+    each = [
+        phases.Measured(run, mark, "probe", found, energy)
+        for mark in marks
+        if (energy := found.between(mark.begin_ns, mark.end_ns))
+    ]
+    together = phases.together(each)
+    assert len(each) == 100 and together.joules < 570
+    assert abs(together.joules - 600) <= 2 * together.u_j
+    # A phase that is there twice is known no better for that.
+    assert phases.together([each[0], each[0]]) == each[0].energy.times(2)
+
+
+def test_a_phase_that_ends_before_it_begins_has_no_energy() -> None:
+    assert between(meter(COUNTER, {0: 0, 1: 10, 2: 20}), 1.5, 0.5) is None
+
+
+def test_every_part_of_a_column_is_as_slow_as_it_is() -> None:
+    """One package is renewed ten times a second, the other once; 50 W each."""
+    both = [Domain(f"package-{n}", f"package-{n}", "counter", family="rapl") for n in range(2)]
+    readings = [
+        Reading(at, at, {"package-0": 5.0 * n, "package-1": 50.0 * (n // 10)})
+        for n, at in ((n, n * SECOND // 10) for n in range(100))
+    ]
+    made = ProbeLog("probe", {d.name: d for d in both}, readings=Readings.of(readings))
+    columns = {c.name: Meter(made, c) for c in series.native(both)}
+    quick, slow, package = (
+        between(columns[name], 3.5, 6.5) for name in ("package-0", "package-1", "package")
+    )
+    assert quick and slow and package
+    assert package == quick + slow
+    assert quick.u_j < 1 < slow.u_j
+
+
 def test_energies_of_small_units_have_a_prefix() -> None:
     assert told.per_unit({"flop": phases.Per(joules=2.7678e-10, u_j=6.6e-13)}) == (
         "276.78 ± 0.66 pJ/flop"
@@ -203,6 +257,8 @@ def test_energies_of_small_units_have_a_prefix() -> None:
         "62.50 ± 0.80 mJ/utterance"
     )
     assert told.per_unit({"fit": phases.Per(joules=20.0, u_j=1.0)}) == "20.0 ± 1.0 J/fit"
+    assert told.per_unit({"fit": phases.Per(joules=3.2e6, u_j=1e4)}) == "3.200 ± 0.010 MJ/fit"
+    assert told.per_unit({"fit": phases.Per(joules=-1.0, u_j=300.0)}) == "0 ± 300 J/fit"
     assert told.per_unit({"fit": phases.Per(joules=0.0, u_j=0.5)}) == "0 ± 500 mJ/fit"
 
 

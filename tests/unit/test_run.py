@@ -102,12 +102,15 @@ def test_own_command_is_a_workload_and_its_output_is_kept(tmp_path: Path) -> Non
 def test_phase_marks_may_come_from_any_program(tmp_path: Path) -> None:
     text = (
         'print(\'crosswatt: {"mark": "result", "values": {"wer": 0.5}}\');'
-        "print('crosswatt: {broken'); print('crosswatt: 7')"
+        "print('crosswatt: {broken'); print('crosswatt: 7');"
+        'print(\'crosswatt: {"mark": "phase", "name": "back", "begin_ns": 2, "end_ns": 1}\')'
     )
     job = command(sys.executable, "-c", text)
     done = do(tmp_path, STEADY, job=job)
     assert done.record.result == {"wer": 0.5}
-    assert (tmp_path / "output.log").read_text() == "crosswatt: {broken\ncrosswatt: 7\n"
+    assert done.record.phases == ()
+    said = (tmp_path / "output.log").read_text()
+    assert said.startswith("crosswatt: {broken\ncrosswatt: 7\n") and '"back"' in said
 
 
 def test_a_command_that_does_not_exist_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ ORDER = (
     ("lifecycle",),
     ("carbon", "clocks", "learning"),
     ("phases",),
+    ("stretch",),
     ("fit", "judgement", "known", "scopes"),
     ("uncertainty",),
     ("compare", "diagnose"),
