@@ -182,12 +182,11 @@ def _without(rest: Diagnosis, probe: Vector, reference: Vector, keep: Mask) -> D
     return replace(
         _named(rest, rest.name if own else NO_ENERGY if zero else STRAY),
         key=rest.key if own else "",
-        sentence=f"{text} Apart from that: {rest.sentence}",
+        sentence=f"{rest.sentence} {text}" if own else f"{text} Apart from that: {rest.sentence}",
         cause=rest.cause
         if own
         else "a counter that leapt, went back, stood still or was set to "
         "zero in these runs, or a reading that was lost",
-        reasons=(*rest.reasons, text) if own else rest.reasons,
         flags=(flag, *_moved(rest.flags, keep)),
         n_runs=int(keep.size),
     )

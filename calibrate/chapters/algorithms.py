@@ -9,7 +9,7 @@ from calibrate import algorithms
 from calibrate.algorithms import ALGORITHMS, COUNTED, DATA, FIT, FIT_AND_TEST, Board, Case, Claim
 from calibrate.analysis import Analysis
 from calibrate.chapters.chapter import Chapter
-from calibrate.chapters.phases import spread
+from calibrate.chapters.phases import prefixed, spread
 from calibrate.digest import MISSING, Row, Table
 from calibrate.drawing import INK, WIDTH, Canvas, Panel, Style, engineering, styles
 from calibrate.verdict import number
@@ -45,7 +45,7 @@ def chapter(analysis: Analysis) -> Chapter | None:
     looks = styles(analysis)
     shown = [case for case in found if case.probe in looks]
     head = (
-        "data", "algorithm", "probe", "one fit / J", "1000 predictions / J", "fit and test set / J",
+        "data", "algorithm", "probe", "one fit", "1000 predictions", "fit and test set",
         "rank by fit", "rank with test", "accuracy",
     )  # fmt: skip
     boards = {name: algorithms.board(shown, name) for name in looks}
@@ -131,7 +131,7 @@ def _cells(case: Case, rows: Board) -> tuple[str, ...]:
         DATA.get(case.data, case.data) + (" (synthetic)" if case.synthetic else ""),
         case.algorithm,
         f"{case.probe} ({case.scope})",
-        *(spread(each.joules, each.u_j) for each in (case.fit, case.thousand, case.fit_and_test)),
+        *(prefixed(e.joules, e.u_j, "J") for e in (case.fit, case.thousand, case.fit_and_test)),
         *map(str, ranks),
         spread(case.accuracy, case.u_accuracy),
     )
