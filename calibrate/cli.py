@@ -24,6 +24,7 @@ from calibrate.errors import CrosswattError, Unsupported
 from calibrate.stage import bench_model, inside, interruptible, ready
 from calibrate.terminal import (
     DEFAULT_MODEL,
+    FAILED,
     IMPOSSIBLE,
     INTERRUPTED,
     REFUSED,
@@ -131,6 +132,10 @@ def run(
     rate: Rates = None,
     settings: Settings = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the order of runs.")] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option("--repeats", min=1, help="How often each workload runs; 3 for a command."),
+    ] = None,
     until: Annotated[
         str | None,
         typer.Option("--until", help="Repeat until every factor is known to this: 1% ..."),
@@ -152,8 +157,10 @@ def run(
         mine = tuple(workloads or ())
         chosen = _plan(command, quick, plan, workload, mine)
         goal = None if until is None else goals.parse(until)
-        if goal is not None:
-            chosen = chosen.model_copy(update={"repeats": max_repeats})
+        if goal is not None and repeats:
+            raise CrosswattError("Choose one of --repeats and --until.")
+        if goal is not None or repeats:
+            chosen = chosen.model_copy(update={"repeats": repeats or max_repeats})
         model = bench_model(bench, fault or [], no_bench)
         asked, own = probe or chosen.probes, tuple(adapters or ())
         sources = campaign.sources(asked, own, simulated=model is not None)
@@ -179,7 +186,27 @@ def run(
             f"Not every factor is known to {100 * record.until:g} % after all repeats; the report "
             "has what was reached. 'crosswatt plan' says what it takes."
         )
-    return 0
+    return FAILED if _failures(target) else 0
+
+
+def _failures(target: Path) -> bool:
+    """Say which workloads failed in every run, and where they say why; tell whether there are."""
+    from calibrate import store
+
+    codes: dict[str, list[int]] = {}
+    last: dict[str, Path] = {}
+    for run in store.load_campaign(target).runs:
+        codes.setdefault(run.record.workload, []).append(run.record.exit_code)
+        last[run.record.workload] = run.folder / "output.log"
+    failed = [workload for workload, found in codes.items() if all(found)]
+    for workload in failed:
+        err.print(
+            f"{workload} failed in every run (exit code {codes[workload][-1]}); what it said is in "
+            f"{last[workload]}.",
+            markup=False,
+            soft_wrap=True,
+        )
+    return bool(failed)
 
 
 def _plan(
@@ -192,9 +219,10 @@ def _plan(
     """Return the plan that the options ask for."""
     from calibrate import plan as plans
 
-    given = [flag for flag, on in (("--quick", quick), ("--plan", name), ("-- CMD", command)) if on]
+    options = {"--quick": quick, "--plan": name, "--workload": only, "-- CMD": command}
+    given = [flag for flag, on in options.items() if on]
     if command and len(given) > 1:
-        raise CrosswattError(f"Choose one of {', '.join(given)}: each is a whole plan.")
+        raise CrosswattError(f"Choose one of {', '.join(given)}: a command is a whole plan.")
     if command:
         return plans.command(command)
     if quick and name:

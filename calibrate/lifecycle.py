@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,9 @@ from calibrate.stretch import Joules
 
 #: Names of phases that say by themselves what they are.
 PREPARE, TRAIN, INFER = ("prepare",), ("init", "train", "eval", "fit"), ("infer", "predict")
+
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Stages(Document):
@@ -37,13 +40,18 @@ class Stages(Document):
     prepare: tuple[str, ...] = ()
     train: tuple[str, ...] = Field(min_length=1)
     infer: tuple[str, ...] = Field(min_length=1)
-    use: float = Field(1.0, gt=0)
-    uses_per_day: tuple[float, ...] = (10.0, 1e3, 1e5)
-    days: float = Field(365.0, gt=0)
+    use: Positive = 1.0
+    uses_per_day: tuple[Positive, ...] = Field((10.0, 1e3, 1e5), min_length=1)
+    days: Positive = 365.0
+
+    @property
+    def selectors(self) -> tuple[str, ...]:
+        """All that is named."""
+        return (*self.prepare, *self.train, *self.infer)
 
     @model_validator(mode="after")
     def _once_each(self) -> Stages:
-        named = (*self.prepare, *self.train)
+        named = self.selectors
         for each in named:
             if named.count(each) > 1 or each.partition(":")[0] in {*named} - {each}:
                 raise ValueError(f"{each} is named twice; leave one of them out")

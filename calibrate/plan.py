@@ -14,7 +14,7 @@ from pydantic import Field
 
 from calibrate import catalog, store
 from calibrate.errors import BadFile, CrosswattError, UnknownName
-from calibrate.lifecycle import Stages
+from calibrate.lifecycle import Positive, Stages
 from calibrate.run import Pause
 from calibrate.store import Document, Job
 
@@ -35,8 +35,8 @@ class Step(Document):
 
     name: str
     label: str | None = Field(None, pattern=r"^[A-Za-z0-9][\w.-]*$")
-    seconds: tuple[float, ...] = Field((5.0,), min_length=1)
-    about_s: float | None = Field(None, gt=0, allow_inf_nan=False)
+    seconds: tuple[Positive, ...] = Field((5.0,), min_length=1)
+    about_s: Positive | None = None
     arguments: tuple[str, ...] = ()
 
     @property
@@ -105,6 +105,13 @@ def load(name: str, extra: Sequence[Path] = ()) -> Plan:
             raise BadFile(
                 path, f"workload.{place}.label: {step.label} is a workload's own name",
                 fix="Choose another label.",
+            )  # fmt: skip
+    for selector in plan.lifecycle.selectors if plan.lifecycle else ():
+        workload = selector.partition(":")[0]
+        if workload not in (called := [step.called for step in plan.workload]):
+            raise BadFile(
+                path, f"lifecycle: {selector}: no workload of this plan is called {workload}",
+                fix=f"Write WORKLOAD:PHASE; there are: {', '.join(called)}.",
             )  # fmt: skip
     return plan
 

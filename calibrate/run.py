@@ -312,11 +312,14 @@ class Work:
                     self._ready.set()
             elif kind == "phase":
                 phase = PhaseRecord.model_validate(data)
-                if phase.end_ns < phase.begin_ns:
+                # Of another clock, or turned round, it says nothing of this run.
+                if not phase.begin_ns <= phase.end_ns <= time.monotonic_ns():
                     return False
                 self.phases.append(phase)
             elif kind == "result":
                 self.result.update(data["values"])
+            else:
+                return False
         except (ValueError, KeyError, TypeError, AttributeError):
             return False
         return True

@@ -328,6 +328,15 @@ def write(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+#: What pydantic says in terms of Python, in terms of a file.
+_PLAINLY = {
+    "extra_forbidden": "there is no such key",
+    "tuple_type": "it must be a list, in brackets",
+    "missing": "it is missing",
+    "too_short": "the list is empty",
+}
+
+
 def save(path: Path, document: Document) -> None:
     """Write a document as JSON."""
     write(path, document.model_dump_json(indent=1, by_alias=True) + "\n")
@@ -368,7 +377,8 @@ def _validated(path: Path, data: object, model: type[AnyDocument], fix: str) -> 
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "document"
-        raise BadFile(path, f"{key}: {first['msg']}", fix=fix) from None
+        said = _PLAINLY.get(first["type"], first["msg"].removeprefix("Value error, "))
+        raise BadFile(path, f"{key}: {said}", fix=fix) from None
 
 
 def load_campaign(folder: Path) -> Campaign:

@@ -12,7 +12,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     pass
 
-REFUSED, IMPOSSIBLE, INTERRUPTED = 64, 69, 130
+FAILED, REFUSED, IMPOSSIBLE, INTERRUPTED = 1, 64, 69, 130
 DEFAULT_MODEL = "desktop"
 
 #: Where nobody has a terminal, a table is as wide as it likes: a log is searched, not looked at.

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -216,15 +216,19 @@ def own(spec: str, device: str) -> Loader:
         raise SystemExit(f"--model {spec}: {error}.") from error
     if not callable(make):
         raise SystemExit(f"--model {spec}: {factory} is nothing that can be called.")
-    if "device" in inspect.signature(make).parameters:
-        return lambda: _made(spec, make(device=device))
-    if device != "cpu":
+    taken = inspect.signature(make).parameters
+    if "device" not in taken and device != "cpu":
         raise SystemExit(f"--device {device}: {spec} takes no argument 'device'.")
-    return lambda: _made(spec, make())
+    given = {"device": device} if "device" in taken else {}
+    return lambda: _made(spec, make, given)
 
 
-def _made(spec: str, model: Any) -> Model:
-    """Return what a factory made, as a model."""
+def _made(spec: str, make: Callable[..., Any], given: Mapping[str, str]) -> Model:
+    """Return what a factory makes, as a model."""
+    try:
+        model = make(**given)
+    except Exception as error:  # whatever the user's code raises
+        raise SystemExit(f"--model {spec}: {type(error).__name__}: {error}.") from error
     if hasattr(model, "transcribe"):
         chosen: Model = model
         return chosen
@@ -243,7 +247,10 @@ def command(line: str) -> Loader:
     ----------
     line : the program and its arguments as a shell would read them, ``{wav}`` for the path.
     """
-    words = shlex.split(line)
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise SystemExit(f"--command {line!r}: it cannot be read ({error}).") from None
     if not any("{wav}" in word for word in words):
         raise SystemExit(f"--command {line!r}: write {{wav}} where the recording's path belongs.")
     if shutil.which(words[0]) is None:

@@ -14,7 +14,8 @@ from calibrate.chapters.chapter import Chapter
 from calibrate.chapters.phases import prefixed
 from calibrate.digest import MISSING, Row, Table, figure
 from calibrate.drawing import INK, Canvas, Panel, Style, styles
-from calibrate.lifecycle import Bill, bills
+from calibrate.lifecycle import Bill, Stages, bills
+from calibrate.phases import kind
 from calibrate.stretch import Joules
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def chapter(analysis: Analysis) -> Chapter | None:
     """Return the chapter where a campaign has both training and use."""
     found = bills(analysis.campaign)
     if not found:
-        return None
+        return _missing(analysis)
     intensity = analysis.footprint.intensity if analysis.footprint else None
     first = _first(found, analysis.comparison.reference)
     few = len(first) <= _FEW
@@ -50,6 +51,26 @@ def chapter(analysis: Analysis) -> Chapter | None:
         _NOTE,
         tuple(_panels(analysis, found)) if few else (),
         _CAPTION if few else "",
+    )
+
+
+def _missing(analysis: Analysis) -> Chapter | None:
+    """Return why there is nothing to say where the plan asked for it."""
+    told = analysis.campaign.record.plan.get("lifecycle")
+    if not told:
+        return None
+    marked = dict.fromkeys(
+        f"{run.record.workload}:{kind(phase.name)}"
+        for run in analysis.campaign.runs
+        for phase in run.record.phases
+    )
+    return Chapter(
+        "Lifecycle",
+        (
+            f"The plan names {', '.join(Stages.model_validate(told).selectors)}; no probe has an "
+            "energy of all of them, and work to count uses by. Marked were: "
+            f"{', '.join(marked) or 'none'}.",
+        ),
     )
 
 

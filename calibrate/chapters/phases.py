@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from calibrate import phases
 from calibrate.analysis import Analysis
@@ -20,17 +20,16 @@ _NOTE = (
 
 #: More rows than a reader can follow are of the reference alone.
 _MOST_ROWS = 80
+#: So many phases of a run stand each by itself, of more those of one kind together: epochs.
+_MOST_NAMES = 12
 
 
 def chapter(analysis: Analysis) -> Chapter | None:
-    """Return the table of phases, of the workloads that mark more than one kind."""
-    found = phases.phases(analysis.campaign, phases.kind).phases
-    kinds: dict[str, set[str]] = {}
-    for each in found:
-        kinds.setdefault(each.workload, set()).add(each.phase)
-    shown = [each for each in found if len(kinds[each.workload]) > 1]
+    """Return the table of phases, of the workloads that mark more than one."""
+    shown = _shown(analysis)
     if not shown:
         return None
+    reference = analysis.comparison.reference
     head = (
         "workload",
         "phase",
@@ -42,22 +41,26 @@ def chapter(analysis: Analysis) -> Chapter | None:
     )
     words: tuple[str, ...] = ()
     if len(shown) > _MOST_ROWS:
-        reference = analysis.comparison.reference
         shown = [each for each in shown if each.probe == reference]
         words = (f"By {reference}, the reference; phases.json has all probes.",)
-    rows = tuple(Row(_cells(each), first) for each, first in _firsts(shown))
+    rows = tuple(Row(_cells(each), each.probe == reference) for each in shown)
     return Chapter("Energy of phases", words, Table(head, rows, frozenset({3, 4, 5, 6})), _NOTE)
 
 
-def _firsts(shown: Sequence[Phase]) -> list[tuple[Phase, bool]]:
-    """Return phases in order, with whether each is the first of its workload and name."""
-    seen: set[tuple[str, str]] = set()
-    found = []
-    for each in sorted(shown, key=lambda p: p.workload):
-        key = each.workload, each.phase
-        found.append((each, key not in seen))
-        seen.add(key)
-    return found
+def _shown(analysis: Analysis) -> list[Phase]:
+    """Return the phases of workloads that have several: each, or where they are many each kind."""
+    single, kinds = (phases.phases(analysis.campaign, name).phases for name in (str, phases.kind))
+    names = {workload: set[str]() for workload in {each.workload for each in single}}
+    for each in single:
+        names[each.workload].add(each.phase)
+    many = {
+        workload for workload, found in names.items()
+        if len(found) > _MOST_NAMES and len({phases.kind(name) for name in found}) > 1
+    }  # fmt: skip
+    shown = [each for each in single if len(names[each.workload]) > 1 and each.workload not in many]
+    return sorted(
+        [*shown, *(each for each in kinds if each.workload in many)], key=lambda p: p.workload
+    )
 
 
 def _cells(each: Phase) -> tuple[str, ...]:
@@ -89,7 +92,7 @@ def prefixed(value: float, u: float, unit: str) -> str:
 
 def spread(value: float, u: float) -> str:
     """Return a value and its standard uncertainty, of two digits, to the same place (GUM 7.2.6)."""
-    if not u:
+    if abs(u) <= 1e-12 * abs(value):  # what rounding leaves of none
         return f"{figure(value)} ± 0"
     places = 1 - math.floor(math.log10(u))
     # No minus before a zero: + 0.0 turns -0.0 into 0.0.

@@ -173,6 +173,17 @@ def test_own_command_as_the_workload(bench_ready: None, tmp_path: Path) -> None:
     assert all((r.folder / "output.log").read_text() == "done\n" for r in commands)
 
 
+def test_a_command_that_fails_is_a_failure(bench_ready: None, tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    done = crosswatt(
+        "run", "--bench", "desktop", "--probe", "truth", "--probe", "rapl", "--repeats", "1",
+        "--out", folder, "--", sys.executable, "-c", "raise SystemExit('no such data')",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "command failed in every run (exit code 1); what it said is in" in done.stderr
+    assert len(load_campaign(folder).runs) == 2  # and one of rest
+
+
 def test_interrupted_and_continued(bench_ready: None, tmp_path: Path, plan: Path) -> None:
     folder = tmp_path / "campaign"
     arguments = ["run", "--plan", plan, "--bench", "amd", "--probe", "truth", "--probe", "rapl"]

@@ -242,9 +242,9 @@ def test_a_proposed_policy_passes_its_own_campaign(found: Analysis, tmp_path: Pa
     ("text", "words"),
     [
         ("reference = = 1\n", "not TOML.*line 1"),
-        ('reference = "truth"', "probe: Field required"),
+        ('reference = "truth"', "probe: it is missing"),
         (f'reference = "truth"\n{GOOD_RULE}within=-1', "probe.0.within: Input should"),
-        (f'reference = "truth"\ncolour = 1\n{GOOD_RULE}', "colour: Extra inputs"),
+        (f'reference = "truth"\ncolour = 1\n{GOOD_RULE}', "colour: there is no such key"),
     ],
 )
 def test_a_bad_policy_is_refused_by_key(tmp_path: Path, text: str, words: str) -> None:

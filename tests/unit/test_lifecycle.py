@@ -121,6 +121,35 @@ def test_a_count_has_the_uncertainty_of_both(tmp_path: Path) -> None:
     assert u == pytest.approx(count * math.hypot(*parts))
 
 
+def test_a_report_says_what_it_lacks_for_what_the_plan_asked(tmp_path: Path) -> None:
+    stages = {"train": ["model:train"], "infer": ["model:predct"]}
+    chapter = told.chapter(analysis.analyze(made(tmp_path / "c", {"model": OWN}, stages)))
+    assert chapter is not None and not chapter.table.rows
+    assert "names model:train, model:predct" in chapter.words[0]
+    assert "Marked were: model:init, model:train, model:infer" in chapter.words[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ('infer = ["mll:predict"]', "no workload of this plan is called mll. Write WORKLOAD:PHASE"),
+        ('infer = ["idle:train"]', "idle:train is named twice"),
+        ('infer = ["idle:infer"]\nuses_per_day = [-1.0]', "greater than 0"),
+        ('infer = ["idle:infer"]\nuses_per_day = []', "the list is empty"),
+        ('infer = ["idle:infer"]\ndays = inf', "finite number"),
+    ],
+)
+def test_a_lifecycle_that_cannot_be_is_refused_beforehand(
+    tmp_path: Path, key: str, said: str
+) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(
+        f'title = "p"\n[[workload]]\nname = "idle"\n[lifecycle]\ntrain = ["idle:train"]\n{key}\n'
+    )
+    with pytest.raises(BadFile, match=said):
+        plan.load(str(path))
+
+
 def test_without_use_or_training_there_is_no_chapter(tmp_path: Path) -> None:
     assert told.chapter(analysis.analyze(made(tmp_path / "a", {"model": OWN[:3]}))) is None
     assert told.chapter(analysis.analyze(made(tmp_path / "b", {"model": OWN[3:]}))) is None

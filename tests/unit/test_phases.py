@@ -262,19 +262,43 @@ def test_energies_of_small_units_have_a_prefix() -> None:
     assert told.per_unit({"fit": phases.Per(joules=0.0, u_j=0.5)}) == "0 ± 500 mJ/fit"
 
 
-def test_reports_have_a_chapter_of_phases(folder: Path) -> None:
+def test_reports_have_a_chapter_of_phases(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = analysis.analyze(folder)
     (chapter,) = chapters(found)
     assert chapter.name == "Energy of phases"
     assert [row.cells[:4] for row in chapter.table.rows] == [
         ("asr", "load", "truth (package-0)", "2"),
-        ("asr", "infer", "truth (package-0)", "4"),
+        ("asr", "infer[1]", "truth (package-0)", "2"),
+        ("asr", "infer[2]", "truth (package-0)", "2"),
     ]
     per_second, per_utterance = chapter.table.rows[1].cells[6].split("; ")
     assert per_second.startswith("10") and per_second.endswith("J/audio-s")
     assert per_utterance.startswith("25") and per_utterance.endswith("J/utterance")
+    monkeypatch.setattr(told, "_MOST_NAMES", 2)  # of many epochs those of one kind are one row
+    (chapter,) = chapters(found)
+    assert [row.cells[1:4:2] for row in chapter.table.rows] == [("load", "2"), ("infer", "4")]
     for form in ("html", "markdown"):
         assert "Energy of phases" in catalog.load(catalog.find("reports", form)).render(found)
     analysis.write(found)
     saved = store.read(folder / analysis.PHASES, phases.Phases)
     assert len(saved.phases) == 3 and saved.simulated
+
+
+def test_epochs_alone_stand_in_the_report(tmp_path: Path) -> None:
+    """A program that marks nothing but its epochs, as the documentation shows it."""
+    made = build(tmp_path / "c", {"truth": truth()}, {"asr": 50.0})
+    for place in made.glob("*-asr"):
+        record = store.read(place / store.RUN, store.RunRecord)
+        marks = tuple(
+            PhaseRecord(
+                name=f"train[{n}]", begin_ns=START + n * SECOND, end_ns=START + (n + 1) * SECOND
+            )
+            for n in range(3)
+        )
+        store.save(place / store.RUN, record.model_copy(update={"phases": marks}))
+    (chapter,) = chapters(analysis.analyze(made))
+    assert [row.cells[1] for row in chapter.table.rows] == ["train[0]", "train[1]", "train[2]"]
+
+
+def test_what_rounding_leaves_of_an_uncertainty_is_none() -> None:
+    assert told.spread(69.9999999999999858, 7.9e-15) == "70 ± 0"

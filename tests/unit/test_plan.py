@@ -136,9 +136,15 @@ def test_the_quick_form_lies_beside_a_plan(tmp_path: Path) -> None:
         ),
         ('title = "a"\n[[workload]]\nname = "gemm"\nlabel = "../a"', "workload.0.label: String"),
         ("title", r"not TOML"),
-        ('title = "a"', "workload: Field required"),
-        ('title = "a"\nworkload = []', "workload: Tuple should have at least 1"),
-        ('title = "a"\n[[workload]]\nname = "idle"\nsecond = [1]', "workload.0.second: Extra"),
+        ('title = "a"', "workload: it is missing"),
+        ('title = "a"\nworkload = []', "workload: the list is empty"),
+        (
+            'title = "a"\n[[workload]]\nname = "idle"\nsecond = [1]',
+            "workload.0.second: there is no such key",
+        ),
+        ('title = "a"\n[[workload]]\nname = "idle"\nseconds = [-1.0]', "greater than 0"),
+        ('title = "a"\n[[workload]]\nname = "idle"\nseconds = [inf]', "finite number"),
+        ('title = "a"\n[[workload]]\nname = "idle"\nseconds = 2.0', "a list, in brackets"),
         ('title = "a"\nrepeats = 0\n[[workload]]\nname = "idle"', "repeats: Input should be"),
     ],
 )

@@ -7,7 +7,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -242,8 +242,16 @@ def probe_of(monkeypatch: pytest.MonkeyPatch, pid: int | None = None, **options:
     return probe
 
 
-def test_the_adapter_gives_dated_watts(monkeypatch: pytest.MonkeyPatch) -> None:
-    probe = probe_of(monkeypatch, pid=os.getpid(), formula="ridge")
+@pytest.fixture
+def asleep() -> Iterator[int]:
+    """A process that starts no threads while it is followed, as this one may."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process.pid
+        process.kill()
+
+
+def test_the_adapter_gives_dated_watts(monkeypatch: pytest.MonkeyPatch, asleep: int) -> None:
+    probe = probe_of(monkeypatch, pid=asleep, formula="ridge")
     assert {d.name: d.scope for d in probe.domains()} == {
         "rapl-package": "package", "rapl-dram": "dram", "global-package": "package",
         "global-dram": "dram", "process-package": "process", "process-dram": "process",

@@ -61,7 +61,7 @@ def test_a_foreign_line_is_named(folder: Path, line: str) -> None:
         ("[]", "document: Input should be"),
         ('{"kind": "recipe"}', "kind: Input should be 'campaign'"),
         ('{"schema": 99}', "it has schema 99, this release reads 1"),
-        ('{"kind": "campaign"}', "created: Field required"),
+        ('{"kind": "campaign"}', "created: it is missing"),
     ],
 )
 def test_a_foreign_folder_is_refused_and_left_alone(tmp_path: Path, text: str, words: str) -> None:
