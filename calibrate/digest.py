@@ -233,6 +233,8 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     host = "Host of the simulation" if machine.simulated else "Processor"
     plan = record.plan
     repeats = plan.get("repeats")
+    name = analysis.campaign.folder.name
+    folder, page = shlex.quote(name), shlex.quote(f"{name}/report.html")
     size = [] if machine.cpus is None else [f"{machine.cpus} CPUs"]
     if machine.memory_bytes is not None:
         size.append(f"{figure(machine.memory_bytes / 2**30)} GiB")
@@ -257,8 +259,7 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
         (f"{_verb(analysis)} it again", _command(analysis)),
         (
             "Remake this report",
-            f"crosswatt report {shlex.quote(analysis.campaign.folder.name)} --format html"
-            f"{_asked_for(analysis)}",
+            f"crosswatt report {folder} --format html{_asked_for(analysis)} --out {page}",
         ),
     )
 
@@ -709,7 +710,7 @@ def _grams(grams: float, u_g: float | None) -> str:
     """Return a mass in a unit that suits it, with its expanded uncertainty."""
     size, unit = next(
         (each for each in ((1e3, "kg"), (1.0, "g"), (1e-3, "mg")) if abs(grams) >= each[0]),
-        (1e-6, "ug"),
+        (1e-6, "µg"),
     )
     if u_g is None:
         return f"{figure(grams / size)} {unit}, ± not known"

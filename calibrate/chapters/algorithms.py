@@ -61,9 +61,12 @@ def chapter(analysis: Analysis) -> Chapter | None:
 
 
 def claims(analysis: Analysis) -> Chapter | None:
-    """Return the study's claims, by the reference, and whether the other probes agree."""
+    """Return the study's claims, by the reference, and whether the other probes agree.
+
+    One algorithm alone says nothing about any of them.
+    """
     found = _cases(analysis)
-    if not any(case.data in DATA and case.algorithm in ALGORITHMS for case in found):
+    if len({case.algorithm for case in found if case.data in DATA} & {*ALGORITHMS}) < 2:
         return None
     reference = analysis.comparison.reference
     said = algorithms.claims(found, reference)
