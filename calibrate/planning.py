@@ -30,6 +30,7 @@ def plan(
             help="A plan, by name or TOML file; or a pilot campaign's folder.",
         ),
     ],
+    quick: Annotated[bool, typer.Option("--quick", help="The plan's quick form.")] = False,
     until: Annotated[
         str, typer.Option("--until", help="Of a pilot: how well every factor shall be known.")
     ] = "1%",
@@ -51,7 +52,7 @@ def plan(
     else:
         from calibrate import plan as plans
 
-        found = plans.load(what, tuple(workloads or ()))
+        found = (plans.load_quick if quick else plans.load)(what, tuple(workloads or ()))
         _steps(found)
         _tells(found, simulations)
 
