@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from calibrate.analysis import Analysis
     from calibrate.conformance import Conformance
     from calibrate.plan import Plan
+    from calibrate.store import Campaign
 
 
 app = typer.Typer(
@@ -180,29 +181,23 @@ def run(
             f"crosswatt run --resume {shlex.quote(str(target))}"
         )
         return INTERRUPTED
-    _conclude(target, started)
+    done = _conclude(target, started)
     if record.until and not (target / store.STOP).exists():
         err.print(
             f"Not every factor is known to {100 * record.until:g} % after all repeats; the report "
             "has what was reached. 'crosswatt plan' says what it takes."
         )
-    return FAILED if _failures(target) else 0
+    return FAILED if _failures(done.campaign) else 0
 
 
-def _failures(target: Path) -> bool:
+def _failures(campaign: Campaign) -> bool:
     """Say which workloads failed in every run, and where they say why; tell whether there are."""
-    from calibrate import store
-
-    codes: dict[str, list[int]] = {}
-    last: dict[str, Path] = {}
-    for run in store.load_campaign(target).runs:
-        codes.setdefault(run.record.workload, []).append(run.record.exit_code)
-        last[run.record.workload] = run.folder / "output.log"
-    failed = [workload for workload, found in codes.items() if all(found)]
-    for workload in failed:
+    good = {run.record.workload for run in campaign.runs if run.record.exit_code == 0}
+    failed = {r.record.workload: r for r in campaign.runs if r.record.workload not in good}
+    for workload, last in failed.items():
         err.print(
-            f"{workload} failed in every run (exit code {codes[workload][-1]}); what it said is in "
-            f"{last[workload]}.",
+            f"{workload} failed in every run (exit code {last.record.exit_code}); what it said is "
+            f"in {last.folder / 'output.log'}.",
             markup=False,
             soft_wrap=True,
         )
@@ -232,7 +227,7 @@ def _plan(
     return plans.only(found, only, extra) if only else found
 
 
-def _conclude(target: Path, started: float) -> None:
+def _conclude(target: Path, started: float) -> Analysis:
     """Analyse, report, and say the verdicts."""
     from calibrate import analysis, view
 
@@ -241,6 +236,7 @@ def _conclude(target: Path, started: float) -> None:
     report = _render(found, "html", target / "report.html")
     _say(found)
     out.print(f"Report: {report} ({view.elapsed(started)} in all)", markup=False)
+    return found
 
 
 def _say(found: Analysis) -> None:

@@ -209,10 +209,26 @@ def chance(value: float | None) -> str:
 
 def rate(value: float, unit: str) -> str:
     """Return a rate with a prefix where it is large."""
-    for size, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
-        if abs(value) >= size:
-            return f"{figure(value / size)} {prefix}{unit}/s"
-    return f"{figure(value)} {unit}/s"
+    prefix, size = fitting(value, "TGM ")
+    return f"{figure(value / size)} {prefix}{unit}/s"
+
+
+def fitting(value: float, prefixes: str) -> tuple[str, float]:
+    """Return the first SI prefix, and its size, that leaves a digit before the point, or the last.
+
+    Parameters
+    ----------
+    prefixes : the largest first; a blank is none.
+    """
+    chosen = next((each for each in prefixes if abs(value) >= _SIZES[each]), prefixes[-1])
+    return chosen.strip(), _SIZES[chosen]
+
+
+#: SI prefixes; a blank is none.
+_SIZES = {
+    "T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, " ": 1.0,
+    "m": 1e-3, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15,
+}  # fmt: skip
 
 
 # ---- the head ----
@@ -708,15 +724,12 @@ def _carbon(analysis: Analysis) -> Table:
 
 def _grams(grams: float, u_g: float | None) -> str:
     """Return a mass in a unit that suits it, with its expanded uncertainty."""
-    size, unit = next(
-        (each for each in ((1e3, "kg"), (1.0, "g"), (1e-3, "mg")) if abs(grams) >= each[0]),
-        (1e-6, "µg"),
-    )
+    prefix, size = fitting(grams, "k mµ")
     if u_g is None:
-        return f"{figure(grams / size)} {unit}, ± not known"
+        return f"{figure(grams / size)} {prefix}g, ± not known"
     half = 2 * u_g / size
     value, spread = rounded(-half, half, grams / size, half)
-    return f"({value} ± {spread}) {unit}"
+    return f"({value} ± {spread}) {prefix}g"
 
 
 def _carbon_note(analysis: Analysis) -> str:

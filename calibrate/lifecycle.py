@@ -25,8 +25,13 @@ from calibrate.stretch import Joules
 #: Names of phases that say by themselves what they are.
 PREPARE, TRAIN, INFER = ("prepare",), ("init", "train", "eval", "fit"), ("infer", "predict")
 
-
+#: A number in a file that is above nothing and has an end.
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def workload_of(selector: str) -> str:
+    """Return the workload of ``WORKLOAD:PHASE`` or ``WORKLOAD``."""
+    return selector.partition(":")[0]
 
 
 class Stages(Document):
@@ -53,7 +58,7 @@ class Stages(Document):
     def _once_each(self) -> Stages:
         named = self.selectors
         for each in named:
-            if named.count(each) > 1 or each.partition(":")[0] in {*named} - {each}:
+            if named.count(each) > 1 or workload_of(each) in {*named} - {each}:
                 raise ValueError(f"{each} is named twice; leave one of them out")
         return self
 
@@ -106,11 +111,17 @@ def bills(campaign: Campaign) -> list[Bill]:
     return made
 
 
+def asked(campaign: Campaign) -> Stages | None:
+    """Return the stages that the plan names, if any."""
+    told: Mapping[str, Any] | None = campaign.record.plan.get("lifecycle")
+    return Stages.model_validate(told) if told else None
+
+
 def _stages(campaign: Campaign, found: Sequence[Measured]) -> Iterator[tuple[str, Stages]]:
     """Yield (name, stages): what the plan says, or each workload that has all phases itself."""
-    told: Mapping[str, Any] | None = campaign.record.plan.get("lifecycle")
+    told = asked(campaign)
     if told:
-        yield str(campaign.record.plan.get("title", "plan")), Stages.model_validate(told)
+        yield str(campaign.record.plan.get("title", "plan")), told
         return
     kinds: dict[str, set[str]] = {}
     for each in found:
@@ -150,12 +161,12 @@ def _chosen(selector: str, found: Iterable[Measured]) -> dict[str, list[Measured
 
 def _once(selectors: Sequence[str], found: Sequence[Measured]) -> Joules | None:
     """Return the energy of doing once all that is named; None where a part was not measured."""
-    chosen = [(selector.partition(":")[0], _chosen(selector, found)) for selector in selectors]
+    chosen = [(workload_of(selector), _chosen(selector, found)) for selector in selectors]
     if not all(runs for _, runs in chosen):
         return None
     total = Joules(0.0, 0.0)
-    for workload in dict.fromkeys(name for name, _ in chosen):
-        parts = [runs for name, runs in chosen if name == workload]
+    for own in dict.fromkeys(name for name, _ in chosen):
+        parts = [runs for name, runs in chosen if name == own]
         whole = [run for run in parts[0] if all(run in part for part in parts)]
         if whole:
             total += pooled([_in_run([part[run] for part in parts]) for run in whole])

@@ -166,16 +166,21 @@ def phases(campaign: Campaign, name: Callable[[str], str] = str) -> Phases:
     campaign : runs whose workloads have marked phases.
     name : what a phase is called; `kind` takes all epochs together.
     """
-    groups: dict[tuple[str, str, str], list[Measured]] = {}
-    for each in measured(campaign):
-        key = each.run.record.workload, name(each.phase.name), each.probe
-        groups.setdefault(key, []).append(each)
     machine = campaign.record.machine
     return Phases(
         simulated=machine.simulated,
         machine=machine.label,
-        phases=tuple(_mean(phase, group) for (_, phase, _), group in groups.items()),
+        phases=means(measured(campaign), lambda each: name(each.phase.name)),
     )
+
+
+def means(found: Iterable[Measured], name: Callable[[Measured], str]) -> tuple[Phase, ...]:
+    """Return the mean of what is called the same, by workload and probe."""
+    groups: dict[tuple[str, str, str], list[Measured]] = {}
+    for each in found:
+        key = each.run.record.workload, name(each), each.probe
+        groups.setdefault(key, []).append(each)
+    return tuple(_mean(phase, group) for (_, phase, _), group in groups.items())
 
 
 def pooled(each: Sequence[Joules]) -> Joules:

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from calibrate import catalog, store
 from calibrate.errors import BadFile, CrosswattError, UnknownName
-from calibrate.lifecycle import Positive, Stages
+from calibrate.lifecycle import Positive, Stages, workload_of
 from calibrate.run import Pause
 from calibrate.store import Document, Job
 
@@ -106,11 +106,11 @@ def load(name: str, extra: Sequence[Path] = ()) -> Plan:
                 path, f"workload.{place}.label: {step.label} is a workload's own name",
                 fix="Choose another label.",
             )  # fmt: skip
+    called = [step.called for step in plan.workload]
     for selector in plan.lifecycle.selectors if plan.lifecycle else ():
-        workload = selector.partition(":")[0]
-        if workload not in (called := [step.called for step in plan.workload]):
+        if (owner := workload_of(selector)) not in called:
             raise BadFile(
-                path, f"lifecycle: {selector}: no workload of this plan is called {workload}",
+                path, f"lifecycle: {selector}: no workload of this plan is called {owner}",
                 fix=f"Write WORKLOAD:PHASE; there are: {', '.join(called)}.",
             )  # fmt: skip
     return plan

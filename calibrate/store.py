@@ -328,15 +328,6 @@ def write(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-#: What pydantic says in terms of Python, in terms of a file.
-_PLAINLY = {
-    "extra_forbidden": "there is no such key",
-    "tuple_type": "it must be a list, in brackets",
-    "missing": "it is missing",
-    "too_short": "the list is empty",
-}
-
-
 def save(path: Path, document: Document) -> None:
     """Write a document as JSON."""
     write(path, document.model_dump_json(indent=1, by_alias=True) + "\n")
@@ -368,6 +359,15 @@ def read_toml(path: Path, model: type[AnyDocument], fix: str) -> AnyDocument:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadFile(path, f"it is not TOML ({error})", fix=fix) from None
     return _validated(path, data, model, fix)
+
+
+#: What pydantic says in terms of Python, in terms of a file.
+_PLAINLY = {
+    "extra_forbidden": "there is no such key",
+    "tuple_type": "it must be a list, in brackets",
+    "missing": "it is missing",
+    "too_short": "the list is empty",
+}
 
 
 def _validated(path: Path, data: object, model: type[AnyDocument], fix: str) -> AnyDocument:

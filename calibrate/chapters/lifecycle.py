@@ -14,7 +14,7 @@ from calibrate.chapters.chapter import Chapter
 from calibrate.chapters.phases import prefixed
 from calibrate.digest import MISSING, Row, Table, figure
 from calibrate.drawing import INK, Canvas, Panel, Style, styles
-from calibrate.lifecycle import Bill, Stages, bills
+from calibrate.lifecycle import Bill, asked, bills
 from calibrate.phases import kind
 from calibrate.stretch import Joules
 
@@ -56,8 +56,8 @@ def chapter(analysis: Analysis) -> Chapter | None:
 
 def _missing(analysis: Analysis) -> Chapter | None:
     """Return why there is nothing to say where the plan asked for it."""
-    told = analysis.campaign.record.plan.get("lifecycle")
-    if not told:
+    told = asked(analysis.campaign)
+    if told is None:
         return None
     marked = dict.fromkeys(
         f"{run.record.workload}:{kind(phase.name)}"
@@ -67,7 +67,7 @@ def _missing(analysis: Analysis) -> Chapter | None:
     return Chapter(
         "Lifecycle",
         (
-            f"The plan names {', '.join(Stages.model_validate(told).selectors)}; no probe has an "
+            f"The plan names {', '.join(told.selectors)}; no probe has an "
             "energy of all of them, and work to count uses by. Marked were: "
             f"{', '.join(marked) or 'none'}.",
         ),

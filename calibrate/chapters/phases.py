@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from calibrate import phases
 from calibrate.analysis import Analysis
 from calibrate.chapters.chapter import Chapter
-from calibrate.digest import MISSING, Row, Table, figure
-from calibrate.phases import Per, Phase
+from calibrate.digest import MISSING, Row, Table, figure, fitting
+from calibrate.phases import Measured, Per, Phase
 
 _NOTE = (
     "Mean of all stretches of one name, as reported, nothing multiplied; ±: standard uncertainty "
@@ -49,18 +49,18 @@ def chapter(analysis: Analysis) -> Chapter | None:
 
 def _shown(analysis: Analysis) -> list[Phase]:
     """Return the phases of workloads that have several: each, or where they are many each kind."""
-    single, kinds = (phases.phases(analysis.campaign, name).phases for name in (str, phases.kind))
-    names = {workload: set[str]() for workload in {each.workload for each in single}}
-    for each in single:
-        names[each.workload].add(each.phase)
-    many = {
-        workload for workload, found in names.items()
-        if len(found) > _MOST_NAMES and len({phases.kind(name) for name in found}) > 1
-    }  # fmt: skip
-    shown = [each for each in single if len(names[each.workload]) > 1 and each.workload not in many]
-    return sorted(
-        [*shown, *(each for each in kinds if each.workload in many)], key=lambda p: p.workload
-    )
+    found = list(phases.measured(analysis.campaign))
+    names: dict[str, set[str]] = {}
+    for each in found:
+        names.setdefault(each.run.record.workload, set()).add(each.phase.name)
+
+    def called(each: Measured) -> str:
+        mine = names[each.run.record.workload]
+        many = len(mine) > _MOST_NAMES and len({phases.kind(name) for name in mine}) > 1
+        return phases.kind(each.phase.name) if many else each.phase.name
+
+    several = (each for each in found if len(names[each.run.record.workload]) > 1)
+    return sorted(phases.means(several, called), key=lambda phase: phase.workload)
 
 
 def _cells(each: Phase) -> tuple[str, ...]:
@@ -83,10 +83,8 @@ def per_unit(units: Mapping[str, Per]) -> str:
 
 def prefixed(value: float, u: float, unit: str) -> str:
     """Return a quantity and its standard uncertainty, the unit with the prefix of its size."""
-    sizes = {"G": 1e9, "M": 1e6, "k": 1e3, "": 1.0, "m": 1e-3, "µ": 1e-6, "n": 1e-9, "p": 1e-12}
     largest = max(abs(value), u)
-    fitting = ((prefix, size) for prefix, size in sizes.items() if largest >= size)
-    prefix, size = next(fitting, ("f", 1e-15)) if largest else ("", 1.0)
+    prefix, size = fitting(largest, "GMk mµnpf") if largest else ("", 1.0)
     return f"{spread(value / size, u / size)} {prefix}{unit}"
 
 
