@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import IO
 
 from calibrate import About, Domain, Probe, Target
-from calibrate.meters import number
-from calibrate.streams import Stream, monotonic_ns, version
+from calibrate.probe import finite_number
+from calibrate.probe.program import Stream, monotonic_ns, version
 
 _INTERVAL = "100ms"
 _PARTS = {"package": "package", "pp0": "core", "pp1": "uncore", "dram": "dram"}
@@ -76,7 +76,7 @@ class Alumet(Probe):
             scope = f"{_PARTS[domain]}-{row['resource_id']}"
         else:
             return  # a sum over packages, which is made here
-        joules = number(row["value"], row["metric"]) * _UNITS[unit]
+        joules = finite_number(row["value"], row["metric"]) * _UNITS[unit]
         self._sums[scope] = self._sums.get(scope, 0.0) + joules
         at_s = datetime.fromisoformat(row["timestamp"]).timestamp()
         self._ready.append((monotonic_ns(at_s), {scope: self._sums[scope]}))

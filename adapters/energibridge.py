@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import IO
 
 from calibrate import About, Domain, Probe, Target
-from calibrate.meters import number
-from calibrate.streams import Stream, monotonic_ns, version
+from calibrate.probe import finite_number
+from calibrate.probe.program import Stream, monotonic_ns, version
 
 _INTERVAL_MS = 100
 _SCOPES = {
@@ -67,12 +67,14 @@ class EnergiBridge(Probe):
             raise ValueError(f"a line has {len(cells)} cells, and not {len(self._columns)}")
         row = dict(zip(self._columns, cells, strict=True))
         values = {
-            scope: number(row[column], column) for column, scope in _SCOPES.items() if column in row
+            scope: finite_number(row[column], column)
+            for column, scope in _SCOPES.items()
+            if column in row
         }
         if not values:
             raise ValueError("it has no column of energy")
         self._seen |= values.keys()
-        self._ready.append((monotonic_ns(number(row["Time"], "Time") / 1e3), values))
+        self._ready.append((monotonic_ns(finite_number(row["Time"], "Time") / 1e3), values))
 
     def domains(self) -> list[Domain]:
         """One counter for each register."""

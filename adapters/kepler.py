@@ -7,8 +7,8 @@ idle and dynamic, which are added up. A sentinel of 2^63 microjoules (its issue 
 from collections.abc import Mapping
 
 from calibrate import About, Domain, Probe, Target, Unavailable
-from calibrate.meters import number
-from calibrate.meters.web import Web, samples
+from calibrate.probe import finite_number
+from calibrate.probe.wall.web import Web, samples
 
 _OLD = ("kepler_node_package_joules_total", "kepler_node_dram_joules_total")
 _MOST_J = 1e12
@@ -68,7 +68,7 @@ def joules(text: str) -> Mapping[str, float]:
         else:
             scope = name.split("_")[2] if name in _OLD else ""
         if scope in {"package", "dram"}:
-            found[scope] = found.get(scope, 0.0) + number(value, scope)
+            found[scope] = found.get(scope, 0.0) + finite_number(value, scope)
     for scope, total in found.items():
         if not 0 <= total < _MOST_J:
             raise ValueError(f"{scope} has used {total:g} J: that is a sentinel")

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from calibrate import About, Domain, Probe, Target, Unavailable
-from calibrate.meters import number
-from calibrate.streams import version
+from calibrate.probe import finite_number
+from calibrate.probe.program import version
 
 _SCOPES = {"PKG": "package", "PP0": "core", "PP1": "uncore", "DRAM": "dram"}
 _SOCKET = re.compile(r"Measure for socket (\d+) on CPU \d+")
@@ -118,6 +118,6 @@ def parse(text: str) -> Mapping[str, float]:
         elif match := _DOMAIN.match(line):
             part = _SCOPES.get(match[1], "")
         elif (match := _ENERGY.match(line)) and socket and part:
-            found[f"{part}-{socket}"] = number(match[1], part)
+            found[f"{part}-{socket}"] = finite_number(match[1], part)
             part = ""
     return found

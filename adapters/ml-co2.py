@@ -14,8 +14,8 @@ import time
 from collections.abc import Mapping
 
 from calibrate import About, Domain, Probe, Target, Unavailable
-from calibrate.meters import number
-from calibrate.tdp import Part, parts, plain, processor_name
+from calibrate.probe import finite_number
+from calibrate.probe.tdp import Part, parts, plain, processor_name
 
 
 class MlCo2(Probe):
@@ -37,11 +37,11 @@ class MlCo2(Probe):
     def open(self, target: Target) -> None:
         """Find the power of the part."""
         options = target.options
-        self._count = number(options.get("count", 1), "count")
+        self._count = finite_number(options.get("count", 1), "count")
         wanted = plain(options.get("hardware") or processor_name())
         known = parts()
         if "tdp_w" in options:
-            watts = number(options["tdp_w"], "tdp_w")
+            watts = finite_number(options["tdp_w"], "tdp_w")
             self._part = Part(wanted, options.get("type", "cpu"), watts, "given by the user")
             return
         found = [part for part in known if part.name.lower() in wanted.lower()]

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import IO
 
 from calibrate import About, Domain, Probe, Target
-from calibrate.meters import number
-from calibrate.streams import Stream, version
+from calibrate.probe import finite_number
+from calibrate.probe.program import Stream, version
 
 _SCOPES = {"energy-pkg": "package", "energy-ram": "dram", "energy-psys": "psys"}
 _INTERVAL_MS = 100
@@ -66,7 +66,7 @@ class PerfStat(Probe):
             return
         if unit != "Joules":
             raise ValueError(f"{event} is in {unit!r} and not in joules")
-        self._joules[scope] = self._joules.get(scope, 0.0) + number(value, event)
+        self._joules[scope] = self._joules.get(scope, 0.0) + finite_number(value, event)
 
     def domains(self) -> list[Domain]:
         """One counter for each event that counts."""

@@ -16,11 +16,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from calibrate import About, Domain, Probe, Target, Unavailable
-from calibrate.formula import DELAY_TICKS, MIN_SAMPLES, Formula, Ridge, SmartWatts, Tick
-from calibrate.meters import number
-from calibrate.rapl import first
-from calibrate.rapl.topology import online
-from calibrate.sensor import Counts, Sensor
+from calibrate.linux.cpus import online
+from calibrate.probe import finite_number
+from calibrate.probe.counts import Counts, Sensor
+from calibrate.probe.formulas import DELAY_TICKS, MIN_SAMPLES, Formula, Ridge, SmartWatts, Tick
+from calibrate.probe.rapl import first
 
 INTERVAL_S = 0.1
 _PARTS = ("package", "dram")
@@ -45,8 +45,8 @@ class PowerApi(Probe):
     def open(self, target: Target) -> None:
         """Open RAPL and the counters, and let the formula learn what rest is."""
         options = target.options
-        self._interval_s = number(options.get("interval_s", INTERVAL_S), "interval_s")
-        believed_s = number(
+        self._interval_s = finite_number(options.get("interval_s", INTERVAL_S), "interval_s")
+        believed_s = finite_number(
             options.get("reports_frequency_s", self._interval_s), "reports_frequency_s"
         )
         self._way_name, self._way = first()

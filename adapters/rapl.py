@@ -2,13 +2,13 @@
 
 The best way that works is taken and recorded as the mode; ``--set rapl.way=msr`` chooses another.
 A counter that says what no counter can say (out of its range, backwards, a leap, a long standstill)
-ends the probe with that reason: a wrong figure is worse than none. See `calibrate.rapl`.
+ends the probe with that reason: a wrong figure is worse than none. See `calibrate.probe.rapl`.
 """
 
 from collections.abc import Mapping
 
 from calibrate import About, Domain, Probe, Target
-from calibrate.rapl import Way, first
+from calibrate.probe.rapl import Way, first
 
 
 class Rapl(Probe):

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from calibrate import About, Domain, Probe, Target, Unavailable
-from calibrate.meters import number
-from calibrate.meters.web import Web, samples
-from calibrate.processes import descendants
-from calibrate.streams import Stream, version
+from calibrate.linux.processes import descendants
+from calibrate.probe import finite_number
+from calibrate.probe.program import Stream, version
+from calibrate.probe.wall.web import Web, samples
 
 STEP_S = 0.1
 POWERCAP = Path("/sys/class/powercap")
@@ -77,17 +77,17 @@ class Scaphandre(Probe):
         """Return watts by domain; nothing for the first record, which is before any difference."""
         if not record["sockets"]:
             return self._latest
-        found = {self._host: number(record["host"]["consumption"], "host") / 1e6}
+        found = {self._host: finite_number(record["host"]["consumption"], "host") / 1e6}
         for socket in record["sockets"]:
-            found[f"package-{socket['id']}"] = number(socket["consumption"], "socket") / 1e6
+            found[f"package-{socket['id']}"] = finite_number(socket["consumption"], "socket") / 1e6
             for part in socket["domains"]:
                 if part["name"] in _PARTS:
-                    watts = number(part["consumption"], part["name"]) / 1e6
+                    watts = finite_number(part["consumption"], part["name"]) / 1e6
                     found[f"{part['name']}-{socket['id']}"] = watts
         if self._pid is not None:
             tree = {self._pid, *descendants(self._pid)}
             mine = [each["consumption"] for each in record["consumers"] if each["pid"] in tree]
-            found["process"] = sum(number(each, "consumer") for each in mine) / 1e6
+            found["process"] = sum(finite_number(each, "consumer") for each in mine) / 1e6
         return found
 
     def _domain(self, name: str) -> Domain:
@@ -150,7 +150,7 @@ def endpoint(text: str, host: str | None = None) -> Mapping[str, float]:
                 key = f"{label['domain_name']}-{label['socket_id']}"
             case _:
                 continue
-        found[key] = number(value, key) / 1e6
+        found[key] = finite_number(value, key) / 1e6
     return found
 
 

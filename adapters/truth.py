@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from calibrate.probe import About, Domain, Probe, Target, Unavailable
+from calibrate.probe.contract import About, Domain, Probe, Target, Unavailable
 
 
 class Truth(Probe):

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import IO
 
 from calibrate import About, Domain, Probe, Target
-from calibrate.meters import number
-from calibrate.streams import Stream, version
+from calibrate.probe import finite_number
+from calibrate.probe.program import Stream, version
 
 _SCOPES = {"Pkg_J": "package", "RAM_J": "dram"}
 _INTERVAL_S = 0.5
@@ -52,7 +52,7 @@ class Turbostat(Probe):
                 raise ValueError(f"the line {line.strip()!r} is none of turbostat's summaries")
             for column, cell in zip(self._columns, cells, strict=True):
                 scope = _SCOPES[column]
-                self._joules[scope] = self._joules.get(scope, 0.0) + number(cell, column)
+                self._joules[scope] = self._joules.get(scope, 0.0) + finite_number(cell, column)
 
     def domains(self) -> list[Domain]:
         """Packages, and DRAM where there is such a column."""

@@ -12,7 +12,7 @@ Power is what is compared; the meter's own count, which comes in coarse steps, s
 from collections.abc import Mapping
 
 from calibrate import About, Domain, Probe, Target, Unavailable
-from calibrate.meters import Figures, makers
+from calibrate.probe.wall import Figures, makers
 
 #: Settings that say what is known of the meter, and are only kept.
 _KEPT = ("accuracy", "resolution", "certificate", "serial", "position")

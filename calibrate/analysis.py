@@ -9,13 +9,20 @@ from typing import Any, Literal
 
 import numpy as np
 
-from calibrate import known, scopes, store
-from calibrate.carbon import Footprint, Intensity, footprint
-from calibrate.compare import Comparison, Pair, compare
-from calibrate.diagnose import Diagnosis, Runs, diagnose
-from calibrate.fit import Calibration, calibrate
-from calibrate.learning import learnings
-from calibrate.phases import phases
+from calibrate import store
+from calibrate.calibration import Calibration, fit_calibration
+from calibrate.comparison import Comparison, Pair, compare
+from calibrate.costs import Footprint, Intensity, footprint, learnings
+from calibrate.diagnosis import (
+    Diagnosis,
+    Runs,
+    diagnose,
+    explain_across,
+    find_report,
+    load_reports,
+    scopes_differ,
+)
+from calibrate.energy import campaign_phases
 from calibrate.store import Campaign, Document, Saved
 
 COMPARISON, DIAGNOSIS, CALIBRATION = "comparison.json", "diagnosis.json", "calibration.json"
@@ -65,7 +72,7 @@ def analyze(
 ) -> Analysis:
     """Compute everything from a folder, without writing; CO2e where an intensity is given.
 
-    With `across`, scopes that differ are compared on purpose; see `calibrate.compare.compare`.
+    With `across`, scopes that differ are compared on purpose; see `calibrate.comparison.compare`.
     """
     campaign = store.load_campaign(folder)
     comparison = compare(campaign, reference, across=across)
@@ -73,7 +80,7 @@ def analyze(
         (pair.probe, pair.column): _diagnosis(pair, comparison) for pair in comparison.pairs
     }
     made = datetime.fromisoformat(campaign.record.created).date()
-    calibration = calibrate(comparison, diagnoses, made)
+    calibration = fit_calibration(comparison, diagnoses, made)
     carbon = footprint(comparison, calibration, intensity) if intensity else None
     return Analysis(campaign, comparison, diagnoses, calibration, carbon)
 
@@ -84,7 +91,7 @@ def write(analysis: Analysis) -> None:
     store.save(folder / COMPARISON, analysis.comparison)
     store.save(folder / DIAGNOSIS, findings(analysis))
     store.save(folder / CALIBRATION, analysis.calibration)
-    store.save(folder / PHASES, phases(analysis.campaign))
+    store.save(folder / PHASES, campaign_phases(analysis.campaign))
     learnt = learnings(analysis.campaign)
     if learnt.learnings:
         store.save(folder / LEARNING, learnt)
@@ -112,14 +119,14 @@ def findings(analysis: Analysis) -> Findings:
 
 def _diagnosis(pair: Pair, comparison: Comparison) -> Diagnosis:
     """Return the diagnosis of a pair, with where its release's users reported that fault."""
-    if scopes.differ(pair):
-        return scopes.explain(pair)
+    if scopes_differ(pair):
+        return explain_across(pair)
     found = diagnose(_runs(pair, comparison))
     if not found.key:
         return found
     release = comparison.probes[pair.probe].facts.get("release", "")
     library = pair.probe.partition("-")[0]  # an environment is named library-release
-    report = known.find(known.load(), found.key, library, release)
+    report = find_report(load_reports(), found.key, library, release)
     if report is None:
         return found
     fixed = f"; fixed in {report.fixed}" if report.fixed else ""

@@ -9,13 +9,11 @@ This module imports the standard library only: recorders under other interpreter
 from __future__ import annotations
 
 import importlib.util
-import inspect
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
 from calibrate.errors import BadFile, UnknownName
-from calibrate.probe import Probe
 
 _HERE = Path(__file__).resolve().parent
 
@@ -55,17 +53,3 @@ def load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def load_probe(path: Path) -> type[Probe]:
-    """Return the one `Probe` subclass that an adapter file defines."""
-    module = load(path)
-    found = [
-        each
-        for _, each in inspect.getmembers(module, inspect.isclass)
-        if issubclass(each, Probe) and each.__module__ == module.__name__
-    ]
-    if len(found) != 1:
-        raise BadFile(path, f"an adapter defines exactly one Probe, this one {len(found)}")
-    probe: type[Probe] = found[0]
-    return probe

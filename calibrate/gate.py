@@ -17,8 +17,8 @@ from pydantic import Field
 
 from calibrate import store
 from calibrate.analysis import Analysis
-from calibrate.compare import Pair, Row
-from calibrate.diagnose import UNEXPLAINED
+from calibrate.comparison import Pair, PairedRun
+from calibrate.diagnosis import UNEXPLAINED
 from calibrate.stats.agreement import mean_ratio
 from calibrate.stats.estimate import log_ratio
 from calibrate.store import Document
@@ -111,7 +111,7 @@ def _rule(analysis: Analysis, policy: Policy, rule: Rule) -> Ruling:
     return ruling("pass", _ratio(pair, policy, rule)[1])
 
 
-def _near_zero(row: Row, policy: Policy) -> bool:
+def _near_zero(row: PairedRun, policy: Policy) -> bool:
     return row.reference_j / row.seconds < policy.near_zero_w
 
 

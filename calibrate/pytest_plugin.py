@@ -24,7 +24,7 @@ from calibrate.errors import CrosswattError, UnknownName, Unsupported
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from calibrate.bench.visit import Reading, Visit
+    from calibrate.bench import Reading, Visit
 
 _REQUIRE = "CROSSWATT_REQUIRE_BENCH"
 #: What a meter of the CPU and its memory should say; parts of these, or what contains them, is not
@@ -58,7 +58,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def _unsupported() -> str:
     """Return why this process can have no bench; empty if it can."""
     try:
-        from calibrate.bench.visit import prepare
+        from calibrate.bench import prepare
 
         prepare()
     except Unsupported as reason:
@@ -179,8 +179,7 @@ class Bench:
         speed : seconds of the trace that pass in a second.
         armed : the time of the faults counts from a call of ``trigger()`` of what this returns.
         """
-        from calibrate.bench.setup import Setup
-        from calibrate.bench.visit import Visit
+        from calibrate.bench import Setup, Visit
 
         self.end()
         trace = None if replay is None else str(replay)

@@ -6,16 +6,22 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from calibrate import digest, figures
+from calibrate import reporting
 from calibrate.analysis import Analysis
-from calibrate.chapters import chapters
+from calibrate.reporting import (
+    campaign_chapters,
+    figure_legend,
+    identity_panel,
+    power_panels,
+    ratio_panels,
+)
 
 SUFFIX = "html"
 
 
 def render(analysis: Analysis) -> str:
     """Return the report as one page with its figures inside."""
-    said = digest.digest(analysis)
+    said = reporting.digest(analysis)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).resolve().parent / "templates"),
         autoescape=True,
@@ -26,13 +32,13 @@ def render(analysis: Analysis) -> str:
     environment.filters["glue"] = _glue
     return environment.get_template("report.html").render(
         said=said,
-        legend=[(_safe(drawn), words) for drawn, words in figures.legend(analysis)],
-        power=[(panel, _safe(panel.svg)) for panel in figures.power(analysis)],
-        identity=[(panel, _safe(panel.svg)) for panel in [figures.identity(analysis)]],
-        ratios=[(panel, _safe(panel.svg)) for panel in figures.ratios(analysis)],
+        legend=[(_safe(drawn), words) for drawn, words in figure_legend(analysis)],
+        power=[(panel, _safe(panel.svg)) for panel in power_panels(analysis)],
+        identity=[(panel, _safe(panel.svg)) for panel in [identity_panel(analysis)]],
+        ratios=[(panel, _safe(panel.svg)) for panel in ratio_panels(analysis)],
         chapters=[
             (each, [(panel, _safe(panel.svg)) for panel in each.panels])
-            for each in chapters(analysis)
+            for each in campaign_chapters(analysis)
         ],
     )
 

@@ -2,7 +2,8 @@
 
 import json
 
-from calibrate import analysis, phases
+from calibrate import analysis
+from calibrate.energy import campaign_phases
 
 SUFFIX = "json"
 
@@ -16,7 +17,7 @@ def render(found: analysis.Analysis) -> str:
         "comparison": found.comparison.model_dump(mode="json", by_alias=True),
         "diagnosis": analysis.findings(found).model_dump(mode="json", by_alias=True),
         "calibration": found.calibration.model_dump(mode="json", by_alias=True),
-        "phases": phases.phases(found.campaign).model_dump(mode="json", by_alias=True),
+        "phases": campaign_phases(found.campaign).model_dump(mode="json", by_alias=True),
     }
     if found.campaign.set_aside:
         document["set_aside"] = {

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from calibrate import digest
+from calibrate import reporting
 from calibrate.analysis import Analysis
-from calibrate.chapters import Chapter, chapters
+from calibrate.reporting import Card, Chapter, Digest, Table, campaign_chapters
 
 SUFFIX = "md"
 
@@ -14,7 +14,7 @@ _HEAD = ("", "probe", "probe / reference", "verdict", "correction")
 
 def render(analysis: Analysis) -> str:
     """Return the verdicts first, and everything else folded away."""
-    said = digest.digest(analysis)
+    said = reporting.digest(analysis)
     blocks = [f"### crosswatt: {_cell(said.title)}"]
     if said.simulated:
         blocks.append(f"> **{said.label.upper()}**: no number here is of real hardware.")
@@ -32,7 +32,7 @@ def render(analysis: Analysis) -> str:
         ("Corrections of all columns", _table(said.corrections)),
         ("Probes and modes", _table(said.probes)),
         ("Workloads", _table(said.workloads)),
-        *((each.name, _chapter(each)) for each in chapters(analysis)),
+        *((each.name, _chapter(each)) for each in campaign_chapters(analysis)),
         ("CO2e", _carbon(said)),
         ("How this was measured", _facts(said)),
         ("Method and raw data", _prose((*said.method, *said.raw, *said.sources))),
@@ -41,12 +41,12 @@ def render(analysis: Analysis) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _verdict(card: digest.Card) -> tuple[str, ...]:
+def _verdict(card: Card) -> tuple[str, ...]:
     mark = card.mark.partition(" ")[0]
     return (mark, f"{card.probe} ({card.column})", card.ratio, card.sentence, card.correct)
 
 
-def _corrections(table: digest.Table) -> str:
+def _corrections(table: Table) -> str:
     """Return the corrections of main columns in short; the whole table is folded away."""
     wanted = range(len(table.head) - 1)  # all but the reason, which the verdicts have said
     rows = [[row.cells[place] for place in wanted] for row in table.rows if row.main]
@@ -55,7 +55,7 @@ def _corrections(table: digest.Table) -> str:
     return "**Corrections**\n\n" + _grid([table.head[place] for place in wanted], rows)
 
 
-def _reasons(cards: Iterable[digest.Card]) -> str:
+def _reasons(cards: Iterable[Card]) -> str:
     lines = []
     for card in cards:
         lines.append(f"- {_cell(card.probe)}: {_cell(card.sentence)}")
@@ -68,15 +68,15 @@ def _chapter(each: Chapter) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _carbon(said: digest.Digest) -> str:
+def _carbon(said: Digest) -> str:
     return f"{_table(said.carbon)}\n\n{_cell(said.carbon_note)}" if said.carbon.rows else ""
 
 
-def _facts(said: digest.Digest) -> str:
+def _facts(said: Digest) -> str:
     return _grid(("", ""), said.facts)
 
 
-def _fact(said: digest.Digest, name: str) -> str:
+def _fact(said: Digest, name: str) -> str:
     return _cell(dict(said.facts)[name])
 
 
@@ -84,7 +84,7 @@ def _prose(paragraphs: Iterable[str]) -> str:
     return "\n\n".join(_cell(words) for words in paragraphs)
 
 
-def _table(table: digest.Table) -> str:
+def _table(table: Table) -> str:
     rows = [
         [
             f"**{_cell(row.cells[0])}**" if row.main else _cell(row.cells[0]),

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from calibrate.catalog import load
-from calibrate.workload import Phase, Stage, parser
+from calibrate.loads import Phase, Stage, parser
 
 # Features are small products; the network has threads of its own. Before numpy is first imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from calibrate.catalog import load
-from calibrate.workload import Phase, Stage, cores, parser
+from calibrate.loads import Phase, Stage, cores, parser
 
 # The features are small products: threads of numpy would cost more CPU time than they save. The
 # network has threads of its own. It has to be set before numpy is first imported.

@@ -3,7 +3,7 @@
 python workloads/bursts.py --seconds 5 [--burst-s 0.05] [--every-s 0.5]
 """
 
-from calibrate.workload import Segment, load_parser, matrix_product, run_load
+from calibrate.loads import Segment, load_parser, matrix_product, run_load
 
 
 def main() -> None:

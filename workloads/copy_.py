@@ -3,7 +3,7 @@
 python workloads/copy_.py --seconds 5 [--cores N | --cpu 3 | --socket 0] [--duty 0.5]
 """
 
-from calibrate.workload import Kernel, load_parser, steady
+from calibrate.loads import Kernel, load_parser, steady
 
 BUFFER = 64 * 2**20
 CHUNK = 2 * 2**20

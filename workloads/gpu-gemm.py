@@ -3,8 +3,8 @@
 python workloads/gpu-gemm.py --seconds 5 [--gpus 0,2]
 """
 
-from calibrate.gpu import gpu_parser, run
+from calibrate.loads import gpu_parser, run_gpu
 
 if __name__ == "__main__":
     given = gpu_parser(__doc__).parse_args()
-    run("gemm", [("load", given.seconds, True)], given)
+    run_gpu("gemm", [("load", given.seconds, True)], given)

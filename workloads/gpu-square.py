@@ -3,7 +3,7 @@
 python workloads/gpu-square.py --seconds 6 [--period 1.0] [--gpus 0,2]
 """
 
-from calibrate.gpu import gpu_parser, run
+from calibrate.loads import gpu_parser, run_gpu
 
 if __name__ == "__main__":
     options = gpu_parser(__doc__, seconds=6.0)
@@ -13,4 +13,4 @@ if __name__ == "__main__":
         raise SystemExit(f"--period {given.period}: it is a length of time, above 0.")
     half = given.period / 2
     periods = max(1, round(given.seconds / given.period))
-    run("gemm", [("high", half, True), ("low", half, False)] * periods, given)
+    run_gpu("gemm", [("high", half, True), ("low", half, False)] * periods, given)

@@ -5,7 +5,7 @@ python workloads/idle.py --seconds 5
 
 import time
 
-from calibrate.workload import Phase, Stage, parser
+from calibrate.loads import Phase, Stage, parser
 
 
 def main() -> None:

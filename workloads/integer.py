@@ -3,7 +3,7 @@
 python workloads/integer.py --seconds 5 [--cores N | --cpu 3 | --socket 0] [--duty 0.5]
 """
 
-from calibrate.workload import Kernel, load_parser, steady
+from calibrate.loads import Kernel, load_parser, steady
 
 LANES = 4096
 STEPS = 10

@@ -6,8 +6,7 @@ One product (192 x 192, 14.2 Mflop) goes with one stretch of the triad (786 kB, 
 counted is the products' flop; the triad's bytes follow from it.
 """
 
-from calibrate.kernels import Kernel, matrix_product, mixture, triad
-from calibrate.workload import load_parser, steady
+from calibrate.loads import Kernel, load_parser, matrix_product, mixture, steady, triad
 
 
 def kernel() -> Kernel:

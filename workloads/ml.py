@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from calibrate.catalog import load
-from calibrate.workload import Phase, Stage, one_thread, parser
+from calibrate.loads import Phase, Stage, one_thread, parser
 
 if TYPE_CHECKING:
     from workloads import _datasets

@@ -6,7 +6,7 @@ Five levels are 0, 0.25, 0.5, 0.75, 1 and back: nine steps, `level[1]` to `level
 whole number of duty periods: a part of one would shift its mean duty by up to 0.04.
 """
 
-from calibrate.workload import Segment, load_parser, matrix_product, run_load, whole_periods
+from calibrate.loads import Segment, load_parser, matrix_product, run_load, whole_periods
 
 
 def main() -> None:

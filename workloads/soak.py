@@ -8,7 +8,7 @@ take what the package draws under this load, rather less than more; its range is
 max_energy_range_uj. The phases are equal, so that one which strays shows another tenant.
 """
 
-from calibrate.workload import Segment, load_parser, matrix_product, run_load
+from calibrate.loads import Segment, load_parser, matrix_product, run_load
 
 MARGIN = 1.1
 

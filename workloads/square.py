@@ -3,7 +3,7 @@
 python workloads/square.py --seconds 6 [--period 1.0] [--cores N | --cpu 3 | --socket 0]
 """
 
-from calibrate.workload import Segment, load_parser, matrix_product, run_load
+from calibrate.loads import Segment, load_parser, matrix_product, run_load
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ periods and at least a second long.
 
 import random
 
-from calibrate.workload import Segment, load_parser, matrix_product, run_load, whole_periods
+from calibrate.loads import Segment, load_parser, matrix_product, run_load, whole_periods
 
 
 def main() -> None:

@@ -13,8 +13,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from calibrate.placement import add_placing, placed
-from calibrate.workload import Phase, Stage, parser
+from calibrate.loads import Phase, Stage, add_placing, parser, placed
 
 PROGRAM = "stress-ng"
 #: After this much longer it ends by itself, where nobody is left to interrupt it.

@@ -18,9 +18,23 @@ keeper, namespace, process     run a command that sees all this
 require       whether this host can do that
 """
 
+from calibrate.bench.faults import KINDS
 from calibrate.bench.model import load, names
 from calibrate.bench.namespace import execute
+from calibrate.bench.process import own
 from calibrate.bench.require import check
 from calibrate.bench.setup import Setup
+from calibrate.bench.visit import Reading, Visit, prepare
 
-__all__ = ["Setup", "check", "execute", "load", "names"]
+__all__ = [
+    "KINDS",
+    "Reading",
+    "Setup",
+    "Visit",
+    "check",
+    "execute",
+    "load",
+    "names",
+    "own",
+    "prepare",
+]

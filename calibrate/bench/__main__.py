@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from calibrate import bench
+from calibrate.bench.namespace import execute
+from calibrate.bench.setup import Setup
 from calibrate.errors import CrosswattError
 
 
@@ -22,7 +23,7 @@ def main() -> int:
     run.add_argument("command", nargs="+", help="after --")
     arguments = parser.parse_args()
     try:
-        wanted = bench.Setup(
+        wanted = Setup(
             arguments.model,
             tuple(arguments.fault),
             arguments.replay,
@@ -30,7 +31,7 @@ def main() -> int:
             arguments.load,
             arguments.armed,
         )
-        return bench.execute(wanted, arguments.command)
+        return execute(wanted, arguments.command)
     except CrosswattError as error:
         print(f"crosswatt: {error}", file=sys.stderr)
         return 64

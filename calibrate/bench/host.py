@@ -20,7 +20,7 @@ from calibrate.bench.demand import Demand
 from calibrate.bench.gpus import shortest_window_s
 from calibrate.bench.power import TICK_S
 from calibrate.bench.snapshot import Snapshots
-from calibrate.processes import descendants
+from calibrate.linux.processes import descendants
 
 _LAZY_S = 0.25
 #: Points of the past in the shortest window of a GPU's power, and how near each other at most.

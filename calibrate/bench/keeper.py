@@ -12,18 +12,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from calibrate.bench import setup, surroundings
 from calibrate.bench.activity import online_cpus
 from calibrate.bench.namespace import MOUNTPOINT, bind, cover, enter
-from calibrate.bench.process import (
-    adopt,
-    die_with_parent,
-    end_children,
-    hear_signals,
-    own,
-    patient,
-)
-from calibrate.bench.setup import Setup
+from calibrate.bench.process import adopt, die_with_parent, end_children, hear_signals, own, patient
+from calibrate.bench.setup import Setup, read
+from calibrate.bench.surroundings import of
 from calibrate.bench.tree import CLASSES
 
 _START_S = 20.0
@@ -87,7 +80,7 @@ def keep(parent: int, report: int, wanted: Setup, command: Sequence[str]) -> int
         try:
             enter()
             _show(wanted, me)
-            environment = surroundings.of(wanted, os.environ)
+            environment = of(wanted, os.environ)
         except OSError as error:
             os.write(report, f"The bench could not be set up: {error}.".encode())
             end_children()
@@ -103,4 +96,4 @@ def keep(parent: int, report: int, wanted: Setup, command: Sequence[str]) -> int
 
 
 if __name__ == "__main__":
-    sys.exit(keep(int(sys.argv[1]), int(sys.argv[2]), setup.read(sys.argv[3]), sys.argv[4:]))
+    sys.exit(keep(int(sys.argv[1]), int(sys.argv[2]), read(sys.argv[3]), sys.argv[4:]))

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from calibrate.bench import power
 from calibrate.bench.activity import Activity, blocks
 from calibrate.bench.model import Model
-from calibrate.bench.power import Conditions, Rate
+from calibrate.bench.power import Conditions, Rate, at_rest, is_constant
 from calibrate.errors import BadFile
 
 _REMEMBERED_S = 5.0
@@ -134,7 +134,7 @@ class Live:
         self._first_ns = list(activity.busy_ns())
         self._blocks = blocks(len(self._first_ns), len(model.packages))
         self._chance = random.Random(model.noise.seed if model.noise else 0)  # noqa: S311
-        self._conditions: Conditions = power.at_rest(model)
+        self._conditions: Conditions = at_rest(model)
         self._lock = threading.RLock()
         self.scopes: Sequence[str] = model.scopes()
         self.start_ns = clock()
@@ -146,7 +146,7 @@ class Live:
         )
         self._past = deque([self._stretch], maxlen=_MOST_STRETCHES)
         self._remembered_ns = round(_REMEMBERED_S * 1e9)
-        self.restless = not power.is_constant(model) or bool(model.gpus)
+        self.restless = not is_constant(model) or bool(model.gpus)
 
     def _busy_s(self) -> tuple[float, ...]:
         """Return for each package how long it was busy, all its CPUs taken together."""

@@ -17,13 +17,15 @@ import sys
 from collections import OrderedDict
 from typing import Any
 
-from calibrate.bench import setup, tree
+from calibrate.bench import setup
 from calibrate.bench.activity import online_cpus
 from calibrate.bench.demand import Demand
 from calibrate.bench.files import Device, File, Folder, Link, Node, always
 from calibrate.bench.host import Host
 from calibrate.bench.process import die_with_parent
+from calibrate.bench.setup import Setup
 from calibrate.bench.snapshot import Snapshots
+from calibrate.bench.tree import build
 from calibrate.errors import CrosswattError
 
 _SYSFS_SIZE = 4096  # sysfs says one page for every file, whatever is in it
@@ -185,7 +187,7 @@ def _attributes(node: Node) -> dict[str, int]:
     return {"st_mode": stat.S_IFREG | node.mode, "st_nlink": 1, "st_size": _SYSFS_SIZE}
 
 
-def serve(wanted: setup.Setup, mountpoint: str) -> None:
+def serve(wanted: Setup, mountpoint: str) -> None:
     """Mount the files of a machine and serve them until unmounted or killed."""
     import mfusepy
 
@@ -195,7 +197,7 @@ def serve(wanted: setup.Setup, mountpoint: str) -> None:
     snapshots = Snapshots(model, machine, faults, armed=wanted.armed)
     snapshots.interrupted = _interrupted
     demand = Demand(machine, len(model.gpus))
-    nodes = tree.build(model, snapshots, demand, online_cpus(), origin, wanted.faults)
+    nodes = build(model, snapshots, demand, online_cpus(), origin, wanted.faults)
     names = {fault.name for fault in faults}
     changing = any(fault.group == "reading" for fault in faults)
     options: dict[str, Any] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calibrate.bench import faults
 from calibrate.bench.activity import Activity, Script, best, online_cpus
-from calibrate.bench.faults import Fault
+from calibrate.bench.faults import Fault, parse
 from calibrate.bench.machine import Live, Machine, Replay, read_trace
 from calibrate.bench.model import Model, load
 from calibrate.errors import CrosswattError
@@ -52,7 +52,7 @@ class Setup:
         CrosswattError : something in here is wrong; the sentence says what.
         """
         model = load(self.model)
-        wanted = [faults.parse(each) for each in self.faults]
+        wanted = [parse(each) for each in self.faults]
         faults.check(wanted, model.scopes())
         if self.replay is not None and self.load is not None:
             raise CrosswattError("A machine follows a trace or a load, not both.")

@@ -6,9 +6,9 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 
-from calibrate.bench import layout
 from calibrate.bench.counter import count, counter_uj
 from calibrate.bench.faults import Distortion, Fault, Obstacle
+from calibrate.bench.layout import altered
 from calibrate.bench.machine import Instant, Machine
 from calibrate.bench.model import Model
 
@@ -38,7 +38,7 @@ class Snapshots:
         self.faults = tuple(faults)
         self.counters = {
             scope: counter
-            for scope, counter in layout.altered(model, faults).items()
+            for scope, counter in altered(model, faults).items()
             if scope in machine.scopes
         }
         self.interrupted: Callable[[], bool] = lambda: False

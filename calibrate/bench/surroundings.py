@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from calibrate.bench import library
+from calibrate.bench.library import build
 from calibrate.bench.namespace import MOUNTPOINT, VARIABLE
 from calibrate.bench.setup import Setup
 from calibrate.errors import Unsupported
@@ -32,14 +32,14 @@ def of(wanted: Setup, environment: Mapping[str, str]) -> dict[str, str]:
     # A real driver must not be seen either, so that ours, with no GPU, goes before it.
     if model.gpus or _REAL_DRIVER.exists():
         try:
-            nvml = library.build("nvml", "libnvidia-ml.so.1")
+            nvml = build("nvml", "libnvidia-ml.so.1")
             _prepend(found, "LD_LIBRARY_PATH", str(nvml.parent))
             _prepend(found, "PATH", f"{MOUNTPOINT}/bin")
         except Unsupported as reason:
             print(f"crosswatt: the virtual GPUs cannot be seen: {reason}", file=sys.stderr)
     for fault in faults:
         if fault.name == "clock-step":
-            clock = library.build("clock", "libcrosswatt-clock.so")
+            clock = build("clock", "libcrosswatt-clock.so")
             _prepend(found, "LD_PRELOAD", str(clock))
             at_ns = time.monotonic_ns() + round(fault.at_s * 1e9)
             found["CROSSWATT_CLOCK"] = f"{at_ns} {round(fault.size * 1e9)}"

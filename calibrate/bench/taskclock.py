@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 from functools import partial
 
-from calibrate.perf_event import SOFTWARE, TASK_CLOCK, follow, open_event, value
+from calibrate.linux.perf_event import SOFTWARE, TASK_CLOCK, follow, open_event, value
 
 
 class TaskClock:

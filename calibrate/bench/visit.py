@@ -26,12 +26,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-from calibrate.bench import library, surroundings
+from calibrate.bench.library import build
 from calibrate.bench.model import Model
 from calibrate.bench.namespace import MOUNTPOINT, VARIABLE, enter
 from calibrate.bench.process import own
 from calibrate.bench.require import check
 from calibrate.bench.setup import Setup
+from calibrate.bench.surroundings import of
 from calibrate.errors import CrosswattError, Unsupported
 
 _CLONE_FS, _CLONE_NEWNS = 0x200, 0x0002_0000
@@ -142,7 +143,7 @@ class Visit:
             self._undo.callback(_go, home)
             _go(there)
         self._truth = self._undo.enter_context(_opened(f"{MOUNTPOINT}/truth"))
-        self._undo.enter_context(_environment(surroundings.of(self.wanted, os.environ)))
+        self._undo.enter_context(_environment(of(self.wanted, os.environ)))
 
     def read(self) -> Reading:
         """Return the true energy now; after the end, as it was then."""
@@ -259,7 +260,7 @@ def _load_nvml(model: Model) -> None:
     if not model.gpus and not _REAL_DRIVER.exists():
         return
     try:
-        ours = library.build("nvml", _NVML)
+        ours = build("nvml", _NVML)
         _refuse_another(ours)
         ctypes.CDLL(str(ours), mode=ctypes.RTLD_GLOBAL)
     except Unsupported:

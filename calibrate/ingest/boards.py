@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from calibrate.errors import CrosswattError
-from calibrate.ingest import stamps
 from calibrate.ingest.feed import Found, Options, counter, epoch_ns, power
 from calibrate.ingest.long import Long
-from calibrate.meters import number
-from calibrate.meters.boards import DCMI_OFF, DCMI_WATTS, KWH, resource_figures
-from calibrate.probe import Domain
+from calibrate.ingest.stamps import MISSING, documents, empty, lines
+from calibrate.probe.contract import Domain
+from calibrate.probe.wall.boards import DCMI_OFF, DCMI_WATTS, KWH, resource_figures
+from calibrate.quantity import finite_number
 
 _ENERGY = " energy"
 
@@ -36,17 +36,17 @@ def redfish(paths: Sequence[Path], options: Options) -> Found:
     """
     long = Long()
     for path in paths:
-        for before_ns, told in stamps.documents(path, options):
+        for before_ns, told in documents(path, options):
             try:
                 for time, name, value in _figures(told):
                     at_ns = epoch_ns(str(time), options) if time else before_ns
                     if at_ns is None:
-                        raise ValueError(stamps.MISSING)
+                        raise ValueError(MISSING)
                     long.put(at_ns, name, value)
             except (ValueError, TypeError, AttributeError, LookupError) as error:
                 options.reject(str(told)[:200], str(error))
     if not long:
-        raise stamps.empty(paths[0], "resource of Redfish's with power or energy")
+        raise empty(paths[0], "resource of Redfish's with power or energy")
     return Found([long.feed(options.name or "bmc", _cover(options))])
 
 
@@ -78,7 +78,7 @@ def _sensor(told: Mapping[str, Any], time: Any) -> Iterator[tuple[Any, str, floa
     if told.get("ReadingType") in _TYPES and told.get("Reading") is not None:
         ending, unit = _TYPES[told["ReadingType"]]
         name = str(told.get("Id") or told.get("Name") or "node")
-        yield time, name + ending, number(told["Reading"], name) * unit
+        yield time, name + ending, finite_number(told["Reading"], name) * unit
 
 
 def _report(values: Sequence[Mapping[str, Any]], time: Any) -> Iterator[tuple[Any, str, float]]:
@@ -88,7 +88,7 @@ def _report(values: Sequence[Mapping[str, Any]], time: Any) -> Iterator[tuple[An
         kind = next((k for end, k in _PROPERTIES.items() if place.endswith(end)), None)
         if kind is not None:
             ending, unit = _TYPES[kind]
-            value = number(each["MetricValue"], place) * unit
+            value = finite_number(each["MetricValue"], place) * unit
             yield each.get("Timestamp") or time, f"{_chassis(place)}{ending}", value
 
 
@@ -111,11 +111,11 @@ def ipmi(paths: Sequence[Path], options: Options) -> Found:
     for path in paths:
         for line, at_ns, name, watts in _readings(path, options):
             if at_ns is None:
-                options.reject(line, stamps.MISSING)
+                options.reject(line, MISSING)
             else:
                 long.put(at_ns, name, watts)
     if not long:
-        raise stamps.empty(paths[0], "power reading of ipmitool's")
+        raise empty(paths[0], "power reading of ipmitool's")
     if options.scope is None and long.names != ["node"]:
         raise CrosswattError(
             f"{paths[0]} does not say what its sensors cover ({', '.join(long.names)}). Say it: "
@@ -130,7 +130,7 @@ _Reading = tuple[str, int | None, str, float]
 def _readings(path: Path, options: Options) -> Iterator[_Reading]:
     """Yield line, instant, sensor and watts; of a page once it has ended."""
     page: _Reading | None = None
-    for before_ns, line in stamps.lines(path, options):
+    for before_ns, line in lines(path, options):
         if found := DCMI_WATTS.search(line):
             if page:
                 yield page

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from calibrate import __version__, store
+from calibrate import store
+from calibrate._version import __version__
 from calibrate.errors import CrosswattError
 from calibrate.ingest.feed import Chunk, Feed, Found, Resumable, Window
 from calibrate.ingest.opened import checksum
@@ -27,11 +28,11 @@ from calibrate.store import (
     CampaignRecord,
     Document,
     Job,
-    Machine,
+    MachineRecord,
     ProbeState,
     RunRecord,
-    SourceRecord,
-)  # fmt: skip
+    SourceRecord,  # fmt: skip
+)
 
 #: Readings kept before and after a window, ns: what an interpolation at its ends may need.
 AROUND_NS = 30_000_000_000
@@ -341,7 +342,7 @@ def _jobs(windows: Sequence[Window]) -> list[Job]:
 def _record(
     found: Found, windows: Sequence[Window], jobs: Sequence[Job], form: str
 ) -> CampaignRecord:
-    machine = Machine(
+    machine = MachineRecord(
         simulated=False, label=found.machine, cpu=found.cpu, cpus=None, kernel="not known",
         memory_bytes=None, virtual="not known", governor="not known", microcode="not known",
         boot_id="imported",
@@ -368,7 +369,7 @@ def _provenance(
     part: Path, paths: Sequence[Path], form: str, found: Found, rejects: Rejects
 ) -> None:
     """Write where everything came from."""
-    every = [each for path in paths for each in files(path)]
+    every = [each for path in paths for each in source_files(path)]
     document = {
         "kind": "provenance",
         "schema": store.SCHEMA,
@@ -384,7 +385,7 @@ def _provenance(
     store.write(part / PROVENANCE, json.dumps(document, indent=1) + "\n")
 
 
-def files(path: Path) -> list[Path]:
+def source_files(path: Path) -> list[Path]:
     """Return a file, or all files of a folder."""
     return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
@@ -399,7 +400,7 @@ class Origin(Document):
 
 def origin(form: str, paths: Sequence[Path], options: Sequence[str | None]) -> Origin:
     """Return what an import is asked for, with size and time of change (ns) of every file."""
-    every = [each for path in paths for each in files(path)]
+    every = [each for path in paths for each in source_files(path)]
     told = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in every]
     return Origin(form=form, files=tuple(told), options=tuple(options))
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calibrate.errors import BadFile, CrosswattError
-from calibrate.ingest import opened, prometheus, stamps
+from calibrate.ingest import opened
 from calibrate.ingest.feed import Found, Options, counter, power
 from calibrate.ingest.long import Long
+from calibrate.ingest.prometheus import samples
 from calibrate.ingest.sheet import Row, figure, instant, rows
-from calibrate.meters import number
-from calibrate.probe import Domain
+from calibrate.ingest.stamps import MISSING, empty, lines
+from calibrate.probe.contract import Domain
+from calibrate.quantity import finite_number
 
 #: nvidia-smi's columns, and how ours end. Plain power.draw is an average since Ampere.
 _DRAWN = {"power.draw": "", "power.draw.average": "-average", "power.draw.instant": "-instant"}
@@ -86,7 +88,7 @@ def dcgm(paths: Sequence[Path], options: Options) -> Found:
         if _is_dmon(path):
             _dmon(path, long, options)
     extracts = [path for path in paths if not _is_dmon(path)]
-    for sample in prometheus.samples(extracts, options):
+    for sample in samples(extracts, options):
         ending = _METRICS.get(sample.metric)
         if ending is None:
             continue
@@ -95,7 +97,7 @@ def dcgm(paths: Sequence[Path], options: Options) -> Found:
         except ValueError as error:
             options.reject(f"{sample.metric} {sample.text}", str(error))
     if not long:
-        raise stamps.empty(paths[0], "field 155, 156 or 157 of DCGM's")
+        raise empty(paths[0], "field 155, 156 or 157 of DCGM's")
     return Found([long.feed(options.name or "dcgm", _dcgm_domain)])
 
 
@@ -114,14 +116,14 @@ def _is_dmon(path: Path) -> bool:
 def _dmon(path: Path, long: Long, options: Options) -> None:
     """Put the lines of a table whose header comes again and again, with units under it."""
     fields: list[str] = []
-    for at_ns, line in stamps.lines(path, options):
+    for at_ns, line in lines(path, options):
         cells = line.replace("#", " ").split()
         if cells[:1] == ["Entity"]:
             fields = cells[1:]
         elif cells[:1] == ["GPU"] and fields:
             try:
                 if at_ns is None:
-                    raise ValueError(stamps.MISSING)
+                    raise ValueError(MISSING)
                 for field, text in zip(fields, cells[2:], strict=True):
                     if field in _FIELDS:
                         _put(long, at_ns, cells[1], _FIELDS[field], text)
@@ -137,7 +139,7 @@ def _put(long: Long, at_ns: int, gpu: str, ending: str, text: str) -> None:
         return
     value = float(text)
     if value < _BLANK:
-        value = number(text, "figure")
+        value = finite_number(text, "figure")
         long.put(at_ns, f"gpu-{int(gpu)}{ending}", value if ending else value / 1e3)
 
 

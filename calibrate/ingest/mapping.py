@@ -31,7 +31,8 @@ from calibrate import store
 from calibrate.errors import BadFile, CrosswattError
 from calibrate.ingest import opened
 from calibrate.ingest.feed import POWER, UNITS, Chunk, Feed, Found, Options, zone_of
-from calibrate.probe import SCOPES, Basis, Domain, Kind
+from calibrate.ingest.opened import binary
+from calibrate.probe.contract import SCOPES, Basis, Domain, Kind
 from calibrate.store import Document
 
 Unit = Literal["iso", "s", "ms", "us", "ns"]
@@ -226,7 +227,7 @@ def _taken(end: int, parsed: Future[Any], options: Options) -> tuple[int, Any]:
 
 def _blocks(path: Path, first: int, options: Options) -> Iterator[tuple[int, bytes]]:
     """Yield (the byte where it ends, whole lines) of a file, unpacked, without its header."""
-    with opened.binary(path, options.seen) as stream:
+    with binary(path, options.seen) as stream:
         place = len(stream.readline())
         # A packed file has no other way to a place than to read up to it.
         while place < first and (passed := stream.read(min(_BLOCK, first - place))):

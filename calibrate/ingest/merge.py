@@ -20,7 +20,7 @@ from calibrate.ingest.folder import AROUND_NS, Sink, utc
 from calibrate.store import Campaign, ProbeState, Run, SourceRecord
 
 
-def merge(campaign: Campaign, other: Campaign, out: Path) -> list[str]:
+def merge_log(campaign: Campaign, other: Campaign, out: Path) -> list[str]:
     """Write the campaign with the other one's probes in every run that they cover.
 
     Returns

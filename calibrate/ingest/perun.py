@@ -17,9 +17,10 @@ from calibrate.errors import BadFile
 from calibrate.ingest import opened
 from calibrate.ingest.feed import Found, Options, Window, epoch_ns, power, slug
 from calibrate.ingest.long import Long
+from calibrate.ingest.opened import binary
 from calibrate.ingest.sheet import figure, rows
-from calibrate.meters import number
-from calibrate.probe import Domain
+from calibrate.probe.contract import Domain
+from calibrate.quantity import finite_number
 
 #: Where rounds of a file without a date stand: an hour into 1970.
 _NO_DATE_NS = 3_600_000_000_000
@@ -49,7 +50,7 @@ def perun(paths: Sequence[Path], options: Options) -> Found:
     """Exports of perun as JSON or CSV; its HDF5 is refused, and perun itself makes JSON of it."""
     rounds: list[Round] = []
     for path in paths:
-        with opened.binary(path) as stream:
+        with binary(path) as stream:
             head = stream.read(64)
         if head.startswith(_HDF5):
             raise BadFile(path, "it is perun's HDF5, which is not read here", fix=_EXPORT)
@@ -138,8 +139,8 @@ def _samples(
             continue
         for at_s, value in zip(raw["timesteps"], raw["values"], strict=True):
             try:
-                watts = number(value, sensor["id"]) * float(raw["v_md"]["mag"])
-                found.setdefault(name, []).append((number(at_s, "timestep"), watts))
+                watts = finite_number(value, sensor["id"]) * float(raw["v_md"]["mag"])
+                found.setdefault(name, []).append((finite_number(at_s, "timestep"), watts))
             except ValueError as error:
                 options.reject(f"{sensor['id']} {at_s} {value}", str(error))
     return found

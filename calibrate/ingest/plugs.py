@@ -10,13 +10,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from calibrate.errors import BadFile
-from calibrate.ingest import opened, stamps
+from calibrate.ingest import opened
 from calibrate.ingest.feed import POWER, UNITS, Found, Options, counter, power, unit_of
 from calibrate.ingest.long import Long
 from calibrate.ingest.sheet import Row, figure, instant, rows
-from calibrate.meters import number
-from calibrate.meters.plugs import WH
-from calibrate.probe import Domain
+from calibrate.ingest.stamps import MISSING, documents, empty, lines
+from calibrate.probe.contract import Domain
+from calibrate.probe.wall.plugs import WH
+from calibrate.quantity import finite_number
 
 _ENERGY = " energy"
 
@@ -180,13 +181,13 @@ def tapo(paths: Sequence[Path], options: Options) -> Found:
         for at_ns, text, told in _json(path, options) if as_json else _text(path, options):
             try:
                 if at_ns is None:
-                    raise ValueError(stamps.MISSING)
+                    raise ValueError(MISSING)
                 for name, value in told:
                     long.put(at_ns, name, value)
             except ValueError as error:
                 options.reject(text, str(error))
     if not long:
-        raise stamps.empty(paths[0], "energy of python-kasa's")
+        raise empty(paths[0], "energy of python-kasa's")
     return Found([long.feed(options.name or "wall", _cover(options))])
 
 
@@ -194,21 +195,21 @@ _Told = Iterator[tuple[int | None, str, Iterator[tuple[str, float]]]]
 
 
 def _json(path: Path, options: Options) -> _Told:
-    for at_ns, document in stamps.documents(path, options):
+    for at_ns, document in documents(path, options):
         yield at_ns, str(document)[:200], _status(document)
 
 
 def _status(told: Mapping[str, object]) -> Iterator[tuple[str, float]]:
     if "power_mw" in told:
-        yield "node", number(told["power_mw"], "power_mw") / 1e3
+        yield "node", finite_number(told["power_mw"], "power_mw") / 1e3
     elif "power" in told:
-        yield "node", number(told["power"], "power")
+        yield "node", finite_number(told["power"], "power")
     if "total_wh" in told:
-        yield f"node{_ENERGY}", number(told["total_wh"], "total_wh") * WH
+        yield f"node{_ENERGY}", finite_number(told["total_wh"], "total_wh") * WH
 
 
 def _text(path: Path, options: Options) -> _Told:
-    for at_ns, line in stamps.lines(path, options):
+    for at_ns, line in lines(path, options):
         found = re.fullmatch(r"\s*Power: (\S+) W", line)
         if found:
-            yield at_ns, line, (("node", number(text, "Power")) for text in found.groups())
+            yield at_ns, line, (("node", finite_number(text, "Power")) for text in found.groups())

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from calibrate.errors import BadFile
-from calibrate.ingest import bson, documents, opened
+from calibrate.ingest import bson
+from calibrate.ingest.documents import each
 from calibrate.ingest.feed import Chunk, Feed, Found, Options, epoch_ns, power
 from calibrate.ingest.long import Long
+from calibrate.ingest.opened import binary
 from calibrate.ingest.sheet import figure, instant, rows
-from calibrate.meters import number
-from calibrate.probe import Domain
+from calibrate.probe.contract import Domain
+from calibrate.quantity import finite_number
 
 _SCOPES = {"cpu": "package", "dram": "dram"}
 _STORED = (
@@ -80,7 +82,7 @@ def _domain(name: str, target: str, place: str) -> Domain:
 
 def _kind(path: Path) -> str:
     """Tell what a file is: no text has a NUL where a document's length ends."""
-    with opened.binary(path) as stream:
+    with binary(path) as stream:
         head = stream.read(64)
     if head[3:4] == b"\0":
         return "bson"
@@ -99,7 +101,7 @@ def _rows(path: Path, options: Options) -> Iterator[Report]:
 
 def _documents(path: Path, options: Options) -> Iterator[Report]:
     """Yield the reports among the documents of a collection."""
-    found = _dumped(path, options) if _kind(path) == "bson" else documents.each(path, options)
+    found = _dumped(path, options) if _kind(path) == "bson" else each(path, options)
     for document in found:
         try:
             told = {str(key): _plain(value) for key, value in document.items()}
@@ -109,7 +111,7 @@ def _documents(path: Path, options: Options) -> Iterator[Report]:
                 str(told["target"]),
                 str(_plain(metadata["scope"])),
                 str(_plain(metadata["socket"])),
-                number(told["power"], "power"),
+                finite_number(told["power"], "power"),
             )
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             why = f"no power report ({type(error).__name__}: {error})"
@@ -119,7 +121,7 @@ def _documents(path: Path, options: Options) -> Iterator[Report]:
 
 
 def _dumped(path: Path, options: Options) -> Iterator[Mapping[str, Any]]:
-    with opened.binary(path, options.seen) as stream:
+    with binary(path, options.seen) as stream:
         try:
             yield from bson.documents(stream)
         except ValueError as error:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from calibrate.errors import BadFile
-from calibrate.ingest import opened
 from calibrate.ingest.feed import Found, Options, counter, epoch_ns, power, rapl
 from calibrate.ingest.long import Long
+from calibrate.ingest.opened import text
 from calibrate.ingest.sheet import figure, instant, rows
-from calibrate.meters import number
-from calibrate.probe import Domain
+from calibrate.probe.contract import Domain
+from calibrate.quantity import finite_number
 
 #: Where the times of a file count from when it has no date: an hour into 1970.
 NO_DATE_NS = 3_600_000_000_000
@@ -23,7 +23,7 @@ def perf_stat(paths: Sequence[Path], options: Options) -> Found:
     """``perf stat -I -x,``: seconds since its start and joules of the interval; it has no date."""
     long = Long()
     for path in paths:
-        with opened.text(path, options.seen) as stream:
+        with text(path, options.seen) as stream:
             for line in stream:
                 try:
                     for at_ns, name, joules in _perf_event(line):
@@ -56,7 +56,7 @@ def _perf_event(line: str) -> Iterator[tuple[int, str, float]]:
     if unit != "Joules":
         raise ValueError(f"{event} is in {unit!r} and not in joules")
     name = f"{scope}-{socket}" if socket and scope != "psys" else scope
-    yield NO_DATE_NS + round(number(at_s, "time") * 1e9), name, number(value, event)
+    yield NO_DATE_NS + round(finite_number(at_s, "time") * 1e9), name, finite_number(value, event)
 
 
 def turbostat(paths: Sequence[Path], options: Options) -> Found:
@@ -67,7 +67,7 @@ def turbostat(paths: Sequence[Path], options: Options) -> Found:
     """
     long = Long()
     for path in paths:
-        with opened.text(path, options.seen) as stream:
+        with text(path, options.seen) as stream:
             for line, row in _turbostat_rows(path, stream, options):
                 try:
                     at_ns = epoch_ns(row[_TIME], options)
@@ -123,9 +123,9 @@ def _turbostat_figures(row: Mapping[str, str]) -> Iterator[tuple[str, str, float
         scope = _TURBOSTAT[column]
         energy = _ENERGY if column.endswith("_J") else ""
         if place == "-":
-            yield column, scope + energy, number(row[column], column)
+            yield column, scope + energy, finite_number(row[column], column)
         elif scope in {"package", "dram"}:
-            yield column, f"{scope}-{int(place)}{energy}", number(row[column], column)
+            yield column, f"{scope}-{int(place)}{energy}", finite_number(row[column], column)
 
 
 def _turbostat_domain(name: str) -> Domain:
@@ -161,7 +161,7 @@ def alumet(paths: Sequence[Path], options: Options) -> Found:
     """CSV of Alumet's agent: RAPL's joules since the last line of the same part."""
     long = Long()
     for path in paths:
-        with opened.text(path) as stream:
+        with text(path) as stream:
             delimiter = stream.readline().removeprefix("metric")[:1] or ";"
         for row in rows(path, options, ("metric", "timestamp", "value", "domain"), delimiter):
             name = _alumet_part(row)

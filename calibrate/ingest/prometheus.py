@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from calibrate.errors import BadFile
-from calibrate.ingest import opened, stamps
+from calibrate.ingest import opened
 from calibrate.ingest.feed import Options, epoch_ns
+from calibrate.ingest.stamps import MISSING, lines
 
 _LINE = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+(-?\d+))?")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -112,7 +113,7 @@ def _series(path: Path, series: Mapping[str, Any], options: Options) -> Iterator
 
 def _page(path: Path, options: Options) -> Iterator[Sample]:
     """Yield the samples of pages, one after the other."""
-    for before_ns, line in stamps.lines(path, options):
+    for before_ns, line in lines(path, options):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         found = _LINE.fullmatch(line.strip())
@@ -122,6 +123,6 @@ def _page(path: Path, options: Options) -> Iterator[Sample]:
         metric, labels, text, at_ms = found.groups()
         at_ns = int(at_ms) * 1_000_000 if at_ms else before_ns
         if at_ns is None:
-            options.reject(line, stamps.MISSING)
+            options.reject(line, MISSING)
         elif not text.endswith(("NaN", "Inf")):
             yield Sample(at_ns, metric, dict(_LABEL.findall(labels or "")), text)

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from calibrate.errors import BadFile
-from calibrate.ingest import opened, powerapi
+from calibrate.ingest import powerapi
 from calibrate.ingest.feed import Chunk, Feed, Found, Options, Window, epoch_ns, power, slug
 from calibrate.ingest.long import pivot
+from calibrate.ingest.opened import bare, binary
 from calibrate.ingest.sheet import Row, figure, instant, rows
 from calibrate.ingest.wattmeters import KWOLLECT, kwollect_table
-from calibrate.probe import Domain
+from calibrate.probe.contract import Domain
 
 _PARIS = "Europe/Paris"
 #: Rest before a benchmark that is taken as a run of its own, and what is left out at its ends, s.
@@ -157,7 +158,7 @@ def icpe2024(paths: Sequence[Path], options: Options) -> Found:
         config = _json(folder / "config.json")
         for place in sorted(each for each in folder.iterdir() if each.is_dir()):
             for daq_file in sorted(place.glob("*.csv*")):
-                stem = opened.bare(daq_file)
+                stem = bare(daq_file)
                 perf_file = _first(place, f"{stem}_perf.txt*")
                 if perf_file is None:
                     if not stem.endswith("_meta"):
@@ -196,7 +197,7 @@ def icpe2024(paths: Sequence[Path], options: Options) -> Found:
 
 def _daq(path: Path, config: Mapping[str, Any], base_ns: int, options: Options) -> Chunk:
     """Return watts of the DIMMs by socket: voltage times the drop over the shunt, over rails."""
-    with opened.binary(path) as stream:
+    with binary(path) as stream:
         try:
             volts = np.loadtxt(stream, delimiter=",", ndmin=2)
         except ValueError as error:

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calibrate.ingest import documents, opened, prometheus, stamps
+from calibrate.ingest.documents import each
 from calibrate.ingest.feed import Found, Options, counter, epoch_ns, power
 from calibrate.ingest.long import Long
-from calibrate.meters import number
-from calibrate.probe import Domain
+from calibrate.ingest.opened import text
+from calibrate.ingest.prometheus import Sample, is_answer, samples
+from calibrate.ingest.stamps import empty
+from calibrate.probe.contract import Domain
+from calibrate.quantity import finite_number
 
 _PARTS = {"dram", "core", "uncore"}
 _PROCESS, _ENERGY = "process ", " energy"
@@ -30,12 +33,12 @@ def scaphandre(paths: Sequence[Path], options: Options) -> Found:
         if _is_exporter(path):
             _records(path, long, options)
     extracts = [path for path in paths if not _is_exporter(path)]
-    for sample in prometheus.samples(extracts, options):
+    for sample in samples(extracts, options):
         name = _column(sample)
         if name is None:
             continue
         try:
-            value = number(sample.text, sample.metric) / 1e6
+            value = finite_number(sample.text, sample.metric) / 1e6
             (processes if name.startswith(_PROCESS) else long).put(sample.at_ns, name, value)
         except ValueError as error:
             options.reject(f"{sample.metric} {sample.text}", str(error))
@@ -55,23 +58,23 @@ def _found(paths: Sequence[Path], long: Long, processes: Long, options: Options)
             f"{_MOST_PROCESSES} has them as columns."
         )
     if not feeds:
-        raise stamps.empty(paths[0], "record or metric of Scaphandre's")
+        raise empty(paths[0], "record or metric of Scaphandre's")
     return Found(feeds, notes=notes)
 
 
 def _is_exporter(path: Path) -> bool:
-    with opened.text(path) as stream:
+    with text(path) as stream:
         head = stream.read(200).lstrip()
-    return head[:1] in {"{", "["} and not prometheus.is_answer(path)
+    return head[:1] in {"{", "["} and not is_answer(path)
 
 
 def _records(path: Path, long: Long, options: Options) -> None:
     """Put the records of the JSON exporter; those without sockets are before any difference."""
-    for record in documents.each(path, options):
+    for record in each(path, options):
         try:
             if record["sockets"] and record["host"]:
                 at_ns = epoch_ns(str(record["host"]["timestamp"]), options)
-                watts = {name: number(uw, name) / 1e6 for name, uw in _consumptions(record)}
+                watts = {name: finite_number(uw, name) / 1e6 for name, uw in _consumptions(record)}
                 for name, value in watts.items():
                     long.put(at_ns, name, value)
         except (KeyError, TypeError, ValueError) as error:
@@ -89,7 +92,7 @@ def _consumptions(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield f"{part['name']}-{socket['id']}", part["consumption"]
 
 
-def _column(sample: prometheus.Sample) -> str | None:
+def _column(sample: Sample) -> str | None:
     """Return the column of a metric; None for what is no power or energy."""
     labels = sample.labels
     energy = _ENERGY if sample.metric.endswith("_energy_microjoules") else ""

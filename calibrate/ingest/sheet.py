@@ -9,7 +9,7 @@ from pathlib import Path
 from calibrate.errors import BadFile
 from calibrate.ingest import opened
 from calibrate.ingest.feed import Options, epoch_ns
-from calibrate.meters import number
+from calibrate.quantity import finite_number
 
 Row = dict[str, str]
 
@@ -60,7 +60,7 @@ def figure(row: Row, column: str, options: Options) -> float | None:
     if not text or text.lower() in {"nan", "none", "null", "n/a", "[n/a]"}:
         return None
     try:
-        return number(text, column)
+        return finite_number(text, column)
     except ValueError as error:
         options.reject(",".join(row.values()), str(error))
         return None

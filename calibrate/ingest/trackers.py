@@ -12,8 +12,8 @@ from calibrate.ingest import opened
 from calibrate.ingest.feed import Feed, Found, Options, Window, counter, epoch_ns, power, slug
 from calibrate.ingest.long import Long, pivot
 from calibrate.ingest.sheet import Row, figure, instant, rows
-from calibrate.meters import number
-from calibrate.probe import Domain
+from calibrate.probe.contract import Domain
+from calibrate.quantity import finite_number
 
 J_PER_KWH = 3.6e6
 _SECOND_NS = 1_000_000_000
@@ -227,7 +227,7 @@ def carbontracker(paths: Sequence[Path], options: Options) -> Found:
         if not last.at or last.seconds == 0:
             raise BadFile(path, "its consumption has no time before it, or lasted no second")
         end_ns = epoch_ns(last.at, options)
-        joules = {"energy": number(last.kwh, "Energy") * J_PER_KWH}
+        joules = {"energy": finite_number(last.kwh, "Energy") * J_PER_KWH}
         begin_ns = end_ns - last.seconds * _SECOND_NS
         measured.append(Measured(begin_ns, end_ns, last.what, joules))
         found |= {each.lower() for each in re.findall(r"(\w+) with device\(s\)", text)}
@@ -298,7 +298,7 @@ def _zeus_power(paths: Sequence[Path], options: Options) -> Found:
                 try:
                     at_ns = epoch_ns(at, options)
                     for place, text in enumerate(watts):
-                        long.put(at_ns, f"gpu-{place}", number(text, "power"))
+                        long.put(at_ns, f"gpu-{place}", finite_number(text, "power"))
                 except ValueError as error:
                     options.reject(line, str(error))
     if not long:

@@ -10,8 +10,8 @@ from calibrate.ingest import opened
 from calibrate.ingest.feed import Found, Options, Window, epoch_ns, power, slug
 from calibrate.ingest.long import Long
 from calibrate.ingest.sheet import figure, instant, rows
-from calibrate.meters import ptd
-from calibrate.probe import Domain
+from calibrate.probe.contract import Domain
+from calibrate.probe.wall.ptd import parse
 
 KWOLLECT = {"wattmetre_power_watt": "wall", "bmc_node_power_watt": "bmc"}
 
@@ -51,7 +51,7 @@ def ptdaemon(paths: Sequence[Path], options: Options) -> Found:
         with opened.text(path, options.seen) as stream:
             for text in stream:
                 try:
-                    line = ptd.parse(text)
+                    line = parse(text)
                     at_ns = epoch_ns(line.at.isoformat(), options)
                 except ValueError as error:
                     options.reject(text, str(error))

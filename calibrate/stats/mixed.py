@@ -17,14 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calibrate.stats.estimate import (
-    Estimate,
-    Vector,
-    check_level,
-    encode,
-    measured,
-    t_estimate,
-)
+from calibrate.stats.estimate import Estimate, Vector, check_level, encode, measured, t_estimate
 from calibrate.stats.inversions import Index
 
 #: The model is dense in the number of runs.

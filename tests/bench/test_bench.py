@@ -20,7 +20,8 @@ import pytest
 from calibrate import bench, catalog
 from calibrate.bench.activity import online_cpus
 from calibrate.errors import BadFile, UnknownName, Unsupported
-from calibrate.probe import Target, Unavailable
+from calibrate.probe.adapter import load_probe
+from calibrate.probe.contract import Target, Unavailable
 
 pytestmark = pytest.mark.usefixtures("bench_ready")
 
@@ -364,7 +365,7 @@ def test_the_truth_probe_reads_inside_and_explains_itself_outside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("CROSSWATT_BENCH", raising=False)
-    probe = catalog.load_probe(catalog.find("adapters", "truth"))()
+    probe = load_probe(catalog.find("adapters", "truth"))()
     with pytest.raises(Unavailable, match="no simulated machine"):
         probe.open(Target())
 
@@ -375,7 +376,8 @@ def test_the_truth_probe_reads_inside() -> None:
         """
         from calibrate import catalog
         from calibrate.probe import Target
-        probe = catalog.load_probe(catalog.find("adapters", "truth"))()
+        from calibrate.probe.adapter import load_probe
+        probe = load_probe(catalog.find("adapters", "truth"))()
         probe.open(Target())
         first = probe.read(); time.sleep(0.1); last = probe.read()
         assert probe.facts()["simulated"] == "yes"

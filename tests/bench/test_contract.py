@@ -25,8 +25,8 @@ LIBRARIES = ("codecarbon", "pyJoules", "pynvml", "pyRAPL", "zeus", "carbontracke
 DESCRIBE = """
 import json, sys
 from calibrate import catalog
-from calibrate.run import Source, describe
-found = describe([Source(n, p) for n, p in catalog.files("adapters").items()])
+from calibrate.campaign import Source, describe_probes
+found = describe_probes([Source(n, p) for n, p in catalog.files("adapters").items()])
 told = {n: {"status": s.status, "reason": s.reason, "fix": s.fix, "domains": sorted(log.domains)}
         for n, (s, log) in found.items()}
 json.dump(told, open(sys.argv[1], "w"))
@@ -92,7 +92,7 @@ import sys, time
 began = time.monotonic()
 from pathlib import Path
 from calibrate import catalog
-from calibrate.run import Limits, Source, describe, run
+from calibrate.campaign import Source, Timeouts, perform_run
 from calibrate.store import Job
 every = [Source(n, p) for n, p in catalog.files("adapters").items() if n not in {"ml-co2"}]
 working = [s for s in every if s.name in sys.argv[2].split(",")]
@@ -100,7 +100,7 @@ wait = "import sys, time; time.sleep(max(0.0, float(sys.argv[1]) - time.monotoni
 until = str(began + float(sys.argv[3]))
 job = Job(folder="-", number=1, workload="wait", script=None,
           arguments=(sys.executable, "-c", wait, until))
-record = run(job, working, Path(sys.argv[1]), limits=Limits(stop_s=3, end_s=3))
+record = perform_run(job, working, Path(sys.argv[1]), limits=Timeouts(stop_s=3, end_s=3))
 print((record.end_ns - record.begin_ns) / 1e9)
 """
 

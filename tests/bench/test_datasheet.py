@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from calibrate import cli
+from calibrate.cli import main
 
 ADAPTERS = Path(__file__).parents[1] / "adapters"
 
@@ -40,7 +40,7 @@ def entries(folder: Path, *arguments: str, text: str = PLAN) -> dict[str, dict[s
     plan.write_text(text)
     probe = arguments[0]
     place = folder / "campaign"
-    code = cli.main(["characterize", *arguments, "--plan", str(plan), "--out", str(place)])
+    code = main(["characterize", *arguments, "--plan", str(plan), "--out", str(place)])
     assert code == 0
     (sheet,) = json.loads((place / f"datasheet-{probe}.json").read_text())["sheets"]
     return {each["quantity"]: each["estimate"] or each["reason"] for each in sheet["entries"]}

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from calibrate import environment
-from calibrate.phases import Phases
+from calibrate.campaign import add_environment
+from calibrate.energy.phase import PhasesDocument
 from calibrate.store import load_campaign, read
 
 CROSSWATT = [sys.executable, "-m", "calibrate"]
@@ -33,7 +33,7 @@ def crosswatt(*arguments: str | Path, **options: Any) -> subprocess.CompletedPro
 @pytest.fixture(scope="module")
 def old_release() -> None:
     """CodeCarbon 1.2.0 in an environment of its own; made once, kept for the next time."""
-    environment.add("codecarbon==1.2.0")
+    add_environment("codecarbon==1.2.0")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_workload_held_out_is_within_two_percent(quick: Path) -> None:
 
 def test_phases_hold_the_truth_within_their_uncertainty(quick: Path) -> None:
     """The halves of the square wave are shorter than CodeCarbon's second."""
-    phases = read(quick / "phases.json", Phases).phases
+    phases = read(quick / "phases.json", PhasesDocument).phases
     true = {(p.workload, p.phase): p for p in phases if p.probe == "truth"}
     halves = [p for p in phases if p.workload == "square" and p.probe not in {"truth", OLD}]
     assert {p.probe for p in halves} == {"rapl", "powerapi", "pyjoules", "codecarbon"}

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from calibrate import series, store
+from calibrate import store
+from calibrate.energy import probe_columns, window_energy
 
 PLAN = """
 title = "probes"
@@ -105,7 +106,7 @@ def test_one_library_in_several_ways_and_processes_apart(bench_ready: None, tmp_
 def joules(run: store.Run, probe: str, column: str, window: tuple[int, int]) -> float:
     """Return a column's joules over the window of a run."""
     log = run.logs[probe]
-    [found] = [each for each in series.columns(log.domains.values()) if each.name == column]
-    energy = series.energy(log, found, window)
+    [found] = [each for each in probe_columns(log.domains.values()) if each.name == column]
+    energy = window_energy(log, found, window)
     assert energy
     return energy.joules

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from calibrate import catalog, store
-from calibrate.run import Limits, Pause, Source, run
+from calibrate.campaign import Pause, Source, Timeouts, perform_run
 from calibrate.store import Job
 
 HERE = Path(__file__).parents[1] / "adapters"
@@ -27,9 +27,9 @@ def one(folder: Path, seed: int) -> store.Run:
     idle = str(catalog.find("workloads", "idle"))
     arguments = ("--seconds", "0.2")
     job = Job(folder="-", number=seed, workload="idle", script=idle, arguments=arguments)
-    limits = Limits(open_s=20, begin_s=0.5, end_s=0.5, stop_s=0.5)
+    limits = Timeouts(open_s=20, begin_s=0.5, end_s=0.5, stop_s=0.5)
     folder.mkdir()
-    run(job, sources, folder, Pause(0.1, 0.1), limits)
+    perform_run(job, sources, folder, Pause(0.1, 0.1), limits)
     return store.load_run(folder)
 
 

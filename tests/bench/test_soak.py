@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from calibrate.bench.faults import KINDS, check, parse
-from calibrate.bench.model import load, names
+from calibrate.bench import KINDS, load, names
+from calibrate.bench.faults import check, parse
 from calibrate.errors import CrosswattError
 
 pytestmark = pytest.mark.usefixtures("bench_ready")

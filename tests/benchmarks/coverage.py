@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from calibrate.stats import correction, limits_of_agreement, mean_ratio, prediction
+from calibrate.stats.agreement import correction, limits_of_agreement, mean_ratio, prediction
 from calibrate.stats.alignment import align
 from calibrate.stats.bootstrap import bootstrap, cluster_mean, mean_of
 from calibrate.stats.budget import budget, from_limits, from_readings

@@ -15,8 +15,9 @@ from collections import Counter
 
 import numpy as np
 
-from calibrate.design import FAULTS, Design, right
-from calibrate.diagnose import diagnose
+from calibrate.diagnosis import diagnose
+from calibrate.studies import FAULTS
+from calibrate.studies.foresight import Design, right
 
 IDLE_W = 45.0
 #: Range of the counter, and one so small that what is lost at its wraps can be seen.

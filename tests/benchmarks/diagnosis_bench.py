@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibrate.analysis import Analysis, analyze
-from calibrate.compare import Pair
-from calibrate.diagnose import FALSE_WRAP, LOST_WRAP, NO_ENERGY, NO_FAULT, PART_TIME, STRAY
+from calibrate.comparison import Pair
+from calibrate.diagnosis import NO_ENERGY, NO_FAULT, STRAY
+from calibrate.diagnosis.single_runs import FALSE_WRAP, LOST_WRAP, PART_TIME
 
 CPU, GPU = "server", "gpu-node"
 #: Machine -> meters, and of what scope the column is that is judged; the headline unless told.

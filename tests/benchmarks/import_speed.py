@@ -19,7 +19,8 @@ import numpy as np
 import pyarrow
 from pyarrow import csv
 
-from calibrate import series, store
+from calibrate import store
+from calibrate.energy import probe_columns, window_energy
 
 MAPPING = """
 [time]
@@ -71,9 +72,9 @@ def main() -> None:
         seconds = time.monotonic() - began
         [run] = store.load_campaign(out).runs
         log = run.logs["wall"]
-        [column] = series.columns(log.domains.values())
+        [column] = probe_columns(log.domains.values())
         window = run.record.begin_ns, run.record.end_ns
-        energy = series.energy(log, column, window)
+        energy = window_energy(log, column, window)
         told = f"{energy.joules / energy.seconds:.3f} W" if energy else "-"
         print(
             f"{path.stat().st_size / 1e9:.2f} GB, {lines} lines: "

@@ -23,9 +23,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from calibrate import catalog
-from calibrate.kernels import Kernel, matrix_product, triad
-from calibrate.marks import Phase, Stage
-from calibrate.workload import Segment, cores, run_segments
+from calibrate.loads import Kernel, Phase, Segment, Stage, cores, matrix_product, triad
+from calibrate.loads.script import run_segments
 
 CV_LIMITS = {"integer": 0.01, "gemm": 0.01, "copy": 0.04, "triad": 0.04}
 DUTIES = (0.1, 0.25, 0.5, 0.75, 0.9)

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from calibrate import environment
+from calibrate.campaign.environment import environment_sources
 
 OURS = ("truth", "rapl", "nvml", "pyjoules", "codecarbon", "powerapi", "synthetic")
 PLAN = """
@@ -41,7 +41,7 @@ def campaign(folder: Path, seconds: float) -> dict[str, dict[str, Any]]:
     """Run every probe that there is; return the derived documents."""
     plan = folder / "plan.toml"
     plan.write_text(PLAN.format(seconds=seconds))
-    others = [name for name in environment.sources() if not name.startswith("codecarbon-")]
+    others = [name for name in environment_sources() if not name.startswith("codecarbon-")]
     # One release of each is enough, the newest.
     newest = {name.partition("-")[0]: name for name in sorted(others)}
     line = ["run", "--bench", "gpu-node", "--plan", str(plan), "--out", str(folder / "c")]

@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import bootstrap as scipy_bootstrap
 
-from calibrate.compare import compare
-from calibrate.diagnose import Runs, diagnose
-from calibrate.probe import Domain
+from calibrate.comparison import compare
+from calibrate.diagnosis import Runs, diagnose
+from calibrate.probe.contract import Domain
 from calibrate.stats.bootstrap import bootstrap, mean_of
 from calibrate.stats.deming import deming
 from calibrate.stats.estimate import Vector
@@ -33,14 +33,14 @@ from calibrate.stats.passing_bablok import passing_bablok
 from calibrate.store import (
     Campaign,
     CampaignRecord,
-    Machine,
+    MachineRecord,
     ProbeLog,
     ProbeState,
-    Readings,
     Run,
     RunRecord,
     SourceRecord,
 )
+from calibrate.store.readings import Readings
 
 RNG = np.random.default_rng(0)
 PROBES, INTERVALS, RUNS = 6, 1_000_000, 25
@@ -84,7 +84,7 @@ def campaign() -> Campaign:
             probes=states,
         )
         runs.append(Run(Path(f"{number}"), record, logs))
-    machine = Machine(
+    machine = MachineRecord(
         simulated=True, label="made up", cpu="none", cpus=2, kernel="0", memory_bytes=1,
         virtual="no", governor="none", microcode="none", boot_id="none",
     )  # fmt: skip

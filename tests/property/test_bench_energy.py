@@ -5,11 +5,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calibrate.bench import load, names
 from calibrate.bench.activity import blocks, divide
 from calibrate.bench.counter import Counter, counter_uj, counters
-from calibrate.bench.model import Model, load, names
+from calibrate.bench.model import Model
 from calibrate.bench.power import is_constant
-from tests.benches import Machine
+from tests.helpers.bench import Machine
 
 SHIPPED = [counter for name in names() for counter in counters(load(name)).values()]
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibrate import series
-from calibrate.edges import counted
-from calibrate.probe import Domain
-from calibrate.store import ProbeLog, Reading, Readings
+from calibrate.energy import native_columns, window_energy
+from calibrate.energy.window import counted
+from calibrate.probe.contract import Domain
+from calibrate.store import ProbeLog
+from calibrate.store.readings import Reading, Readings
 
 S = 1_000_000_000
 instants = st.lists(st.integers(0, 100 * S), min_size=2, max_size=60, unique=True).map(sorted)
@@ -27,7 +28,7 @@ def test_constant_power_any_instants(at: list[int], watts: float, data: st.DataO
     end = data.draw(st.integers(begin + 1, at[-1]))
     domain = Domain("a", "psys")
     log = made(domain, at, [watts * t / S for t in at])
-    energy = series.energy(log, series.native([domain])[0], (begin, end))
+    energy = window_energy(log, native_columns([domain])[0], (begin, end))
     assert energy
     expected = watts * (end - begin) / S
     assert energy.joules == pytest.approx(expected, rel=1e-6, abs=1e-6 * watts)
@@ -51,7 +52,7 @@ def test_a_step_between_two_readings_is_found_from_the_joules(
     domain = Domain("a", "psys")
     log = made(domain, [t * S for t in range(6)], [used(t) for t in range(6)])
     end = 2 + share
-    energy = series.energy(log, series.native([domain])[0], (S, int(end * S)))
+    energy = window_energy(log, native_columns([domain])[0], (S, int(end * S)))
     assert energy
     # Equal powers differ by rounding, and then the proportion is as good.
     assert energy.joules == pytest.approx(used(end) - used(1), rel=1e-6, abs=1e-4)
@@ -81,6 +82,6 @@ def test_unwrapped_counter_is_what_was_added(steps: list[int], start: int) -> No
         values.append(total % 1000)
     domain = Domain("a", "psys", wraps_at_j=1000.0)
     log = made(domain, [i * S for i in range(len(values))], [float(v) for v in values])
-    energy = series.energy(log, series.native([domain])[0], (0, len(steps) * S))
+    energy = window_energy(log, native_columns([domain])[0], (0, len(steps) * S))
     assert energy
     assert energy.joules == sum(steps)

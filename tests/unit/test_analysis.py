@@ -13,10 +13,11 @@ import pytest
 
 from calibrate import analysis, gate, load, store
 from calibrate.analysis import Analysis
-from calibrate.correct import CorrectionWarning
+from calibrate.calibration.apply import CorrectionWarning
 from calibrate.errors import BadFile, CrosswattError, UnknownName
-from calibrate.verdict import interval, number, verdicts
-from tests.campaigns import LOADS, Fake, build, domain, truth
+from calibrate.quantity import interval, number
+from calibrate.reporting import verdicts
+from tests.helpers.campaigns import LOADS, Fake, build, domain, truth
 
 DERIVED = ("comparison.json", "diagnosis.json", "calibration.json")
 KILO: dict[str, object] = {"name": "kilo", "ratio": 1.033e-3}

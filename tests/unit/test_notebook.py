@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from calibrate import analysis, notebook, store
+from calibrate import analysis, store
+from calibrate.campaign import Pause, session
+from calibrate.campaign.session import measure_here
 from calibrate.errors import CrosswattError
-from calibrate.run import Pause
-from tests.campaigns import Fake, build, domain, truth
+from tests.helpers.campaigns import Fake, build, domain, truth
 
 pytest.importorskip("IPython")
 
@@ -23,7 +24,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from traitlets.config import Config
 
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setattr(notebook, "PAUSE", Pause(0.1, 0.1))
+    monkeypatch.setattr(session, "PAUSE", Pause(0.1, 0.1))
     monkeypatch.chdir(tmp_path)
     InteractiveShell.clear_instance()
     made = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
@@ -117,7 +118,7 @@ def test_a_refusal_is_a_sentence_and_nothing_is_run(
 def test_other_probes_need_another_folder(shell: Any, tmp_path: Path) -> None:
     assert measured(shell, "--probe synthetic --out c", "pass")
     with pytest.raises(CrosswattError, match="was begun with synthetic"):
-        notebook.measure(lambda: (0, ()), "", tmp_path / "c", ["rapl"])
+        measure_here(lambda: (0, ()), "", tmp_path / "c", ["rapl"])
 
 
 def test_an_interrupted_cell_leaves_nothing(shell: Any, tmp_path: Path) -> None:
@@ -125,10 +126,10 @@ def test_an_interrupted_cell_leaves_nothing(shell: Any, tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        notebook.measure(interrupted, "", tmp_path / "new", ["synthetic"])
+        measure_here(interrupted, "", tmp_path / "new", ["synthetic"])
     assert not (tmp_path / "new").exists()
     assert measured(shell, "--probe synthetic --out c", "pass")
     with pytest.raises(KeyboardInterrupt):
-        notebook.measure(interrupted, "", tmp_path / "c")
+        measure_here(interrupted, "", tmp_path / "c")
     assert [run.folder.name for run in store.load_campaign(tmp_path / "c").runs] == ["001-cell"]
     assert not (tmp_path / "c" / "002-cell").exists()

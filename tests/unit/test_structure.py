@@ -5,114 +5,50 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from calibrate import catalog
 from calibrate.errors import BadFile, UnknownName
+from calibrate.probe.adapter import load_probe
 
 ROOT = Path(__file__).parents[2]
 
-#: A module may import what stands to the right of it, never to the left.
-ORDER = (
-    ("__main__",),
-    ("cli", "pytest_plugin"),
-    ("imports", "notebook", "planning", "studies", "trends"),
-    ("stage",),
-    ("terminal",),
-    ("doctor", "view", "certificate"),
-    ("conformance",),
-    ("trial", "replay"),
-    ("chapters",),
-    ("digest", "figures"),
-    ("drawing",),
-    ("algorithms",),
-    ("campaign", "gate", "verdict", "correct", "drift", "observer", "datasheet"),
-    ("design",),
-    ("plan", "environment", "stray", "until"),
-    ("analysis",),
-    ("lifecycle",),
-    ("carbon", "clocks", "learning"),
-    ("phases",),
-    ("stretch",),
-    ("fit", "judgement", "known", "scopes"),
-    ("uncertainty",),
-    ("compare", "diagnose"),
-    ("outliers",),
-    ("diagnosis",),
-    ("series",),
-    ("run",),
-    ("gpu",),
-    ("machine", "workload"),
-    ("kernels", "placement"),
-    ("ingest",),
-    ("store", "recorder", "bench"),
-    ("catalog",),
-    ("stats",),
-    ("formula",),
-    ("rapl", "sensor", "streams"),
-    ("errors", "marks", "meters", "perf_event", "probe", "processes", "tdp"),
-)
+#: What a drop-in folder may import of ours: (module, and whatever is below it).
+DOORS = {
+    "adapters": ("calibrate.probe", "calibrate.linux"),
+    "workloads": ("calibrate.loads", "calibrate.catalog"),
+    "reports": ("calibrate.analysis", "calibrate.reporting", "calibrate.energy"),
+}
 
 
 def imports(path: Path) -> set[str]:
-    """Return the modules of ours that a file imports, by their first name in the package."""
-    found: set[str] = set()
+    """Return the modules that a file imports, as they are written."""
+    modules: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "calibrate":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("calibrate."):
-            found.add((node.module or "").split(".")[1])
+        if isinstance(node, ast.ImportFrom):
+            modules.add(node.module or "")
         elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("calibrate.")}
-    return found
+            modules |= {alias.name for alias in node.names}
+    return modules
 
 
-def level(module: str) -> int:
-    return next(i for i, names in enumerate(ORDER) if module in names)
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "calibrate").glob("*.py")), ids=lambda p: p.stem)
-def test_imports_point_one_way(path: Path) -> None:
-    if path.stem == "__init__":
-        return
-    known = {name for names in ORDER for name in names}
-    for module in imports(path) & known:
-        assert level(module) > level(path.stem), f"{path.stem} imports {module}"
-
-
-@pytest.mark.parametrize("folder", ["stats", "bench", "meters", "rapl", "ingest"])
-def test_subpackages_know_nothing_of_campaigns(folder: str) -> None:
-    allowed = {
-        "stats": {"stats"},
-        "bench": {"bench", "errors", "perf_event", "processes"},
-        "meters": {"meters"},
-        "ingest": {"ingest", "store", "errors", "probe", "meters", "__version__"},
-        "rapl": {"rapl", "probe", "perf_event"},
-    }[folder]
-    for path in (ROOT / "calibrate" / folder).glob("*.py"):
-        assert imports(path) <= allowed, path
-
-
-def test_stats_import_numpy_and_scipy_only() -> None:
-    for path in (ROOT / "calibrate" / "stats").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            tops = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
-            # The mixed model alone is an extra, imported where it is fitted.
-            allowed = {"statsmodels"} if path.stem == "mixed" else set()
-            assert tops <= {"numpy", "scipy", "calibrate"} | allowed, path
+@pytest.mark.parametrize(
+    "path",
+    [path for kind in DOORS for path in sorted((ROOT / kind).glob("*.py"))],
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
+def test_drop_in_files_use_public_modules(path: Path) -> None:
+    """import-linter checks `calibrate`; these files stand beside it."""
+    ours = {name for name in imports(path) if name.split(".")[0] == "calibrate"} - {"calibrate"}
+    doors = DOORS[path.parent.name]
+    assert {n for n in ours if not any(f"{n}.".startswith(f"{d}.") for d in doors)} == set()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "adapters").glob("*.py")), ids=lambda p: p.stem)
-def test_adapters_import_the_contract_only(path: Path) -> None:
-    public = {"About", "Domain", "Probe", "Target", "Unavailable"}
-    ours = {
-        "formula", "meters", "probe", "processes", "rapl", "sensor", "streams", "tdp"
-    }  # fmt: skip
-    assert imports(path) <= public | ours
+def test_adapters_import_their_library_in_open(path: Path) -> None:
     tops = {
         name.split(".")[0]
         for node in ast.parse(path.read_text()).body
@@ -121,7 +57,38 @@ def test_adapters_import_the_contract_only(path: Path) -> None:
             else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         )
     }  # fmt: skip
-    assert tops <= set(sys.stdlib_module_names) | {"calibrate"}, "import the library in open()"
+    assert tops <= set(sys.stdlib_module_names) | {"calibrate"}
+
+
+def packages() -> list[str]:
+    return sorted(path.parent.name for path in (ROOT / "calibrate").glob("*/__init__.py"))
+
+
+@pytest.mark.parametrize("package", packages())
+def test_tests_mirror_the_packages(package: str) -> None:
+    assert any((ROOT / "tests" / "unit" / package).glob("test_*.py"))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "calibrate").rglob("__init__.py")), ids=str)
+def test_the_door_of_a_package_holds_no_logic(path: Path) -> None:
+    """It has a docstring that maps the package, imports, and names; at most a lazy import."""
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree)
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert functions in ([], ["__getattr__"])
+    assert not any(isinstance(node, ast.ClassDef) for node in tree.body)
+
+
+def test_the_wheel_has_every_package() -> None:
+    listed = set(
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    )
+    there = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in (ROOT / "calibrate").rglob("__init__.py")
+    }
+    assert listed - there == {f"calibrate.{kind}" for kind in DOORS}
+    assert there <= listed
 
 
 @pytest.mark.parametrize("kind", ["adapters", "workloads", "reports"])
@@ -132,7 +99,7 @@ def test_drop_in_folders_are_no_packages(kind: str) -> None:
 
 def test_names_are_the_files_names() -> None:
     for name, path in catalog.files("adapters").items():
-        assert catalog.load_probe(path).name == name
+        assert load_probe(path).name == name
     assert catalog.files("workloads")["copy"].name == "copy_.py"
 
 
@@ -140,7 +107,7 @@ def test_a_users_folder_wins(tmp_path: Path) -> None:
     (tmp_path / "rapl.py").write_text("")
     assert catalog.files("adapters", [tmp_path])["rapl"].parent == tmp_path
     with pytest.raises(BadFile, match="exactly one Probe, this one 0"):
-        catalog.load_probe(tmp_path / "rapl.py")
+        load_probe(tmp_path / "rapl.py")
 
 
 def test_unknown_names_give_the_nearest() -> None:

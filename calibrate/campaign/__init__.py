@@ -1,0 +1,79 @@
+"""Plan and perform a campaign: all probes measure while each workload runs.
+
+plan          which workloads run, how often, in which order
+probes        which probes take part, with which settings
+environment   releases of meters, each with its own interpreter
+machine       what this computer is
+crew          the recorders of one run, one process for each probe
+work          the process of the workload
+run           one run: start the recorders, run the workload, stop the recorders
+disturbed     finds runs that another program disturbed
+campaign      all runs of a plan, in order; can be interrupted and resumed
+session       measure code of the current process, for notebooks
+"""
+
+from calibrate.campaign.campaign import create_campaign, perform_campaign, require_same_machine
+from calibrate.campaign.crew import Source, Timeouts
+from calibrate.campaign.disturbed import remaining_disturbed
+from calibrate.campaign.environment import add_environment, environments_home, remove_environment
+from calibrate.campaign.machine import describe_machine, on_bench, rapl_readable, why_no_rapl
+from calibrate.campaign.plan import (
+    COMMAND,
+    Plan,
+    Positive,
+    Stages,
+    Step,
+    command_plan,
+    load_plan,
+    load_quick_plan,
+    only_workloads,
+    workload_of,
+)
+from calibrate.campaign.probes import (
+    at_rates,
+    known_probes,
+    recorded_sources,
+    source_records,
+    sources,
+    with_settings,
+)
+from calibrate.campaign.run import Pause, describe_probes, perform_run, perform_run_here
+from calibrate.campaign.session import TITLE, measure_here
+
+__all__ = [
+    "COMMAND",
+    "TITLE",
+    "Pause",
+    "Plan",
+    "Positive",
+    "Source",
+    "Stages",
+    "Step",
+    "Timeouts",
+    "add_environment",
+    "at_rates",
+    "command_plan",
+    "create_campaign",
+    "describe_machine",
+    "describe_probes",
+    "environments_home",
+    "known_probes",
+    "load_plan",
+    "load_quick_plan",
+    "measure_here",
+    "on_bench",
+    "only_workloads",
+    "perform_campaign",
+    "perform_run",
+    "perform_run_here",
+    "rapl_readable",
+    "recorded_sources",
+    "remaining_disturbed",
+    "remove_environment",
+    "require_same_machine",
+    "source_records",
+    "sources",
+    "why_no_rapl",
+    "with_settings",
+    "workload_of",
+]

@@ -1,0 +1,295 @@
+"""A campaign: planned runs on one machine, in a folder that can be continued.
+
+A run that was interrupted leaves a folder without ``run.json``; continuing removes it and does
+that run again. One whose load strays (`calibrate.stray`) is kept under another name and done again.
+Nothing else is ever changed.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+from calibrate import bench, store
+from calibrate._version import __version__
+from calibrate.campaign.crew import Source, Timeouts
+from calibrate.campaign.disturbed import disturbed_runs
+from calibrate.campaign.machine import describe_machine
+from calibrate.campaign.plan import Plan, jobs_alone, plan_jobs, planned_s
+from calibrate.campaign.probes import recorded_sources, source_records
+from calibrate.campaign.run import describe_probes, perform_run
+from calibrate.campaign.work import check_workload
+from calibrate.errors import CrosswattError
+from calibrate.store import (
+    CampaignRecord,
+    Job,
+    KnownFactor,
+    ProbeLog,
+    ProbeState,
+    RunRecord,
+    StopRecord,
+    StrayRecord,
+)
+
+#: A workload of a plan is stopped after so many times what was planned, and an hour at least.
+_PATIENCE = 2
+#: Room below which a campaign is not begun: a quick probe writes some 100 kB a second.
+ROOM_BYTES = 256 << 20
+
+
+class Goal(Protocol):
+    """When a campaign may stop: every factor is known well enough."""
+
+    target: float
+
+    def add(self, campaign: store.Campaign, runs: Sequence[store.Run]) -> None:
+        """Take in the runs of a finished repeat."""
+
+    def factors(self) -> tuple[KnownFactor, ...]:
+        """Return what is known of each probe."""
+
+    @property
+    def reached(self) -> bool:
+        """Whether every factor is known well enough."""
+
+
+class Watcher(Protocol):
+    """Somebody who shows what is going on."""
+
+    def planned(self, campaign: CampaignRecord) -> None:
+        """The order is known."""
+
+    def probes(self, states: dict[str, tuple[ProbeState, ProbeLog]]) -> None:
+        """Every probe has been tried."""
+
+    def started(self, job: Job, folder: Path) -> None:
+        """A run begins."""
+
+    def stage(self, name: str) -> None:
+        """A run goes on."""
+
+    def finished(self, record: RunRecord) -> None:
+        """A run has ended."""
+
+    def strayed(self, job: Job, why: str) -> None:
+        """A run is rejected and will be done again."""
+
+    def known(self, factors: tuple[KnownFactor, ...], target: float) -> None:
+        """A repeat has ended; so well are the factors known."""
+
+
+def create_campaign(
+    folder: Path,
+    plan: Plan,
+    chosen: Sequence[Source],
+    seed: int,
+    model: str | None = None,
+    workloads: Sequence[Path] = (),
+    faults: Sequence[str] = (),
+    until: float | None = None,
+    alone: str | None = None,
+) -> CampaignRecord:
+    """Write ``campaign.json`` in a new or empty folder.
+
+    Parameters
+    ----------
+    folder : made if it is not there.
+    plan, chosen, seed : what to run, which probes, and the seed of the order.
+    model : the simulated machine it will be performed on, a name or a file; None for this host.
+    workloads : folders with workloads of the user's own.
+    faults : what is wrong with the simulated machine.
+    until : stop when every factor is known to this, relative; the plan's repeats are the most.
+    alone : run each probe alone beside this reference, all together, and none, to see what they
+        do to the machine and to each other.
+
+    Raises
+    ------
+    CrosswattError : the folder has something in it.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CrosswattError(
+            f"{folder} is not empty. Choose another --out, or continue it with "
+            f"'crosswatt run --resume {folder}'."
+        )
+    simulated = bench.load(model).model_dump(mode="json") if model else None
+    record = CampaignRecord(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        crosswatt=__version__,
+        plan=plan.model_dump(mode="json"),
+        seed=seed,
+        bench=str(Path(model).resolve()) if model and model not in bench.names() else model,
+        faults=tuple(faults),
+        machine=describe_machine(simulated, faults),
+        sources=source_records(chosen),
+        jobs=_jobs(plan, seed, workloads, alone, [s.name for s in chosen]),
+        until=until,
+        command=tuple(sys.argv),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    store.save(folder / store.CAMPAIGN, record)
+    return record
+
+
+def _jobs(
+    plan: Plan, seed: int, workloads: Sequence[Path], alone: str | None, names: Sequence[str]
+) -> tuple[Job, ...]:
+    if alone is None:
+        return plan_jobs(plan, seed, workloads)
+    return jobs_alone(plan, seed, alone, names, workloads)
+
+
+def perform_campaign(
+    folder: Path,
+    watcher: Watcher,
+    limits: Timeouts = Timeouts(),
+    goal: Goal | None = None,
+) -> None:
+    """Do every run of a campaign that has not been done, or until its factors are known.
+
+    Parameters
+    ----------
+    folder : of a campaign that `create_campaign` made.
+    watcher : told what happens.
+    limits : how long a probe or a workload may take, seconds.
+    goal : decides after each repeat whether the campaign may stop; None does all runs.
+
+    Raises
+    ------
+    CrosswattError : this is another machine than the campaign began on, there is no room, no
+        probe works, or a workload lacks something.
+    """
+    record = store.read(folder / store.CAMPAIGN, CampaignRecord)
+    if (folder / store.STOP).exists():
+        return
+    require_same_machine(record)
+    watcher.planned(record)
+    _check(folder, record)
+    chosen = recorded_sources(record)
+    states = describe_probes(chosen, limits.open_s)
+    watcher.probes(states)
+    _keep_states(folder, states)
+    working = [s for s in chosen if states[s.name][0].status == "ok"]
+    if not working:
+        reasons = "; ".join(f"{name}: {state.reason}" for name, (state, _) in states.items())
+        raise CrosswattError(f"No probe works here ({reasons}). Try 'crosswatt doctor'.")
+    plan = Plan.model_validate(record.plan)
+
+    def do(job: Job) -> RunRecord:
+        place = folder / job.folder
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        watcher.started(job, place)
+        taking_part = [s for s in working if job.probes is None or s.name in job.probes]
+        planned = max(limits.workload_s, _PATIENCE * planned_s(job))
+        longest_s = planned if job.script else math.inf  # a training of one's own may take days
+        mine = replace(limits, workload_s=longest_s)
+        ended = perform_run(job, taking_part, place, plan.pause, mine, watcher.stage)
+        watcher.finished(ended)
+        return ended
+
+    done = {
+        job.folder: store.read(folder / job.folder / store.RUN, RunRecord)
+        for job in record.jobs
+        if store.is_finished(folder, job)
+    }
+    for number, repeat in groupby(record.jobs, lambda job: job.repeat):
+        planned = list(repeat)
+        for job in planned:
+            if job.folder not in done:
+                done[job.folder] = do(job)
+        again = _settle(folder, record.jobs, plan, done, do, watcher)
+        changed = [*(job for job in again if job not in planned), *planned]
+        if goal and _enough(folder, record, goal, changed, number, watcher):
+            return
+
+
+def _settle(
+    folder: Path,
+    jobs: Sequence[Job],
+    plan: Plan,
+    done: dict[str, RunRecord],
+    do: Callable[[Job], RunRecord],
+    watcher: Watcher,
+) -> list[Job]:
+    """Repeat the runs that stray, until none does or each has had its retries; return them."""
+    again: list[Job] = []
+    while plan.strays:
+        found = disturbed_runs(done, plan.strays)
+        tried = Counter(each.run for each in store.load_set_aside(folder))
+        due = [job for job in jobs if job.folder in found and tried[job.folder] < plan.retries]
+        if not due:
+            break
+        for job in due:
+            watcher.strayed(job, found[job.folder])
+            why = StrayRecord(reason=found[job.folder], tolerance=plan.strays)
+            store.set_aside(folder, job, why)
+            done[job.folder] = do(job)
+        again += due
+    return again
+
+
+def _check(folder: Path, record: CampaignRecord) -> None:
+    """Refuse what cannot be done; a campaign of which nothing was measured leaves nothing."""
+    due = [job for job in record.jobs if not store.is_finished(folder, job)]
+    first = [job for job in due if job.repeat == due[0].repeat]  # it has every workload once
+    try:
+        free = shutil.disk_usage(folder).free
+        if due and free < ROOM_BYTES:
+            raise CrosswattError(
+                f"There are {free >> 20} MiB left where {folder} is, and a campaign may need "
+                f"{ROOM_BYTES >> 20} MiB: make room there, or choose another --out."
+            )
+        for job in {(job.script, job.arguments): job for job in first}.values():
+            check_workload(job)
+    except CrosswattError:
+        if [path.name for path in folder.iterdir()] == [store.CAMPAIGN]:
+            shutil.rmtree(folder)
+        raise
+
+
+def _enough(
+    folder: Path,
+    record: CampaignRecord,
+    goal: Goal,
+    changed: Sequence[Job],
+    number: int,
+    watcher: Watcher,
+) -> bool:
+    """Take finished runs in; if all is known well enough, write why the campaign stops."""
+    runs = [store.load_run(folder / job.folder) for job in changed]
+    goal.add(store.Campaign(folder, record, {}, ()), runs)
+    factors = goal.factors()
+    watcher.known(factors, goal.target)
+    if goal.reached:
+        stop = StopRecord(target=goal.target, repeats=number, factors=factors)
+        store.save(folder / store.STOP, stop)
+    return goal.reached
+
+
+def _keep_states(folder: Path, states: dict[str, tuple[ProbeState, ProbeLog]]) -> None:
+    """Write which probes take part, and why the others do not."""
+    tried = {name: state for name, (state, _) in states.items()}
+    store.save(folder / store.PROBES, store.ProbesRecord(probes=tried))
+
+
+def require_same_machine(record: CampaignRecord) -> None:
+    """Refuse another machine than a campaign began on."""
+    here, then = describe_machine(), record.machine
+    differing = [
+        name
+        for name in ("simulated", "bench", "cpu", "cpus", "kernel")
+        if getattr(here, name) != getattr(then, name)
+    ]
+    if differing:
+        raise CrosswattError(
+            f"The campaign began on another machine ({', '.join(differing)} differ); runs of two "
+            "machines are never mixed. Start a new one with --out."
+        )

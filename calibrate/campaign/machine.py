@@ -1,0 +1,85 @@
+"""What this host is: the conditions under which figures were taken."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from calibrate.store import MachineRecord
+
+POWERCAP = Path("/sys/class/powercap")
+BENCH_VARIABLE = "CROSSWATT_BENCH"
+BENCH_LABEL = "simulated machine"
+
+
+def describe_machine(
+    model: Mapping[str, Any] | None = None, faults: Sequence[str] = ()
+) -> MachineRecord:
+    """Return the facts of this host; ``unknown`` where it does not tell.
+
+    Parameters
+    ----------
+    model : of the simulated machine that stands in for this host; None asks the environment.
+    faults : what is wrong with that machine.
+    """
+    if model is None and (bench := os.environ.get(BENCH_VARIABLE)):
+        about = json.loads((Path(bench) / "model.json").read_text(encoding="utf-8"))
+        model, faults = about["model"], about["faults"]
+    cpu = _field("/proc/cpuinfo", "model name")
+    title = str((model or {}).get("title", "")).removeprefix("simulated ")
+    return MachineRecord(
+        simulated=model is not None,
+        label=cpu if model is None else f"{BENCH_LABEL}: {title}",
+        bench={**model, "faults": list(faults)} if model else {},
+        cpu=cpu,
+        cpus=os.cpu_count() or 0,
+        kernel=platform.release(),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        virtual="yes" if "hypervisor" in _field("/proc/cpuinfo", "flags").split() else "no",
+        governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        microcode=_field("/proc/cpuinfo", "microcode"),
+        boot_id=_text("/proc/sys/kernel/random/boot_id"),
+    )
+
+
+def on_bench() -> bool:
+    """Tell whether this process sees a simulated machine."""
+    return BENCH_VARIABLE in os.environ
+
+
+def rapl_readable() -> bool:
+    """Tell whether any RAPL counter can be read by this user."""
+    return any(os.access(counter, os.R_OK) for counter in POWERCAP.glob("*:*/energy_uj"))
+
+
+def why_no_rapl() -> str:
+    """Return why RAPL cannot be read, and what to type to get it."""
+    if any(POWERCAP.glob("*:*/energy_uj")):
+        return (
+            "The RAPL counters may not be read by this user; type: "
+            "sudo chmod -R a+r /sys/class/powercap/intel-rapl"
+        )
+    return (
+        "There are no RAPL counters on this machine; if it is not virtual, type: "
+        "sudo modprobe intel_rapl_msr"
+    )
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return "unknown"
+
+
+def _field(path: str, name: str) -> str:
+    """Return the first value of a field in a file of ``name : value`` lines."""
+    for line in _text(path).splitlines():
+        key, colon, value = line.partition(":")
+        if colon and key.strip() == name:
+            return value.strip()
+    return "unknown"

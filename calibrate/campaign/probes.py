@@ -1,0 +1,143 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from calibrate import catalog
+from calibrate.campaign.crew import Source
+from calibrate.campaign.environment import environment_sources
+from calibrate.errors import CrosswattError, UnknownName
+from calibrate.probe.adapter import load_probe
+from calibrate.store import (
+    CampaignRecord,
+    SourceRecord,
+)
+
+
+def known_probes(extra: Iterable[Path] = ()) -> dict[str, Source]:
+    """Return every probe that there is, by name: adapters, then environments."""
+    adapters = catalog.files("adapters", extra)
+    return {name: Source(name, path) for name, path in adapters.items()} | environment_sources()
+
+
+def sources(
+    wanted: Sequence[str] = (), extra: Iterable[Path] = (), *, simulated: bool = True
+) -> list[Source]:
+    """Return the probes asked for, or all that are meant to run by default.
+
+    The truth is asked for only where a machine is simulated. ``NAME=PROBE`` asks for a probe under
+    a name of its own, so that one probe can take part several times, with other settings.
+
+    Raises
+    ------
+    UnknownName : a probe that is neither an adapter nor an environment.
+    CrosswattError : a name that is taken, or cannot be a file's.
+    """
+    every = known_probes(extra)
+    chosen: dict[str, Source] = {}
+    for each in wanted:
+        name, _, probe = each.rpartition("=")
+        if probe not in every:
+            raise UnknownName("probe", probe, every)
+        if name and (name in every or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name)):
+            raise CrosswattError(
+                f"{name!r} cannot name a probe: it is one's name already, or more than letters, "
+                f"digits, dots and dashes. Write for example --probe my-{probe}={probe}."
+            )
+        if (name or probe) in chosen:
+            raise CrosswattError(f"The probe {name or probe!r} is named twice.")
+        chosen[name or probe] = replace(every[probe], name=name or probe)
+    if chosen:
+        return list(chosen.values())
+    return [
+        source
+        for name, source in every.items()
+        if load_probe(source.adapter).default and (simulated or name != "truth")
+    ]
+
+
+def at_rates(chosen: Sequence[Source], rates: Sequence[str]) -> list[Source]:
+    """Return the probes with other rates of reading.
+
+    Parameters
+    ----------
+    chosen : the probes of a campaign.
+    rates : ``NAME=HZ`` each: readings a second of one probe.
+
+    Raises
+    ------
+    UnknownName : a probe that is not among them.
+    CrosswattError : a rate that is no number between 0.001 and 10000.
+    """
+    wanted = {}
+    for each in rates:
+        name, _, hertz = each.partition("=")
+        if name not in {source.name for source in chosen}:
+            raise UnknownName("probe of this campaign", name, [source.name for source in chosen])
+        try:
+            rate_hz = float(hertz)
+        except ValueError:
+            rate_hz = 0.0
+        if not 1e-3 <= rate_hz <= 1e4:
+            raise CrosswattError(
+                f"{each!r} is not a rate: write for example {name}=100, readings a second between "
+                "0.001 and 10000."
+            )
+        wanted[name] = {"rate_hz": hertz}
+    return _with_options(chosen, wanted)
+
+
+def with_settings(chosen: Sequence[Source], settings: Sequence[str]) -> list[Source]:
+    """Return the probes with settings of the user's.
+
+    Parameters
+    ----------
+    chosen : the probes of a campaign.
+    settings : ``PROBE.KEY=VALUE`` each.
+
+    Raises
+    ------
+    UnknownName : a probe that is not among them.
+    CrosswattError : not of that form.
+    """
+    wanted: dict[str, dict[str, str]] = {}
+    for each in settings:
+        where, equals, value = each.partition("=")
+        # A release has dots of its own: codecarbon-1.2.0.output=...
+        name = next((s.name for s in chosen if where.startswith(f"{s.name}.")), None)
+        if not equals or "." not in where:
+            raise CrosswattError(f"{each!r} is not a setting: write PROBE.KEY=VALUE.")
+        if name is None:
+            names = [source.name for source in chosen]
+            raise UnknownName("probe of this campaign", where.partition(".")[0], names)
+        wanted.setdefault(name, {})[where.removeprefix(f"{name}.")] = value
+    return _with_options(chosen, wanted)
+
+
+def _with_options(
+    chosen: Sequence[Source], wanted: Mapping[str, Mapping[str, str]]
+) -> list[Source]:
+    """Return the probes with more options, by probe."""
+    return [
+        replace(source, options={**source.options, **wanted.get(source.name, {})})
+        for source in chosen
+    ]
+
+
+def source_records(chosen: Sequence[Source]) -> tuple[SourceRecord, ...]:
+    """Return probes as a campaign's record has them."""
+    return tuple(
+        SourceRecord(
+            name=s.name, adapter=str(s.adapter), python=str(s.python), options=dict(s.options)
+        )
+        for s in chosen
+    )
+
+
+def recorded_sources(record: CampaignRecord) -> list[Source]:
+    """Return the probes of a campaign's record."""
+    return [Source(s.name, Path(s.adapter), Path(s.python), s.options) for s in record.sources]

@@ -1,0 +1,171 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, cast
+
+from calibrate.errors import CrosswattError
+from calibrate.loads import PREFIX, VARIABLE, Value
+from calibrate.store import Job, PhaseRecord
+
+
+class WorkloadProcess:
+    """The workload's process, its marks and its output.
+
+    Parameters
+    ----------
+    job : a workload's script, or a command of the user's own, which a shell holds until its start
+        so that its process is known to the probes before.
+    folder : ``output.log`` is written here.
+
+    Raises
+    ------
+    CrosswattError : it cannot be started.
+    """
+
+    _HOLD = ("/bin/sh", "-c", 'read -r go && exec "$@" </dev/null', "sh")
+
+    def __init__(self, job: Job, folder: Path) -> None:
+        self._marks = job.script is not None
+        own = [sys.executable, job.script, "--marks"] if job.script else [*self._HOLD]
+        if not self._marks and shutil.which(job.arguments[0]) is None:
+            raise CrosswattError(
+                f"{job.arguments[0]} cannot be run: there is no such program, or it is not "
+                "executable. Give its path, or make it so with chmod +x."
+            )
+        self._log = (folder / "output.log").open("w", encoding="utf-8", buffering=1)
+        self._name = job.workload
+        self._able, self._ready = threading.Event(), threading.Event()
+        self.phases: list[PhaseRecord] = []
+        self.result: dict[str, Value] = {}
+        self._process = subprocess.Popen(
+            [*own, *job.arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, VARIABLE: "1"},
+            text=True,
+            errors="replace",
+            bufsize=1,
+            start_new_session=True,
+        )
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int:
+        """The process, the same before and after its start."""
+        return self._process.pid
+
+    def prepare(self, within_s: float = 120.0) -> None:
+        """Wait until a script is ready; a user's own command has nothing to prepare."""
+        self._await(self._ready, within_s)
+
+    def check(self, within_s: float = 120.0) -> None:
+        """Wait until a script has all that it needs, ready or not."""
+        self._await(self._able, within_s)
+
+    def _await(self, event: threading.Event, within_s: float) -> None:
+        deadline = time.monotonic() + within_s
+        while self._marks and not event.wait(0.05):
+            if self._process.poll() is None and time.monotonic() < deadline:
+                continue
+            self._thread.join(2)  # it may have said so in its last words
+            if not event.is_set():
+                self.kill()
+                raise CrosswattError(
+                    f"The workload {self._name} did not get ready: {self._last_words()}"
+                )
+
+    def _follow(self) -> None:
+        """Sort the workload's lines into marks and output."""
+        for line in cast(IO[str], self._process.stdout):
+            before, found, text = line.partition(PREFIX)  # a progress bar may stand before it
+            self._log.write(before if found and self._mark(text) else line)
+
+    def _mark(self, text: str) -> bool:
+        """Take one mark; whatever is not a proper mark is output."""
+        try:
+            data: dict[str, Any] = json.loads(text)
+            kind = data.pop("mark")
+            if kind in {"able", "ready"}:
+                self._able.set()
+                if kind == "ready":
+                    self._ready.set()
+            elif kind == "phase":
+                phase = PhaseRecord.model_validate(data)
+                # Of another clock, or turned round, it says nothing of this run.
+                if not phase.begin_ns <= phase.end_ns <= time.monotonic_ns():
+                    return False
+                self.phases.append(phase)
+            elif kind == "result":
+                self.result.update(data["values"])
+            else:
+                return False
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return False
+        return True
+
+    def go(self) -> None:
+        """Let it start."""
+        orders = cast(IO[str], self._process.stdin)
+        with suppress(BrokenPipeError):  # it has ended already; its exit code tells
+            orders.write("go\n")
+            orders.flush()
+
+    def done(self, within_s: float) -> bool:
+        """Wait a moment for its end."""
+        try:
+            self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def finish(self) -> int:
+        """Collect its output and return its exit code."""
+        self._join()
+        return self._process.returncode
+
+    def kill(self) -> None:
+        """Stop it, and whatever it started."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._join()
+
+    def _join(self) -> None:
+        self._thread.join(2)  # a grandchild may hold the pipe open
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                stream.close()
+        self._log.close()
+
+    def _last_words(self) -> str:
+        lines = Path(self._log.name).read_text(encoding="utf-8").strip().splitlines()
+        return lines[-1] if lines else "it said nothing."
+
+
+def check_workload(job: Job) -> None:
+    """Start a workload until it says that it has all it needs, and stop it there.
+
+    Raises
+    ------
+    CrosswattError : it cannot be started, or its last words.
+    """
+    with tempfile.TemporaryDirectory(prefix="crosswatt-") as place:
+        work = WorkloadProcess(job, Path(place))
+        try:
+            work.check()
+        finally:
+            work.kill()

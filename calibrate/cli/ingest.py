@@ -1,0 +1,124 @@
+"""The command that makes other people's measurements a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeElapsedColumn
+
+from calibrate.cli.options import err, out
+from calibrate.cli.stage import interruptible
+from calibrate.ingest import can_resume, import_files, importers, source_files
+
+_HELP = "The format: " + ", ".join(importers()) + ". Files may be packed (gz, xz, bz2, zip, zst)."
+
+
+def import_(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help=_HELP)],
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders as published.")],
+    folder: Annotated[Path, typer.Option("--out", help="The folder to write; new or empty.")],
+    zone: Annotated[
+        str | None, typer.Option("--zone", help="Of times without one: UTC, Europe/Paris ...")
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option("--unit", help="Of figures without one: W, mW, J, kWh ...")
+    ] = None,
+    scope: Annotated[
+        str | None, typer.Option("--scope", help="What the meter covers, where nothing says it.")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="What the columns of a CSV are, TOML.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What to call the probe.")] = None,
+    max_bad: Annotated[
+        int, typer.Option("--max-bad", min=0, help="More bad lines than this end the import.")
+    ] = 1000,
+) -> None:
+    """Make measurements that were taken elsewhere a campaign, for analyze, report and correct.
+
+    One that was interrupted goes on when the same is typed again.
+    """
+    try:
+        with interruptible(), _Bar(paths) as bar:
+            made = import_files(
+                form, paths, folder, bar,
+                zone=zone, unit=unit, scope=scope, mapping=mapping, name=name,
+                max_rejected=max_bad,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        if can_resume(folder):
+            err.print("Interrupted. Type the same again to go on.")
+        raise
+    for note in made.notes:
+        out.print(note)
+    record = made.record
+    probes = ", ".join(source.name for source in record.sources)
+    out.print(f"{len(record.jobs)} runs of {_names(j.workload for j in record.jobs)}; {probes}")
+    if made.rejected:
+        out.print(
+            f"{made.rejected} lines made no sense and are kept in {made.rejects_file}; the "
+            f"first: {made.first_rejected}"
+        )
+    out.print(f"Now: crosswatt report {folder} --reference NAME --out report.html")
+
+
+def merge(
+    folder: Annotated[Path, typer.Argument(help="A campaign's folder.")],
+    other: Annotated[Path, typer.Argument(help="An imported one, of the same time.")],
+    target: Annotated[Path, typer.Option("--out", help="The folder to write.")],
+) -> None:
+    """Join a log that was taken elsewhere to a campaign: a wall meter as its reference."""
+    from calibrate import store
+    from calibrate.ingest import merge_log
+
+    runs = merge_log(store.load_campaign(folder), store.load_campaign(other), target)
+    out.print(f"{len(runs)} runs have more probes now: {', '.join(runs)}")
+    out.print(f"Now: crosswatt align {target} --reference NAME, if the clocks may differ")
+
+
+class _Bar:
+    """A line that shows how much of the files has been read, and how many readings they gave.
+
+    Parameters
+    ----------
+    paths : the files; one that is read for several probes is gone through several times.
+    """
+
+    def __init__(self, paths: list[Path]) -> None:
+        files = (each for path in paths for each in source_files(path) if path.exists())
+        self._size = max(1, sum(each.stat().st_size for each in files))
+        self._read = 0
+        self._progress = Progress(
+            "{task.description}", BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+            console=err, transient=True,
+        )  # fmt: skip
+        self._task = self._progress.add_task("importing", total=self._size)
+
+    def resumed(self, readings: int) -> None:
+        """Say where an interrupted import goes on."""
+        out.print(f"Going on after {readings} readings.")
+
+    def seen(self, size: int) -> None:
+        """Count bytes."""
+        self._read += size
+        self._progress.update(self._task, completed=(self._read - 1) % self._size + 1)
+
+    def readings(self, count: int) -> None:
+        """Show readings."""
+        self._progress.update(self._task, description=f"{count} readings")
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def _names(names: Iterable[str]) -> str:
+    found = list(dict.fromkeys(names))
+    more = f" and {len(found) - 6} more" if len(found) > 6 else ""
+    return ", ".join(found[:6]) + more

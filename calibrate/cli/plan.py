@@ -1,0 +1,159 @@
+"""The command that looks ahead: what a plan will do and tell, and what a pilot says is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import track
+from rich.table import Table
+
+from calibrate import store
+from calibrate.cli.options import Reference, Workloads, err, out
+from calibrate.cli.progress import span
+from calibrate.comparison import forecast, parse_goal, seconds_of_repeat
+from calibrate.errors import CrosswattError
+
+if TYPE_CHECKING:
+    from calibrate.campaign import Plan
+    from calibrate.studies import Told
+
+#: Seconds that opening and closing probes take around a run, as seen with five of them.
+_AROUND_S = 2.5
+
+
+def plan(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="PLAN|FOLDER",
+            help="A plan, by name or TOML file; or a pilot campaign's folder.",
+        ),
+    ],
+    quick: Annotated[bool, typer.Option("--quick", help="The plan's quick form.")] = False,
+    until: Annotated[
+        str, typer.Option("--until", help="Of a pilot: how well every factor shall be known.")
+    ] = "1%",
+    reference: Reference = None,
+    workloads: Workloads = None,
+    simulations: Annotated[
+        int, typer.Option("--simulations", min=1, help="Campaigns made up for each fault.")
+    ] = 5,
+) -> None:
+    """Say what a plan does, how long it takes and which faults it tells; or what a pilot asks for.
+
+    From a pilot: how many repeats, and how long runs, a wanted uncertainty takes.
+    """
+    target = parse_goal(until)
+    if (Path(what) / store.CAMPAIGN).is_file():
+        _from_pilot(Path(what), target, reference)
+    elif Path(what).is_dir():
+        raise CrosswattError(f"{what} is no campaign: it has no {store.CAMPAIGN}.")
+    else:
+        from calibrate.campaign import load_plan, load_quick_plan
+
+        found = (load_quick_plan if quick else load_plan)(what, tuple(workloads or ()))
+        _steps(found)
+        _tells(found, simulations)
+
+
+def _steps(found: Plan) -> None:
+    """Print what will run."""
+    runs = found.repeats * len(found.workload)
+    about = found.seconds + runs * _AROUND_S
+    title = f"{found.title}: {runs} runs, about {span(about)}, in an order by chance"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in ("workload", "arguments", "seconds, repeat by repeat"):
+        table.add_column(name, overflow="fold")
+    for step in found.workload:
+        lengths = [s for _, each, s in found.in_turn() if each is step]
+        table.add_row(
+            step.called, " ".join(step.arguments) or "-", ", ".join(f"{s:g}" for s in lengths)
+        )
+    out.print(table)
+    if found.probes:
+        out.print(f"Probes: {', '.join(found.probes)}", markup=False)
+    if found.lifecycle:
+        out.print("Its report extrapolates to when use outweighs training.")
+
+
+def _tells(found: Plan, simulations: int) -> None:
+    """Print which faults its runs would tell."""
+    from calibrate.studies import FAULTS, foresee
+
+    told = list(
+        track(
+            foresee(found, simulations),
+            "making up campaigns",
+            len(FAULTS),
+            console=err,
+            transient=True,
+        )
+    )
+    out.print(
+        f"\nWhat its runs tell of a meter ({simulations} SIMULATED campaigns for each fault, 2 % "
+        "noise, powers as the workloads usually have them):"
+    )
+    named = [each.fault for each in told if each.verdict == "named"]
+    out.print(f"named, {len(named)} of {len(told)}: {', '.join(named) or 'none'}")
+    for words, verdict in (("one of several", "among others"), ("not told", "not told")):
+        for each in told:
+            if each.verdict == verdict:
+                out.print(f"{words}: {_taken(each)}", markup=False)
+    if len(named) < len(told):
+        out.print(
+            "More lengths, more levels of load, and more repeats tell more apart; a diagnosis "
+            "names the run that would.",
+            style="dim",
+        )
+
+
+def _taken(each: Told) -> str:
+    return f"{each.fault} (taken for: {each.instead})" if each.instead else each.fault
+
+
+def _from_pilot(pilot: Path, target: float, reference: str | None) -> None:
+    """Print how many repeats, and how long runs, a wanted uncertainty takes."""
+    from calibrate import analysis
+
+    found = analysis.analyze(pilot, reference)
+    label = "SIMULATED MACHINE. " if found.comparison.simulated else ""
+    table = Table(
+        title=f"{label}To know every factor to {100 * target:g} %, for these workloads",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for name in (
+        "probe",
+        "column",
+        "spread",
+        "repeats",
+        "with --until",
+        "time",
+        "runs of at least",
+    ):
+        table.add_column(name, overflow="fold")
+    repeat_s = seconds_of_repeat(found.campaign)
+    for each in forecast(found.comparison.pairs, target, repeat_s):
+        if each.sd is None:
+            table.add_row(each.probe, each.column, each.reason, *["-"] * 4)
+            continue
+        table.add_row(
+            each.probe,
+            each.column,
+            f"{100 * each.sd:.2g} %",
+            str(each.repeats),
+            f"about {each.sequence}",
+            "-" if each.campaign_s is None else span(each.campaign_s),
+            "any length"
+            if (each.seconds or 0) < 0.1
+            else f"{each.seconds:.2g} s ({each.workload})",
+        )
+    out.print(table)
+    out.print(
+        "Planned with the upper 80 % limit of each spread. Repeats make the error of chance "
+        "smaller, not the difference between workloads nor the error of the reference.",
+        style="dim",
+    )

@@ -1,0 +1,186 @@
+"""Commands about probes themselves: what they cost and do to each other, how they respond."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from calibrate.cli.options import Adapters, AsJson, Bench, NoBench, Rates, Settings, out, signed
+from calibrate.cli.stage import bench_model, perform, ready
+from calibrate.probe.adapter import load_probe
+
+if TYPE_CHECKING:
+    from calibrate.studies import Datasheet, Effect, Observation, Sheet
+
+#: How often the truth is read for a datasheet: windows of 25 ms are to be seen.
+_TRUTH_HZ = 500
+#: How often a sensor is read for a datasheet; trackers, which measure by themselves, are not.
+_SHEET_HZ, _TRACKER_S = 100, 0.15
+
+
+def observe(
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder that this command wrote; says it again.")
+    ] = None,
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--probe", help="Only this probe; may be repeated. NAME=PROBE gives it another name."
+        ),
+    ] = None,
+    plan: Annotated[
+        str, typer.Option("--plan", help="A shipped plan by name, or a TOML file.")
+    ] = "observe",
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="The probe that is always there.")
+    ] = None,
+    bench: Bench = None,
+    no_bench: NoBench = False,
+    target: Annotated[
+        Path | None, typer.Option("--out", help="The folder to write; new or empty.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the order of runs.")] = None,
+    as_json: AsJson = False,
+    adapters: Adapters = None,
+) -> int:
+    """Say what probes do to the machine and to each other: each alone, all together, none."""
+    from calibrate import campaign, studies
+    from calibrate.campaign import create_campaign, load_plan
+
+    if folder is None:
+        model = bench_model(bench, [], no_bench)
+        chosen = load_plan(plan)
+        always = reference or ("truth" if model else "rapl")
+        names = [*(probe or chosen.probes)]
+        sources = campaign.sources(names, adapters or (), simulated=model is not None)
+        if always not in {source.name for source in sources}:
+            sources = [*campaign.sources([always], adapters or ()), *sources]
+        folder = target or Path(f"crosswatt-observe-{datetime.now():%Y%m%d-%H%M%S}")
+        order = secrets.randbelow(2**31) if seed is None else seed
+        ready(model)
+        create_campaign(folder, chosen, sources, order, model, alone=always)
+        if code := perform(folder, model, []):
+            return code
+    _say_effects(studies.observe(folder), as_json=as_json)
+    return 0
+
+
+def characterize(
+    probe: Annotated[str, typer.Argument(help="The probe; with --folder, one of that campaign.")],
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="A campaign's folder; nothing is measured.")
+    ] = None,
+    domain: Annotated[
+        str | None, typer.Option("--domain", help="Only this domain of the probe.")
+    ] = None,
+    plan: Annotated[
+        str, typer.Option("--plan", help="A shipped plan by name, or a TOML file.")
+    ] = "characterize",
+    bench: Bench = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="What is wrong with it: stale=0.2 ...")
+    ] = None,
+    no_bench: NoBench = False,
+    target: Annotated[
+        Path | None, typer.Option("--out", help="The folder to write; new or empty.")
+    ] = None,
+    rate: Rates = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+    adapters: Adapters = None,
+) -> int:
+    """Measure how a probe responds, and write its datasheet: period, resolution, window, lag ..."""
+    from calibrate import campaign, store, studies
+    from calibrate.campaign import at_rates, create_campaign, load_plan, with_settings
+
+    if folder is None:
+        model = bench_model(bench, fault or [], no_bench)
+        chosen = load_plan(plan)
+        beside = [name for name in ("truth" if model else "rapl",) if name != probe]
+        sources = campaign.sources([*beside, probe], adapters or ())
+        # The reference is to be finer than what is seen beside it.
+        own = [] if model is None or probe == "truth" else [f"truth={_TRUTH_HZ}"]
+        adapter = load_probe(sources[-1].adapter)
+        if 1 / _SHEET_HZ < adapter.period_s < _TRACKER_S:
+            own.append(f"{probe}={_SHEET_HZ}")
+        sources = at_rates(sources, [*own, *(rate or ())])
+        sources = with_settings(sources, settings or ())
+        folder = target or Path(f"crosswatt-{probe}-{datetime.now():%Y%m%d-%H%M%S}")
+        ready(model)
+        create_campaign(folder, chosen, sources, secrets.randbelow(2**31), model, (), fault or [])
+        if code := perform(folder, model, fault or []):
+            return code
+    found = studies.characterize(folder, probe, domain)
+    store.save(folder / f"datasheet-{probe}.json", found)
+    if as_json:
+        sys.stdout.write(found.model_dump_json(indent=1, by_alias=True) + "\n")
+        return 0
+    for sheet in found.sheets:
+        out.print(_sheet(found, sheet))
+    return 0
+
+
+def _sheet(found: Datasheet, sheet: Sheet) -> Table:
+    """Return the datasheet of one domain as a table."""
+    label = "SIMULATED MACHINE. " if found.simulated else ""
+    beside = f", beside {found.reference}" if found.reference else ", without a reference"
+    title = f"{label}{found.probe} {sheet.domain} ({sheet.kind}){beside}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in ("quantity", "value", "interval", "how, or why not"):
+        table.add_column(name, overflow="fold")
+    for entry in sheet.entries:
+        if entry.estimate is None:
+            table.add_row(entry.quantity, "-", "-", entry.reason, style="dim")
+            continue
+        values = (entry.estimate[key] for key in ("value", "low", "high"))
+        value, low, high = ("-" if v is None else f"{v:.4g}" for v in values)
+        unit = "" if entry.unit == "1" else f" {entry.unit}"
+        span = "-" if low == "-" else f"{low} to {high}{unit}"
+        table.add_row(entry.quantity, f"{value}{unit}", span, entry.estimate["method"])
+    for name, stated in (("resolution", sheet.stated_resolution_j), ("wrap", sheet.stated_wrap_j)):
+        if stated:
+            table.add_row(f"{name}, as it says", f"{stated:.4g} J", "-", "stated by the probe")
+    return table
+
+
+def _say_effects(found: Observation, *, as_json: bool) -> None:
+    """Print the interference matrix: conditions by what they affect."""
+    if as_json:
+        sys.stdout.write(found.model_dump_json(indent=1) + "\n")
+        return
+    label = "SIMULATED MACHINE. " if found.simulated else ""
+    for workload in dict.fromkeys(each.workload for each in found.effects):
+        mine = [each for each in found.effects if each.workload == workload]
+        affected = list(dict.fromkeys(each.affected for each in mine))
+        cells = {(each.condition, each.affected): _effect(each) for each in mine}
+        table = Table(
+            title=f"{label}What measuring changes, workload {workload}, beside {found.reference}",
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+        )
+        for name in ("measured by", *affected):
+            table.add_column(name, overflow="fold")
+        for condition in dict.fromkeys(each.condition for each in mine):
+            table.add_row(condition, *(cells.get((condition, name), "-") for name in affected))
+        out.print(table)
+    out.print(
+        "Power and speed against no probe but the reference; a probe's own ratio against that "
+        "probe alone. 95 % intervals; * differs from zero though so many were looked at (Holm).",
+        style="dim",
+    )
+
+
+def _effect(effect: Effect) -> str:
+    """Return one cell of the matrix."""
+    watts = "" if effect.watts is None else f", {effect.watts:+.2g} W"
+    if effect.low is None:
+        return f"{signed(effect.change)}{watts}"
+    half = 100 * (effect.high - effect.low) / 2 if effect.high is not None else 0.0
+    return f"{signed(effect.change)} ± {half:.2g} %{watts}{' *' if effect.clear else ''}"

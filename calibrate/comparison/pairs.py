@@ -1,0 +1,403 @@
+"""How far two probes are apart: every column of every probe beside the reference.
+
+Each run gives one pair of energies over the same window. A tracker's window is its own, from its
+begin to its end, and the reference is cut to it. Only columns of the same scope are compared;
+what could not be compared is listed with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from calibrate.energy import (
+    REFERENCES,
+    Column,
+    Energy,
+    columns_by_scope,
+    columns_inside,
+    headline_column,
+    native_columns,
+    probe_columns,
+    window_energy,
+)
+from calibrate.errors import CrosswattError, UnknownName
+from calibrate.probe.contract import Basis
+from calibrate.stats.agreement import limits_of_agreement, mean_ratio, prediction
+from calibrate.stats.estimate import log_ratio
+from calibrate.store import Campaign, Document, ProbeLog, Run, Saved
+
+#: How long before the ends of a run the power is looked at, ns.
+_EDGE_NS = 300_000_000
+
+
+class PairedRun(Document):
+    """One run: both energies over the same window, their uncertainties, and the reference's parts.
+
+    ``u_probe_j`` and ``u_reference_j`` are those of the readings: step, and the window's ends.
+    ``parts_j`` is the energy of parts of the reference's scope (``dram``, ``package-0``), by name;
+    ``edges_w`` the power by the reference just before the window began and just before it ended.
+    """
+
+    run: str
+    workload: str
+    repeat: int
+    seconds: float
+    probe_j: float
+    reference_j: float
+    u_reference_j: float
+    u_probe_j: float = 0.0
+    parts_j: dict[str, float] = {}
+    edges_w: tuple[float, float] | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Probe over reference; None where a ratio means nothing."""
+        usable = self.probe_j > 0 and self.reference_j > 0
+        return self.probe_j / self.reference_j if usable else None
+
+
+class Pair(Document):
+    """One column of a probe beside the reference of the same scope.
+
+    ``ratio``, ``limits`` and ``prediction`` are results of `calibrate.stats.agreement`, None where
+    no run has a ratio. ``same_family``: both read the same source, so that their agreement shows
+    consistency and says nothing of accuracy. ``wraps_at_j``: the range of the counters of its
+    family, as any probe of the campaign tells it. ``u_reference`` is the relative standard
+    uncertainty of the reference's gain, None where it states none; the truth of a simulated machine
+    has none.
+    """
+
+    probe: str
+    column: str
+    scope: str
+    basis: Basis
+    family: str
+    same_family: bool
+    headline: bool
+    resolution_j: float
+    wraps_at_j: float | None = None
+    reference_resolution_j: float = 0.0
+    u_reference: float | None = None
+    rows: tuple[PairedRun, ...]
+    ratio: dict[str, Any] | None
+    limits: dict[str, Any] | None
+    prediction: dict[str, Any] | None
+
+    @property
+    def usable(self) -> list[PairedRun]:
+        """The rows that have a ratio."""
+        return [row for row in self.rows if row.ratio is not None]
+
+
+class NotCompared(Document):
+    """Something that was not compared, and why."""
+
+    probe: str
+    column: str
+    reason: str
+    fix: str = ""
+
+
+class ProbeSummary(Document):
+    """A probe over the whole campaign: what it is and how it fared.
+
+    ``cpu_share`` is its CPU time while recording, as a share of one core: the observer effect.
+    ``late_share`` is the share of due readings that were skipped because it was busy.
+    """
+
+    status: str
+    reason: str = ""
+    fix: str = ""
+    facts: dict[str, str] = {}
+    scopes: tuple[str, ...] = ()
+    readings: int = 0
+    late_share: float | None = None
+    cpu_share: float | None = None
+    lost_runs: dict[str, str] = {}
+
+
+class Comparison(Saved):
+    """All pairs of a campaign."""
+
+    kind: Literal["comparison"] = "comparison"
+    simulated: bool
+    machine: str
+    reference: str
+    runs: int
+    workloads: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    left: tuple[NotCompared, ...]
+    probes: dict[str, ProbeSummary]
+
+    def alone(self) -> dict[str, str]:
+        """Return the probes without a comparison of their own, each with the reason."""
+        done = {pair.probe for pair in self.pairs if pair.headline} | {self.reference}
+        return {name: self._why(name) for name in self.probes if name not in done}
+
+    def _why(self, name: str) -> str:
+        summary = self.probes[name]
+        reasons = [summary.reason] if summary.status != "ok" else []
+        columns: dict[str, list[str]] = {}
+        for each in self.left:
+            if each.probe == name:
+                columns.setdefault(each.reason, []).append(each.column)
+        reasons += [f"{', '.join(which)}: {reason}" for reason, which in columns.items()]
+        return "; ".join(reason for reason in reasons if reason) or "no reason was recorded"
+
+
+def compare(
+    campaign: Campaign, reference: str | None = None, *, across: bool = False
+) -> Comparison:
+    """Compare every probe of a campaign with the reference.
+
+    With `across`, a column whose scope the reference has not is compared with the widest that it
+    has, on purpose: what RAPL says with what the wall says. Such pairs name both scopes.
+
+    Raises
+    ------
+    CrosswattError : no run is finished, or there is no reference.
+    UnknownName : the reference named is not among the probes.
+    """
+    good = [run for run in campaign.runs if run.record.exit_code == 0]
+    if not good:
+        raise CrosswattError(
+            f"{campaign.folder} has no finished run whose workload succeeded; look into the "
+            "output.log of its runs, or continue it with 'crosswatt run --resume'."
+        )
+    chosen = reference_of(good, reference)
+    names = [source.name for source in campaign.record.sources]
+    pairs: list[Pair] = []
+    left: list[NotCompared] = []
+    for name in names:
+        if name != chosen:
+            _compare_probe(good, name, chosen, pairs, left, across=across)
+    return Comparison(
+        simulated=campaign.record.machine.simulated,
+        machine=campaign.record.machine.label,
+        reference=chosen,
+        runs=len(good),
+        workloads=tuple(sorted({run.record.workload for run in good})),
+        pairs=tuple(pairs),
+        left=tuple(left),
+        probes={name: _summary(campaign, name) for name in names},
+    )
+
+
+def reference_of(runs: Sequence[Run], wanted: str | None) -> str:
+    """Return the probe that serves as the reference: the one wanted, or the best that worked.
+
+    Raises
+    ------
+    UnknownName : the one wanted is not among the probes.
+    CrosswattError : none can serve.
+    """
+    working = {name for run in runs for name, log in run.logs.items() if log.domains}
+    if wanted is not None and wanted not in working:
+        raise UnknownName("probe in this campaign", wanted, working)
+    for name in [wanted] if wanted else REFERENCES:
+        if name in working:
+            return name
+    raise CrosswattError(
+        "No probe of this campaign can serve as the reference "
+        f"({', '.join(REFERENCES)}); name one with --reference."
+    )
+
+
+def _compare_probe(
+    runs: Sequence[Run],
+    name: str,
+    reference: str,
+    pairs: list[Pair],
+    left: list[NotCompared],
+    *,
+    across: bool,
+) -> None:
+    """Add the pairs of one probe, and what of it cannot be compared."""
+    logs = [run.logs[name] for run in runs if name in run.logs and run.logs[name].domains]
+    if not logs:
+        return  # its summary says why it took no part
+    shown = native_columns(logs[0].domains.values())
+    every = probe_columns(_domains(runs, reference))
+    references = columns_by_scope(every)
+    wider = headline_column(every) if across else None
+    first = headline_column([c for c in shown if c.scope in references])
+    first = first or (headline_column(shown) if wider else None)
+    for column in shown:
+        beside = references.get(column.scope) or (wider if column == first else None)
+        if beside is None:
+            reason = f"{reference} has nothing of scope {column.scope}{_told(runs, name, column)}"
+            left.append(NotCompared(probe=name, column=column.name, reason=reason))
+            continue
+        rows = tuple(_rows(runs, name, column, reference, beside, columns_inside(beside, every)))
+        if not rows:
+            reason = _uncovered(runs, (name, column), (reference, beside))
+            left.append(NotCompared(probe=name, column=column.name, reason=reason))
+            continue
+        found = _pair(name, column, beside, rows, logs[0], headline=column == first)
+        more = {"wraps_at_j": _range(runs, column.family)} | _reference_facts(
+            runs, reference, beside
+        )
+        pairs.append(found.model_copy(update=more))
+
+
+def _uncovered(runs: Sequence[Run], ours: tuple[str, Column], theirs: tuple[str, Column]) -> str:
+    """Return why no run has the energy of both."""
+    for name, column in (ours, theirs):
+        if not any(_window(run, name, column) for run in runs):
+            return f"in no run has {name} readings over the whole window"
+    return f"in no run have {ours[0]} and {theirs[0]} readings over the same window"
+
+
+def _window(run: Run, name: str, column: Column) -> Energy | None:
+    """Return a column's energy over the window of a run, None where there is none."""
+    log = run.logs.get(name)
+    if log is None or not set(column.parts) <= set(log.domains):
+        return None
+    return window_energy(log, column, (run.record.begin_ns, run.record.end_ns))
+
+
+def _told(runs: Sequence[Run], name: str, column: Column) -> str:
+    """Return what a process was said to use, since nothing else shows it."""
+    if column.scope != "process":
+        return ""
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        energy = _window(run, name, column)
+        if energy:
+            found.setdefault(run.record.workload, []).append(energy.joules)
+    means = ", ".join(f"{sum(each) / len(each):,.0f} J in {work}" for work, each in found.items())
+    return f"; it says {means} (means of runs)" if means else ""
+
+
+def _reference_facts(runs: Sequence[Run], reference: str, beside: Column) -> dict[str, Any]:
+    """Return the resolution and the accuracy of the reference's column."""
+    known = {domain.name: domain for domain in _domains(runs, reference)}
+    parts = [known[name] for name in beside.parts]
+    stated = [0.0 if part.basis == "truth" else part.u_relative for part in parts]
+    # Parts of one meter share their error, so that the largest is that of the sum at most.
+    u = None if None in stated else max(each for each in stated if each is not None)
+    steps = [part.resolution_j or 0.0 for part in parts]
+    return {"reference_resolution_j": float(np.sum(steps)), "u_reference": u}
+
+
+def _range(runs: Sequence[Run], family: str) -> float | None:
+    """Return the range of the counters of a family, where they have about the same."""
+    ranges = [
+        domain.wraps_at_j
+        for run in runs
+        for log in run.logs.values()
+        for domain in log.domains.values()
+        if domain.family == family and domain.wraps_at_j
+    ]
+    return min(ranges) if ranges and max(ranges) < 1.01 * min(ranges) else None
+
+
+def _domains(runs: Sequence[Run], name: str) -> Iterable[Any]:
+    return next(run.logs[name].domains for run in runs if run.logs[name].domains).values()
+
+
+def _rows(
+    runs: Sequence[Run],
+    name: str,
+    column: Column,
+    reference: str,
+    beside: Column,
+    parts: Sequence[Column],
+) -> Iterable[PairedRun]:
+    """Yield one row per run in which both have the energy."""
+    for run in runs:
+        record, other = run.record, run.logs[reference]
+        ours = _window(run, name, column)
+        if ours is None or not other.domains:
+            continue
+        window = ours.begin_ns, ours.end_ns
+        theirs = window_energy(other, beside, window)
+        if theirs is not None:
+            found = {part.name: window_energy(other, part, window) for part in parts}
+            yield PairedRun(
+                run=run.folder.name,
+                workload=record.workload,
+                repeat=record.repeat,
+                seconds=ours.seconds,
+                probe_j=ours.joules,
+                reference_j=theirs.joules,
+                u_reference_j=theirs.u_j,
+                u_probe_j=ours.u_j,
+                parts_j={part: each.joules for part, each in found.items() if each},
+                edges_w=_edges_w(other, beside, window),
+            )
+
+
+def _edges_w(log: ProbeLog, column: Column, window: tuple[int, int]) -> tuple[float, float] | None:
+    """Return the power just before each end of a window, or None where it was not recorded."""
+    before, end = (window_energy(log, column, (edge - _EDGE_NS, edge)) for edge in window)
+    if before is None or end is None or min(before.joules, end.joules) < 0:
+        return None
+    return before.joules / before.seconds, end.joules / end.seconds
+
+
+def _pair(
+    name: str,
+    column: Column,
+    beside: Column,
+    rows: tuple[PairedRun, ...],
+    log: ProbeLog,
+    *,
+    headline: bool,
+) -> Pair:
+    usable = [row for row in rows if row.ratio is not None]
+    results: dict[str, dict[str, Any] | None] = dict.fromkeys(("ratio", "limits", "prediction"))
+    if usable:
+        d = log_ratio([row.probe_j for row in usable], [row.reference_j for row in usable])
+        cluster = [row.workload for row in usable]
+        results = {
+            "ratio": mean_ratio(d, cluster).as_dict(),
+            "limits": limits_of_agreement(d, cluster).as_dict(),
+            "prediction": prediction(d, cluster).as_dict(),
+        }
+    steps = [log.domains[part].resolution_j or 0.0 for part in column.parts]
+    return Pair(
+        probe=name,
+        column=column.name,
+        scope=column.scope if column.scope == beside.scope else f"{column.scope} of {beside.scope}",
+        basis=column.basis,
+        family=column.family,
+        same_family=column.family == beside.family,
+        headline=headline,
+        resolution_j=float(np.sum(steps)),
+        rows=rows,
+        **results,
+    )
+
+
+def _summary(campaign: Campaign, name: str) -> ProbeSummary:
+    """Gather what is known of one probe over all runs."""
+    tried = campaign.probes.get(name)
+    logs = [(run, run.logs[name]) for run in campaign.runs if name in run.logs]
+    if not logs:
+        if tried is None:
+            return ProbeSummary(status="killed", reason="it was never tried")
+        return ProbeSummary(**tried.model_dump(exclude={"said"}))
+    described = next((log for _, log in logs if log.domains), logs[0][1])
+    bad = {
+        run.folder.name: f"{run.record.probes[name].status}: {run.record.probes[name].reason}"
+        for run, _ in logs
+        if run.record.probes[name].status != "ok"
+    }
+    seconds = sum(run.record.stopped_ns - run.record.recording_ns for run, _ in logs) / 1e9
+    done = sum(log.stop.get("readings", 0) for _, log in logs)
+    missed = sum(log.stop.get("missed", 0) for _, log in logs)
+    scopes = [column.scope for column in native_columns(described.domains.values())]
+    return ProbeSummary(
+        status="ok" if len(bad) < len(logs) else "failed",
+        reason=next(iter(bad.values()), ""),
+        facts=described.facts,
+        scopes=tuple(scopes),
+        readings=done,
+        late_share=missed / (done + missed) if done + missed else None,
+        cpu_share=sum(log.stop.get("cpu_s", 0.0) for _, log in logs) / seconds,
+        lost_runs=bad,
+    )

@@ -1,0 +1,45 @@
+"""One meter, once, beside the truth, on a simulated machine: a process of `calibrate.conformance`.
+
+    python -m calibrate.conformance FOLDER
+
+FOLDER holds ``trial.json``; the files of a run are written beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from calibrate import store
+from calibrate.campaign import Pause, Source, Timeouts, perform_run
+from calibrate.store import Document, Job, SourceRecord
+
+TRIAL = "trial.json"
+LIMITS = Timeouts(open_s=40, begin_s=10, end_s=15, stop_s=8, workload_s=60)
+PAUSE = Pause(before_s=0.4, after_s=0.25)
+
+
+class Trial(Document):
+    """What is to be done."""
+
+    job: Job
+    sources: tuple[SourceRecord, ...]
+
+
+def main() -> int:
+    """Do the trial; the faults begin when every probe has been opened."""
+    folder = Path(sys.argv[1])
+    trial = store.read(folder / TRIAL, Trial)
+    trigger = Path(os.environ["CROSSWATT_BENCH"]) / "trigger"
+    triggered = False
+
+    def watch(stage: str) -> None:
+        nonlocal triggered
+        if stage == "idle" and not triggered:
+            triggered = True
+            trigger.write_text("now\n", encoding="ascii")
+
+    sources = [Source(s.name, Path(s.adapter), Path(s.python), s.options) for s in trial.sources]
+    perform_run(trial.job, sources, folder, PAUSE, LIMITS, watch)
+    return 0

@@ -1,0 +1,39 @@
+"""Why a probe differs from the reference: the fault that explains the runs best.
+
+engine        chooses between the models, and refuses to where the runs do not decide
+case          the data of one probe, and what each model makes of them
+models        faults of the level: wrong units, gains, constant power
+structures    faults with a pattern: offsets, lags, missing or doubled parts
+irregular     faults that change from run to run
+evidence      how well a model predicts the runs
+single_runs   probes that are wrong only in single runs
+across        a probe that covers a part of what the reference covers
+reported      faults that users reported, by release
+words         the sentences
+result        the diagnosis
+"""
+
+from calibrate.diagnosis.across import explain_across, scopes_differ
+from calibrate.diagnosis.case import IMMATERIAL
+from calibrate.diagnosis.engine import diagnose
+from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT
+from calibrate.diagnosis.reported import find_report, load_reports, report_reference
+from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis, Runs
+from calibrate.diagnosis.single_runs import NO_ENERGY, STRAY
+
+__all__ = [
+    "CONSTANT_POWER",
+    "IMMATERIAL",
+    "NO_ENERGY",
+    "NO_FAULT",
+    "STRAY",
+    "UNEXPLAINED",
+    "Diagnosis",
+    "Runs",
+    "diagnose",
+    "explain_across",
+    "find_report",
+    "load_reports",
+    "report_reference",
+    "scopes_differ",
+]

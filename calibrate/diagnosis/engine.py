@@ -1,0 +1,312 @@
+"""Which fault explains the gap between a probe and a reference, if any in the catalogue does.
+
+    Runs -> flags (hard rules, a run at a time) -> candidates (posterior of every model) -> verdict
+
+A verdict is `no fault found`, the name of a fault, or `unexplained`. A name is given only when its
+posterior probability among the models that explain is at least 0.95, it passes two predictive
+checks, and the design could have shown otherwise: three usable runs, two workloads for `no fault
+found` and `constant power`. A unit slip may be named from one workload, since no workload moves a
+meter by a factor of 1000; that its residual gain elsewhere is unknown is then among the reasons.
+
+The models and their priors are in `calibrate.stats.models`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrate.diagnosis import irregular, structures
+from calibrate.diagnosis.case import (
+    _NO_ENERGY,
+    DECADES,
+    IMMATERIAL,
+    LOAD_SPAN,
+    MOST_ALIASES,
+    Fitted,
+    Model,
+    _Case,
+    _gain,
+    _needed,
+)
+from calibrate.diagnosis.evidence import Posterior, log_sum
+from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT, Table, catalogue
+from calibrate.diagnosis.result import UNEXPLAINED, Candidate, Diagnosis, Flag, Runs
+from calibrate.diagnosis.single_runs import (
+    FALSE_WRAP,
+    LOST_WRAP,
+    NO_ENERGY,
+    PART_TIME,
+    STRAY,
+    explain,
+    places,
+    wild,
+)
+from calibrate.diagnosis.words import _against, _digits, _misfits, _notes, _sentence, _sized, _thin
+from calibrate.stats.estimate import MAX_LOG, encode
+
+__all__ = [
+    "CONSTANT_POWER",
+    "FALSE_WRAP",
+    "LOST_WRAP",
+    "NO_ENERGY",
+    "NO_FAULT",
+    "PART_TIME",
+    "STRAY",
+    "UNEXPLAINED",
+    "Candidate",
+    "Diagnosis",
+    "Flag",
+    "Runs",
+    "diagnose",
+]
+#: Beyond these, J and s, nothing is a measurement, and what is computed of it no number.
+_ENERGIES, _DURATIONS = (1e-30, 1e30), (1e-3, 1e10)
+
+
+def diagnose(runs: Runs) -> Diagnosis:
+    """Find the fault that explains how the probe differs from the reference.
+
+    Parameters
+    ----------
+    runs : at least one run of one probe domain and a reference of the same scope.
+
+    Returns
+    -------
+    Diagnosis : always; runs that cannot be used are flagged, and too few of them give
+        `unexplained` with the reason.
+    """
+    found = _diagnose(runs)
+    if found.name != UNEXPLAINED and not wild(found):
+        return found
+    return explain(runs, found, _diagnose) or found
+
+
+def _diagnose(runs: Runs) -> Diagnosis:
+    """Return the diagnosis of the energies as they stand."""
+    usable, flags = _hard_rules(runs)
+    if 2 * int(usable.sum()) <= usable.size:
+        return _unusable(usable, flags)
+    table, labels = _table(runs, usable)
+    flags += _same_power(runs, usable, table)
+    models: list[Model] = [*catalogue(runs.u_ref, float(np.median(table.power_w)))]
+    models += [*structures.catalogue(table), *irregular.catalogue(table)]
+    fits = [model.fit(table) for model in models]
+    scores = np.array(
+        [f.log_evidence + math.log(m.prior) for m, f in zip(models, fits, strict=True)]
+    )
+    shares = np.exp(scores - log_sum(scores))
+    order = [int(i) for i in np.argsort(-shares, kind="stable")]
+    candidates = tuple(_candidate(models[i], fits[i], float(shares[i])) for i in order)
+    case = _Case(runs, usable, flags, table, labels, candidates)
+    return _verdict(case, [(models[i], fits[i]) for i in order])
+
+
+def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Diagnosis:
+    """Name the leading model, or those that the runs cannot tell apart, or say why none.
+
+    `settled` : the first is the verdict, whatever speaks against it.
+    """
+    (best, fit), table = fitted[0], case.table
+    scatter_p, held_p = best.checks(table, fit)
+    group = _group(case, fitted)
+    thin = _thin(case, best)
+    open_ = best.explains and not settled
+    misfits = _misfits(best, (scatter_p, held_p))
+    # A slip of decades stays one, whatever else is wrong beside it.
+    slip = abs(best.shift) >= math.log(DECADES) and len({model.shift for model, _ in group}) == 1
+    against = _against(case, group) + ([] if slip else misfits) if open_ else []
+    named = best.explains and not thin and not against
+    sound = named and best.name == NO_FAULT
+    if not (settled or sound) and _immaterial(case, fitted):
+        return _within(case, fitted)
+    shown = best if named and len(group) == 1 else None
+    factors = {model.factor for model, _ in group}
+    factor = factors.pop() if named and len(factors) == 1 else None
+    shift = math.log(factor or 1.0)
+    power = math.exp(fit.level) if shown and best.name == CONSTANT_POWER else None
+    gain = None if power is not None else _gain(case, shift)
+    left = np.exp(table.y - shift)
+    unnamed = sum(c.probability for c in case.candidates if not c.explains)
+    share = sum(c.probability for c in case.candidates[: len(group)])
+    return Diagnosis(
+        name=" or ".join(model.name for model, _ in group) if named else UNEXPLAINED,
+        probability=share if named else unnamed,
+        conclusive=named or not (thin or best.explains),
+        sentence=_sentence(case, group, named, bool(thin), power),
+        reasons=tuple(thin + against + (_notes(case, group) + misfits if named else [])),
+        cause=shown.cause if shown else "",
+        aliases=shown.aliases if shown else (),
+        alternatives=tuple(model.name for model, _ in group) if named and not shown else (),
+        key=shown.key if shown else "",
+        factor=factor,
+        residual_gain=gain,
+        residual_min=None if gain is None else float(left.min()),
+        residual_max=None if gain is None else float(left.max()),
+        ratio_min=float(np.exp(table.y.min())),
+        ratio_max=float(np.exp(table.y.max())),
+        constant_w=power,
+        workload_sd=fit.tau,
+        run_sd=fit.s,
+        predictive_p=scatter_p,
+        held_out_p=held_p,
+        leading=best.name,
+        candidates=case.candidates,
+        flags=case.flags,
+        n_runs=case.usable.size,
+        n_usable=int(case.usable.sum()),
+        n_workloads=len(set(case.labels)),
+    )
+
+
+def _immaterial(case: _Case, fitted: list[Fitted]) -> bool:
+    """Tell whether every run agrees so well that no fault would matter in runs like these."""
+    failed = any(flag.kind in _NO_ENERGY for flag in case.flags)
+    near = float(np.abs(case.table.y).max()) <= IMMATERIAL
+    sound = next(model for model, _ in fitted if model.name == NO_FAULT)
+    return near and not failed and not _thin(case, fitted[0][0]) and not _thin(case, sound)
+
+
+def _within(case: _Case, fitted: list[Fitted]) -> Diagnosis:
+    """Return the verdict on a meter that shows no fault that matters: at most a trace of one."""
+    place = next(i for i, (model, _) in enumerate(fitted) if model.name == NO_FAULT)
+    sound, others = case.candidates[place], case.candidates[:place] + case.candidates[place + 1 :]
+    # A fault of this size is none: what the others have of the probability goes to the sound meter.
+    certain = replace(sound, probability=1.0)
+    rest = tuple(replace(each, probability=0.0) for each in others)
+    order = [fitted[place], *fitted[:place], *fitted[place + 1 :]]
+    found = _verdict(replace(case, candidates=(certain, *rest)), order, settled=True)
+    text = f"Every run is within {IMMATERIAL:.0%} of the reference"
+    if place:
+        text += f"; the likeliest trace is {_sized(*fitted[0])}"
+    return replace(
+        found,
+        name=NO_FAULT,
+        probability=min(sum(each.probability for each in case.candidates if each.explains), 1.0),
+        conclusive=True,
+        candidates=case.candidates,
+        leading=NO_FAULT,
+        reasons=(*found.reasons, f"{text}."),
+    )
+
+
+def _group(case: _Case, fitted: list[Fitted]) -> list[Fitted]:
+    """Return the leading model, and with it those that it takes to reach a name's probability.
+
+    Faults that the design cannot tell apart share their probability; they are named together. A
+    sound meter is never an alias of a fault, and what explains nothing is none either.
+    """
+    share = 0.0
+    for size, each in enumerate(case.candidates[:MOST_ALIASES], start=1):
+        model = fitted[size - 1][0]
+        if not model.explains or (model.name == NO_FAULT and size > 1):
+            break
+        share += each.probability
+        if share >= _needed(case):
+            return fitted[:size]
+        if model.name == NO_FAULT:
+            break
+    return fitted[:1]
+
+
+def _candidate(model: Model, fit: Posterior, probability: float) -> Candidate:
+    """Return the model with its share and its parameters."""
+    level = math.exp(fit.level)
+    named = {"constant_w": level} if model.base == "time" else {"residual_gain": level}
+    named |= {"u_relative": fit.level_sd, "workload_sd": fit.tau, "run_sd": fit.s}
+    named |= dict(model.parameters(fit))
+    return Candidate(model.name, probability, fit.log_evidence, model.explains, named)
+
+
+def _hard_rules(runs: Runs) -> tuple[NDArray[np.bool_], tuple[Flag, ...]]:
+    """Return which runs have a ratio, shape (n,), and what is wrong with the others."""
+    probe = np.asarray(runs.probe_j, dtype=np.float64)
+    reference = np.asarray(runs.reference_j, dtype=np.float64)
+    seconds = np.asarray(runs.seconds, dtype=np.float64)
+    sound = _possible(reference, _ENERGIES) & _possible(seconds, _DURATIONS)
+    finite = np.isfinite(probe)
+    near = finite & (probe > 0) & (probe < 10 * runs.resolution_j)
+    far = np.zeros(probe.size, dtype=np.bool_)
+    both = sound & finite & (probe > 0)
+    far[both] = np.abs(np.log(probe[both]) - np.log(reference[both])) > MAX_LOG
+    far |= both & ~_possible(probe, _ENERGIES)
+    rules = (
+        ("not finite", ~finite | far, "no finite energy, or one beyond any unit"),
+        ("negative", finite & (probe < 0), "a negative energy, as of a counter that wrapped round"),
+        ("zero", probe == 0, "no energy at all, as of a meter that did not read in time"),
+        ("reference not usable", ~sound, "no usable reference or duration"),
+        ("near resolution", near, "less than ten steps of the probe's resolution"),
+    )
+    flags = tuple(
+        Flag(kind, places(mask), f"{int(mask.sum())} of {probe.size} runs have {what}.")
+        for kind, mask, what in rules
+        if mask.any()
+    )
+    return both & ~far, flags
+
+
+def _possible(values: NDArray[np.float64], ends: tuple[float, float]) -> NDArray[np.bool_]:
+    """Return which values lie between two ends; NaN does not."""
+    return np.asarray((values >= ends[0]) & (values <= ends[1]))
+
+
+def _same_power(runs: Runs, usable: NDArray[np.bool_], table: Table) -> tuple[Flag, ...]:
+    """Flag a probe whose power is the same whatever the load, but for its resolution."""
+    reported = table.y + np.log(table.power_w)
+    span = float(np.ptp(np.log(table.power_w)))
+    probe_j = np.asarray(runs.probe_j, dtype=np.float64)[usable]
+    step = runs.resolution_j / math.sqrt(6) / float(np.median(probe_j))
+    alike = float(np.ptp(reported)) <= max(2e-3, 3 * step)
+    if not alike or span < math.log(LOAD_SPAN):
+        return ()
+    text = (
+        f"The reported power is {_digits(math.exp(float(np.median(reported))))} W in every run "
+        f"while the reference's changes by a factor of {_digits(math.exp(span))}."
+    )
+    return (Flag("identical power", places(usable), text),)
+
+
+def _table(runs: Runs, usable: NDArray[np.bool_]) -> tuple[Table, tuple[str, ...]]:
+    """Reduce the usable runs; also return their labels."""
+    probe = np.asarray(runs.probe_j, dtype=np.float64)[usable]
+    reference = np.asarray(runs.reference_j, dtype=np.float64)[usable]
+    seconds = np.asarray(runs.seconds, dtype=np.float64)[usable]
+    labels = tuple(str(w) for w, good in zip(runs.workload, usable, strict=True) if good)
+    _, code = encode(labels, len(labels))
+    u_probe_j, u_reference_j = (
+        # A difference of two readings, each rounded to a step q, has the sd q/sqrt(6).
+        np.full(probe.size, step_j / math.sqrt(6)) if u_j is None else np.asarray(u_j)[usable]
+        for step_j, u_j in (
+            (runs.resolution_j, runs.u_probe_j),
+            (runs.reference_resolution_j, runs.u_reference_j),
+        )
+    )
+    floor = np.minimum(np.hypot(u_probe_j / probe, u_reference_j / reference), 1.0)
+    y = np.log(probe) - np.log(reference)
+    power_w = np.clip(reference / seconds, 1e-100, 1e100)
+    parts = {
+        name: np.asarray(values, dtype=np.float64)[usable] for name, values in runs.parts_j.items()
+    }
+    sound = {n: v for n, v in parts.items() if np.isfinite(v).all() and (v > 0).all()}
+    edges = None if runs.edges_w is None else np.asarray(runs.edges_w, dtype=np.float64)[usable].T
+    taken = seconds, runs.idle_w, sound, edges, runs.wraps_at_j
+    return Table(y, power_w, code, floor, runs.u_ref, *taken), labels
+
+
+def _unusable(usable: NDArray[np.bool_], flags: tuple[Flag, ...]) -> Diagnosis:
+    """Return the diagnosis of a probe most of whose runs have no ratio."""
+    texts = tuple(flag.text for flag in flags if flag.kind != "near resolution")
+    good = int(usable.sum())
+    return Diagnosis(
+        name=UNEXPLAINED,
+        probability=None,
+        conclusive=False,
+        sentence=f"Most runs cannot be compared: {' '.join(texts)}",
+        reasons=texts,
+        flags=flags,
+        n_runs=usable.size,
+        n_usable=good,
+    )

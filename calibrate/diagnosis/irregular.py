@@ -1,0 +1,148 @@
+"""Faults that strike every run by chance: they show as noise, large in short runs, small in long.
+
+A counter that is renewed every T seconds shows at each end of a run a figure that is between 0 and
+T old. A run at P after rest at P0 so counts P0 u more at its begin and P v less at its end, u and v
+uniform on [0, T]: a mean of -(P - P0) T/2, a standard deviation of T sqrt((P^2 + P0^2)/12).
+
+A meter that throws away the reading at which a counter has wrapped loses P d with every wrap, d the
+time between its readings. A run of E joules wraps about E/range times: a mean of -P d E/range, and
+the standard deviation of that number, sqrt(E/range).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from calibrate.diagnosis.evidence import (
+    Level,
+    Posterior,
+    Spread,
+    Sums,
+    held_out_p,
+    log_sum,
+    posterior,
+    predictive_p,
+    sums,
+)
+from calibrate.diagnosis.models import Table
+from calibrate.stats.estimate import Vector
+
+_LEAST = 1e-3
+_PRIOR = 0.012
+_SPREAD = Spread(0.02, 0.03)
+#: Wraps in a run from which their number is about energy over range.
+_WRAPS = 3.0
+#: Sizes looked for, s; each a priori as likely as any other.
+_SIZES_S = np.geomspace(0.1, 5.0, 12)
+
+#: (table, size) -> joules of every run, shape (n,).
+Effect = Callable[[Table, float], Vector]
+
+
+@dataclass(frozen=True)
+class Sized(Posterior):
+    """A posterior with the size of the fault and its standard deviation, s."""
+
+    size_s: float
+    size_sd: float
+
+
+@dataclass(frozen=True)
+class IrregularModel:
+    """A fault of chance; has the form of a `models.LevelModel`.
+
+    Parameters
+    ----------
+    name, words, cause, aliases, key : as of other faults; ``{}`` in `words` is the size.
+    loss_j, noise_j : mean and standard deviation of what is missing from each run, J.
+    """
+
+    name: str
+    words: str
+    cause: str
+    loss_j: Effect
+    noise_j: Effect
+    aliases: tuple[str, ...] = ()
+    key: str = ""
+    prior: float = _PRIOR
+    factor: float | None = None
+    base: str = "reference"
+    explains: bool = True
+    shift: float = 0.0
+
+    def fit(self, table: Table) -> Sized:
+        """Return the evidence, averaged over the size, and what the likeliest size leaves."""
+        level = _level(table)
+        fits = [posterior(self._sums(table, float(s)), 0.0, level, _SPREAD) for s in _SIZES_S]
+        terms = np.array([fit.log_evidence for fit in fits])
+        evidence = log_sum(terms) - math.log(terms.size)
+        share = np.exp(terms - log_sum(terms))
+        mean = float(share @ _SIZES_S)
+        sd = math.sqrt(float(share @ (_SIZES_S - mean) ** 2))
+        best = replace(fits[int(np.argmax(terms))], log_evidence=evidence)
+        return Sized(**vars(best), size_s=mean, size_sd=sd)
+
+    def checks(self, table: Table, fit: Posterior) -> tuple[float, float | None]:
+        """Return the p-values of the scatter and of workloads predicted from the others."""
+        data = self._sums(table, _size(fit).size_s)
+        return predictive_p(data, fit), held_out_p(data, 0.0, _level(table), _SPREAD)
+
+    def predicted(self, table: Table, fit: Posterior) -> Vector:
+        """Return ln(probe/reference) that the model expects of runs, shape (n,)."""
+        return np.asarray(fit.level + np.log(self._left(table, _size(fit).size_s)))
+
+    def said(self, fit: Posterior) -> str:
+        """Return the fault with its size, for people."""
+        return self.words.format(f"{_size(fit).size_s:.2g}")
+
+    def parameters(self, fit: Posterior) -> Mapping[str, float]:
+        """Return the size, s."""
+        return {"size_s": _size(fit).size_s, "u_size_s": _size(fit).size_sd}
+
+    def _left(self, table: Table, size: float) -> Vector:
+        """Return the share of the energy that is counted on average, shape (n,)."""
+        return np.maximum(1 - self.loss_j(table, size) / table.reference_j, _LEAST)
+
+    def _sums(self, table: Table, size: float) -> Sums:
+        floor = np.hypot(table.floor, self.noise_j(table, size) / table.reference_j)
+        return sums(table.y - np.log(self._left(table, size)), table.code, floor)
+
+
+def _size(fit: Posterior) -> Sized:
+    if not isinstance(fit, Sized):
+        raise TypeError("This is not the fit of a fault of chance.")
+    return fit
+
+
+def _level(table: Table) -> tuple[Level, ...]:
+    return (Level(1.0, 0.0, math.hypot(0.02, table.u_ref)),)
+
+
+STALE = IrregularModel(
+    "stale counter",
+    "renewed about every {} s",
+    "the counter, or the report that is read, is renewed only now and then",
+    lambda table, period: period / 2 * (table.ends_w[1] - table.ends_w[0]),
+    lambda table, period: period / math.sqrt(12) * np.hypot(*table.ends_w),
+    ("a report that is read again", "a meter that samples seldom"),
+)
+DROPPED = IrregularModel(
+    "wrap readings dropped",
+    "about {} s are lost whenever the counter wraps",
+    "a reading below the one before is thrown away, and the energy since that with it",
+    lambda table, interval: table.power_w * interval * table.reference_j / table.wraps_at_j,
+    lambda table, interval: (
+        table.power_w * interval * np.sqrt(table.reference_j / table.wraps_at_j)
+    ),
+    key="wrap-dropped",
+)
+
+
+def catalogue(table: Table) -> list[IrregularModel]:
+    """Return what these runs could show."""
+    wraps = table.wraps_at_j and float(np.median(table.reference_j)) > _WRAPS * table.wraps_at_j
+    return [STALE, DROPPED] if wraps else [STALE]

@@ -1,0 +1,267 @@
+"""Faults of single runs, which a verdict on all runs together cannot name.
+
+A counter that wrapped, stood still or leapt spoils some runs and leaves the others as they were.
+What is left without those runs is diagnosed again, and a name is given only where that is
+conclusive or sound. Nothing is left out of a probe that can be diagnosed as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibrate.diagnosis.models import NO_FAULT
+from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis, Flag, Runs
+from calibrate.stats.estimate import Vector
+from calibrate.stats.quantile import chi2_tail, f_tail
+
+LOST_WRAP = "lost wraparound"
+FALSE_WRAP = "false wraparound"
+NO_ENERGY = "no energy counted"
+STRAY = "stray run"
+PART_TIME = "part-time sampling"
+
+#: Predictive p-value below which a model does not fit, however much better than the others it is.
+MISFIT_BELOW = 0.001
+#: Ranges of energy counters: 2^32 steps of 61.04 or 15.26 µJ, 2^32 µJ (J).
+WRAPS_J = (2.0**18, 262143.328850, 2.0**16, 65532.610987, 4294.967296)
+#: More wraps than this in a run fit any energy.
+MOST_WRAPS = 20
+#: How likely chance may be where wraps are named, and how likely another fault is negative.
+CHANCE, NEGATIVE = 0.01, 0.05
+#: One run in so many may be left out, at least one; and so many must remain.
+_ONE_IN, _REMAIN = 5, 5
+#: How far a stray run is from the others: standard deviations of these, and relative.
+_FAR_SD, _FAR = 5.0, 0.05
+#: Chance below which a workload scatters more than the others.
+_SCATTERS = 0.001
+
+#: Run to run standard deviation, relative, from which a meter is not steady.
+_STEADY = 0.06
+
+Look = Callable[[Runs], Diagnosis]
+Mask = NDArray[np.bool_]
+
+
+def explain(runs: Runs, whole: Diagnosis, look: Look) -> Diagnosis | None:
+    """Return the diagnosis of a probe that single runs of which are wrong, or None.
+
+    Parameters
+    ----------
+    runs : all of them.
+    whole : the verdict on all of them.
+    look : diagnoses runs as they stand.
+    """
+    return (
+        _wrapped(runs, look)
+        or _standing(runs, whole)
+        or _stray(runs, look)
+        or _scattered(runs, look)
+    )
+
+
+def wild(found: Diagnosis) -> bool:
+    """Tell whether what was found holds on average and not run by run."""
+    return found.name != UNEXPLAINED and (found.run_sd or 0.0) > _STEADY
+
+
+def _wrapped(runs: Runs, look: Look) -> Diagnosis | None:
+    """Return the diagnosis of a counter whose wraps were lost or made up, or None."""
+    probe = np.asarray(runs.probe_j, dtype=np.float64)
+    reference = np.asarray(runs.reference_j, dtype=np.float64)
+    for range_j in (runs.wraps_at_j,) if runs.wraps_at_j else WRAPS_J:
+        with np.errstate(invalid="ignore", over="ignore"):
+            lost = np.round((reference - probe) / range_j)
+        # A range that is small beside the energy could mend anything.
+        plain = bool(np.isfinite(lost).all()) and float(reference.max()) < MOST_WRAPS * range_j
+        one_way = lost.min() >= 0 or lost.max() <= 0
+        if not plain or not one_way or not lost.any():
+            continue
+        mended = probe + lost * range_j
+        if _by_chance((reference - mended) / range_j, lost != 0, probe < 0) > CHANCE:
+            continue
+        rest = look(replace(runs, probe_j=mended))
+        if _sound(rest):
+            return _turned(rest, lost, range_j)
+    return None
+
+
+def _turned(rest: Diagnosis, lost: Vector, range_j: float) -> Diagnosis:
+    """Return the diagnosis of whole ranges that are missing, or too many."""
+    missing = lost.max() > 0
+    way, what = ("low", "lost") if missing else ("high", "counted where there were none")
+    count = int((lost != 0).sum())
+    text = f"{count} of {lost.size} runs are {way} by multiples of {range_j:.6g} J."
+    return replace(
+        _named(rest, LOST_WRAP if missing else FALSE_WRAP),
+        flags=(Flag("wrap", places(lost != 0), text), *rest.flags),
+        key="wrap" if missing else "wrap-added",
+        sentence=f"{text} The counter's wraps are {what}; apart from that: {rest.sentence}",
+        cause="the counter starts again at zero and the meter does not add its range"
+        if missing
+        else "a counter that trembles or goes back a little is taken for one that wrapped",
+    )
+
+
+def _by_chance(rest: Vector, mended: Mask, negative: Mask) -> float:
+    """Return how likely runs come so near to whole ranges, and below zero, without a wrap.
+
+    Without one, what rounding leaves is anywhere between half a range too much and too little, and
+    the runs' shares of that are combined by Fisher's method (Statistical Methods, 1932, 21.1). No
+    less than a hundredth of a range counts, as references are no better.
+    """
+    near = np.clip(2 * np.abs(rest[mended]), 0.02, 1.0)
+    chance = chi2_tail(-2 * float(np.log(near).sum()), 2 * near.size)
+    return chance * NEGATIVE ** int(negative[mended].sum())
+
+
+def _standing(runs: Runs, whole: Diagnosis) -> Diagnosis | None:
+    """Return the diagnosis of a meter that gives no energy in most runs."""
+    zero = np.asarray(runs.probe_j, dtype=np.float64) == 0
+    if zero.size < 3 or 2 * int(zero.sum()) < zero.size:
+        return None
+    return replace(
+        whole,
+        name=NO_ENERGY,
+        conclusive=True,
+        key="zero",
+        sentence=f"Reports no energy at all in {int(zero.sum())} of {zero.size} runs.",
+        cause="a counter that stands still or reads as zero, a part that is not there and is shown "
+        "as zero, or a meter that does not read in time",
+    )
+
+
+def _stray(runs: Runs, look: Look) -> Diagnosis | None:
+    """Return the diagnosis without the few runs that are far from the others."""
+    probe = np.asarray(runs.probe_j, dtype=np.float64)
+    reference = np.asarray(runs.reference_j, dtype=np.float64)
+    good = np.isfinite(probe) & (probe > 0) & np.isfinite(reference) & (reference > 0)
+    most = max(1, probe.size // _ONE_IN)
+    if int(good.sum()) < _REMAIN:
+        return None
+    y = np.full(probe.size, np.inf)
+    y[good] = np.log(probe[good]) - np.log(reference[good])
+    away = np.abs(y - np.median(y[good]))
+    farthest = np.argsort(-away, kind="stable")
+    bad = int((~good).sum())
+    for count in range(max(bad, 1), bad + most + 1):
+        keep = np.ones(probe.size, dtype=np.bool_)
+        keep[farthest[:count]] = False
+        if int(keep.sum()) < max(_REMAIN, probe.size // 2 + 1) or _gone(runs.workload, keep):
+            return None
+        limit = max(_FAR, _FAR_SD * float(np.std(y[keep])))
+        if float(np.abs(y[~keep] - np.median(y[keep])).min()) <= limit:
+            return None
+        rest = look(runs.only(keep))
+        named = rest.conclusive and rest.name != UNEXPLAINED and not wild(rest)
+        if named or _sound(rest):
+            return _without(rest, probe, reference, keep)
+    return None
+
+
+def _gone(workload: Sequence[str], keep: Mask) -> bool:
+    """Tell whether a workload would lose all of its several runs: then it is not single runs."""
+    labels = np.asarray(workload)
+    return any(
+        int((labels == each).sum()) > 1 and not keep[labels == each].any() for each in set(workload)
+    )
+
+
+def _without(rest: Diagnosis, probe: Vector, reference: Vector, keep: Mask) -> Diagnosis:
+    """Return the verdict on the other runs, and what the stray ones say."""
+    out = ~keep
+    zero = int((probe[out] == 0).sum())
+    said = [f"run {i + 1} has {_energy(float(probe[i]), float(reference[i]))}" for i in places(out)]
+    stand = "stands" if len(said) == 1 else "stand"
+    text = f"{len(said)} of {keep.size} runs {stand} apart from the others: {', '.join(said)}."
+    flag = Flag("stray", places(out), text)
+    own = rest.name not in (NO_FAULT, UNEXPLAINED)  # a fault of all runs is the first thing to say
+    return replace(
+        _named(rest, rest.name if own else NO_ENERGY if zero else STRAY),
+        key=rest.key if own else "",
+        sentence=f"{rest.sentence} {text}" if own else f"{text} Apart from that: {rest.sentence}",
+        cause=rest.cause
+        if own
+        else "a counter that leapt, went back, stood still or was set to "
+        "zero in these runs, or a reading that was lost",
+        flags=(flag, *_moved(rest.flags, keep)),
+        n_runs=int(keep.size),
+    )
+
+
+def _energy(probe_j: float, reference_j: float) -> str:
+    """Return what a stray run shows."""
+    if not np.isfinite(probe_j) or probe_j <= 0:
+        return f"{probe_j:g} J"
+    return f"{probe_j / reference_j:.3g} times the reference"
+
+
+def _scattered(runs: Runs, look: Look) -> Diagnosis | None:
+    """Return the diagnosis without the one workload whose runs scatter far more than the others."""
+    probe = np.asarray(runs.probe_j, dtype=np.float64)
+    reference = np.asarray(runs.reference_j, dtype=np.float64)
+    if not (np.isfinite(probe) & (probe > 0) & (reference > 0)).all():
+        return None
+    y, labels = np.log(probe) - np.log(reference), np.asarray(runs.workload)
+    names = [n for n in dict.fromkeys(runs.workload) if int((labels == n).sum()) > 1]
+    if len(names) < 3:
+        return None
+    within = {name: float(np.var(y[labels == name], ddof=1)) for name in names}
+    wildest = max(names, key=lambda name: within[name])
+    df = {name: int((labels == name).sum()) - 1 for name in names}
+    others = sum(within[n] * df[n] for n in names if n != wildest)
+    rest_df = sum(df[n] for n in names if n != wildest)
+    excess = within[wildest] * rest_df / max(others, 1e-12)
+    if f_tail(excess, df[wildest], rest_df) * len(names) > _SCATTERS:
+        return None
+    keep = labels != wildest
+    rest = look(runs.only(keep))
+    if not _sound(rest) or float(np.std(y[~keep])) < _FAR:
+        return None
+    text = (
+        f"The runs of {wildest} scatter by {100 * float(np.std(y[~keep], ddof=1)):.0f} %, those of "
+        "the others do not."
+    )
+    flag = Flag("scatter", places(~keep), text)
+    return replace(
+        _named(rest, PART_TIME),
+        sentence=f"{text} Apart from that: {rest.sentence}",
+        cause="the meter looks at part of the time, which is enough for a steady load and not for "
+        "one that changes as fast",
+        flags=(flag, *_moved(rest.flags, keep)),
+        n_runs=int(keep.size),
+    )
+
+
+def _sound(found: Diagnosis) -> bool:
+    """Tell whether a sound meter is the likeliest and passes its checks."""
+    checks = [p for p in (found.predictive_p, found.held_out_p) if p is not None]
+    likely = found.name == NO_FAULT or (
+        found.leading == NO_FAULT and found.candidates[0].probability > 0.5
+    )
+    steady = (found.run_sd or 0.0) <= _STEADY
+    return likely and steady and min(checks) >= MISFIT_BELOW
+
+
+def _named(rest: Diagnosis, name: str) -> Diagnosis:
+    """Return a diagnosis with another name, as sure as the one on what is left."""
+    return replace(
+        rest,
+        name=name,
+        probability=rest.probability if rest.conclusive else rest.candidates[0].probability,
+        conclusive=True,
+    )
+
+
+def _moved(flags: Sequence[Flag], keep: Mask) -> list[Flag]:
+    """Return flags on some runs as flags on all of them."""
+    at = np.flatnonzero(keep)
+    return [replace(flag, runs=tuple(int(at[i]) for i in flag.runs)) for flag in flags]
+
+
+def places(mask: Mask) -> tuple[int, ...]:
+    """Return the indices of the true ones."""
+    return tuple(int(i) for i in np.flatnonzero(mask))

@@ -1,0 +1,252 @@
+"""Energy of the phases of a workload: what an epoch, a fit or a prediction used, by every probe.
+
+Phases of one name begin and end alike, with the same step of power, so that what is wrong at one
+edge is wrong at all of them: edges add up, and a mean over many phases knows no more than one; see
+`calibrate.stretch`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from calibrate.energy.column import (
+    Column,
+    columns_by_scope,
+    headline_column,
+    native_columns,
+    probe_columns,
+)
+from calibrate.energy.stretch import Joules, StretchMeter
+from calibrate.store import Campaign, Document, PhaseRecord, Run, Saved
+
+#: Counts that a phase may have among its values, and what one of them is called.
+COUNTS = {"utterances": "utterance"}
+#: What is shorter between two phases is no break: what a workload needs to mark both.
+BREAK_NS = 10_000_000
+_INDEX = re.compile(r"(.+)\[(\d+)\]")
+
+
+def phase_kind(name: str) -> str:
+    """Return what a phase is without its number: ``train`` of ``train[3]``."""
+    found = _INDEX.fullmatch(name)
+    return found[1] if found else name
+
+
+def phase_index(name: str) -> int | None:
+    """Return the number of a phase: 3 of ``train[3]``; None where it has none."""
+    found = _INDEX.fullmatch(name)
+    return int(found[2]) if found else None
+
+
+@dataclass(frozen=True)
+class MeasuredPhase:
+    """A phase of one run by one probe."""
+
+    run: Run
+    phase: PhaseRecord
+    probe: str
+    meter: StretchMeter
+    energy: Joules
+
+    @property
+    def column(self) -> Column:
+        """What was added up."""
+        return self.meter.column
+
+
+def measured_phases(campaign: Campaign) -> Iterator[MeasuredPhase]:
+    """Yield every phase of every run that succeeded, by one column of every probe; see `meters`."""
+    for run in campaign.runs:
+        if run.record.exit_code == 0 and run.record.phases:
+            for probe, meter in phase_meters(run).items():
+                for phase in run.record.phases:
+                    energy = meter.between(phase.begin_ns, phase.end_ns)
+                    if energy is not None:
+                        yield MeasuredPhase(run, phase, probe, meter, energy)
+
+
+def phase_meters(run: Run) -> dict[str, StretchMeter]:
+    """Return the main column of every probe of a run, ready to be asked.
+
+    The truth of a simulated machine knows every scope: of it the one that most others have.
+    """
+    found = {
+        probe: column
+        for probe, log in run.logs.items()
+        if (column := headline_column(native_columns(log.domains.values())))
+    }
+    truths = {probe for probe, column in found.items() if column.basis == "truth"}
+    scopes = Counter(column.scope for probe, column in found.items() if probe not in truths)
+    for probe in truths:
+        known = columns_by_scope(probe_columns(run.logs[probe].domains.values()))
+        same = [known[scope] for scope, _ in scopes.most_common() if scope in known]
+        found[probe] = same[0] if same else found[probe]
+    return {probe: StretchMeter(run.logs[probe], column) for probe, column in found.items()}
+
+
+def together(found: Iterable[MeasuredPhase]) -> Joules:
+    """Return the energy of several phases of one run by one probe.
+
+    Where one follows another at once, what is wrong at the edge between them is in neither: the
+    other has it. What was counted in the moments between may belong to either. What is wrong at
+    the ends of such stretches adds up.
+    """
+    total = Joules(0.0, 0.0)
+    for stretch in _stretches(found):
+        parts = sum((each.energy for each in stretch), Joules(0.0, 0.0))
+        begin_ns, end_ns = stretch[0].phase.begin_ns, max(each.phase.end_ns for each in stretch)
+        whole = stretch[0].meter.between(begin_ns, end_ns)
+        if whole and sum(_length_ns(each.phase) for each in stretch) <= end_ns - begin_ns:
+            breaks_j = abs(whole.joules - parts.joules) / math.sqrt(3)
+            parts = Joules(parts.joules, min(parts.u_j, math.hypot(whole.u_j, breaks_j)))
+        total += parts  # of phases that overlap, every one may be wrong by itself
+    return total
+
+
+def _stretches(found: Iterable[MeasuredPhase]) -> list[list[MeasuredPhase]]:
+    """Return phases in order, those together that follow one another without a break."""
+    stretches: list[list[MeasuredPhase]] = []
+    end_ns = 0
+    for each in sorted(found, key=lambda each: each.phase.begin_ns):
+        if not stretches or each.phase.begin_ns - end_ns > BREAK_NS:
+            stretches.append([])
+        stretches[-1].append(each)
+        end_ns = max(end_ns, each.phase.end_ns)
+    return stretches
+
+
+class Per(Document):
+    """Energy of one unit of something, J, with its standard uncertainty."""
+
+    joules: float
+    u_j: float
+
+
+class PhaseEnergy(Document):
+    """A phase of a workload by one probe: the mean over all stretches of that name.
+
+    ``u_j`` is the standard uncertainty of the mean; see `pooled`. The error of the probe itself is
+    not in it.
+    ``work`` is the mean work of a stretch in `unit`, ``values`` are means of figures of quality.
+    ``per`` is the energy of one unit of work, and of one of what else is counted (`COUNTS`), which
+    stretches of different length may share.
+    """
+
+    workload: str
+    phase: str
+    probe: str
+    column: str
+    scope: str
+    stretches: int
+    seconds: float
+    joules: float
+    u_j: float
+    work: float | None = None
+    unit: str | None = None
+    values: dict[str, float] = {}
+    per: dict[str, Per] = {}
+
+
+class PhasesDocument(Saved):
+    """All phases of a campaign, as ``phases.json``."""
+
+    kind: Literal["phases"] = "phases"
+    simulated: bool
+    machine: str
+    phases: tuple[PhaseEnergy, ...]
+
+
+def campaign_phases(campaign: Campaign, name: Callable[[str], str] = str) -> PhasesDocument:
+    """Return the phases of a campaign, by workload, phase and probe, in the order of the runs.
+
+    Parameters
+    ----------
+    campaign : runs whose workloads have marked phases.
+    name : what a phase is called; `kind` takes all epochs together.
+    """
+    machine = campaign.record.machine
+    return PhasesDocument(
+        simulated=machine.simulated,
+        machine=machine.label,
+        phases=phase_means(measured_phases(campaign), lambda each: name(each.phase.name)),
+    )
+
+
+def phase_means(
+    found: Iterable[MeasuredPhase], name: Callable[[MeasuredPhase], str]
+) -> tuple[PhaseEnergy, ...]:
+    """Return the mean of what is called the same, by workload and probe."""
+    groups: dict[tuple[str, str, str], list[MeasuredPhase]] = {}
+    for each in found:
+        key = each.run.record.workload, name(each), each.probe
+        groups.setdefault(key, []).append(each)
+    return tuple(_mean(phase, group) for (_, phase, _), group in groups.items())
+
+
+def pooled(each: Sequence[Joules]) -> Joules:
+    """Return the mean of energies of the same thing.
+
+    Its uncertainty is what the readings leave open, which repeating does not make smaller, and the
+    scatter over the root of their number.
+    """
+    joules, n = [one.joules for one in each], len(each)
+    readings = float(np.mean([one.u_j for one in each]))
+    scatter = float(np.std(joules, ddof=1)) / n**0.5 if n > 1 else 0.0
+    return Joules(float(np.mean(joules)), math.hypot(readings, scatter))
+
+
+def _per(group: Sequence[MeasuredPhase], amounts: Sequence[object]) -> Per | None:
+    """Return the energy of one of what each stretch did so many of; None where one did none."""
+    known = [float(a) for a in amounts if isinstance(a, int | float) and a > 0]
+    if len(known) < len(group):
+        return None
+    mean = pooled([m.energy.times(1 / a) for m, a in zip(group, known, strict=True)])
+    return Per(joules=mean.joules, u_j=mean.u_j)
+
+
+def _mean(name: str, group: Sequence[MeasuredPhase]) -> PhaseEnergy:
+    first, n = group[0], len(group)
+    mean = pooled([each.energy for each in group])
+    work = [each.phase.work for each in group if each.phase.work is not None]
+    counted: dict[str, Sequence[object]] = {
+        one: [each.phase.values.get(many) for each in group] for many, one in COUNTS.items()
+    }
+    if first.phase.unit:
+        counted = {first.phase.unit: [each.phase.work for each in group]} | counted
+    per = {one: found for one, amounts in counted.items() if (found := _per(group, amounts))}
+    return PhaseEnergy(
+        workload=first.run.record.workload,
+        phase=name,
+        probe=first.probe,
+        column=first.column.name,
+        scope=first.column.scope,
+        stretches=n,
+        seconds=float(np.mean([_length_ns(each.phase) for each in group])) / 1e9,
+        joules=mean.joules,
+        u_j=mean.u_j,
+        work=float(np.mean(work)) if len(work) == n else None,
+        unit=first.phase.unit,
+        values=_means([each.phase.values for each in group]),
+        per=per,
+    )
+
+
+def _length_ns(phase: PhaseRecord) -> int:
+    return phase.end_ns - phase.begin_ns
+
+
+def _means(each: Sequence[Mapping[str, object]]) -> dict[str, float]:
+    """Return the means of figures that every stretch has as a number."""
+    found = {}
+    for name in each[0] if each else ():
+        values = [v for one in each if isinstance(v := one.get(name), int | float)]
+        if len(values) == len(each) and np.isfinite(values).all():
+            found[name] = float(np.mean(values))
+    return found

@@ -1,0 +1,132 @@
+"""Import files: from a format and paths to a campaign, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from calibrate.errors import CrosswattError
+from calibrate.ingest.feed import Options
+from calibrate.ingest.folder import (
+    CHECKPOINT,
+    REJECTED,
+    Rejects,
+    discard,
+    origin,
+    prepare,
+    working,
+    write,
+)
+from calibrate.ingest.formats import find_importer
+from calibrate.ingest.opened import checksum
+from calibrate.store import CampaignRecord
+
+
+class ImportWatcher(Protocol):
+    """Told how far an import is."""
+
+    def resumed(self, readings: int) -> None:
+        """An import that was interrupted goes on after so many readings."""
+
+    def seen(self, size: int) -> None:
+        """So many bytes more have been read."""
+
+    def readings(self, count: int) -> None:
+        """So many readings have been taken in."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import has made.
+
+    Parameters
+    ----------
+    record : of the campaign.
+    notes : what the user should know, a sentence each.
+    rejected : how many lines could not be parsed.
+    first_rejected : the first of them, with the reason; empty if there is none.
+    rejects_file : where they are kept.
+    """
+
+    record: CampaignRecord
+    notes: tuple[str, ...]
+    rejected: int
+    first_rejected: str
+    rejects_file: Path
+
+
+def import_files(
+    form: str,
+    paths: Sequence[Path],
+    out: Path,
+    watcher: ImportWatcher,
+    *,
+    zone: str | None = None,
+    unit: str | None = None,
+    scope: str | None = None,
+    mapping: Path | None = None,
+    name: str | None = None,
+    max_rejected: int = 1000,
+) -> Imported:
+    """Make a campaign of files that another program wrote.
+
+    If the same call was interrupted before, it goes on where it was.
+
+    Parameters
+    ----------
+    form : the format, as `find_importer` knows it.
+    paths : files, or folders as published.
+    out : the folder to write; new or empty.
+    watcher : told how far the import is.
+    zone, unit, scope, mapping, name : see `calibrate.ingest.feed.Options`.
+    max_rejected : more lines than this that cannot be parsed end the import.
+
+    Raises
+    ------
+    CrosswattError : a file is not there, is not of the format, or `out` is not empty.
+    KeyboardInterrupt : passed on; `can_resume` tells whether the import can go on later.
+    """
+    importer = find_importer(form)
+    for path in paths:
+        if not path.exists():
+            raise CrosswattError(f"{path}: there is no such file or folder.")
+    words = (zone, unit, scope, checksum(mapping) if mapping else None, name)
+    done = prepare(out, origin(form, paths, words))
+    rejects = Rejects(working(out) / REJECTED, max_rejected, done.rejects if done else 0)
+    file = str(mapping) if mapping else None
+    options = Options(zone, unit, scope, file, name, rejects, watcher.seen)
+    if done:
+        watcher.resumed(sum(count for run in done.counts for count in run.values()))
+    try:
+        with _readable(form, paths):
+            found = importer(paths, options)
+            record = write(found, out, paths, form, rejects, watcher.readings, done)
+    except KeyboardInterrupt:
+        if not can_resume(out):
+            discard(out)
+        raise
+    except BaseException:
+        discard(out)
+        raise
+    return Imported(record, tuple(found.notes), rejects.count, rejects.first, out / REJECTED)
+
+
+def can_resume(out: Path) -> bool:
+    """Tell whether an interrupted import into a folder can go on."""
+    return (working(out) / CHECKPOINT).exists()
+
+
+@contextmanager
+def _readable(form: str, paths: Sequence[Path]) -> Iterator[None]:
+    """Turn whatever else an importer raises into: the file is not of its format."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, ArithmeticError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}"[:200]
+        raise CrosswattError(
+            f"{', '.join(map(str, paths))} cannot be read as {form} ({what}). Is it the right "
+            "format? crosswatt import --help lists them."
+        ) from None

@@ -1,0 +1,6 @@
+"""What the Linux kernel tells; standard library only.
+
+cpus         processors, sockets, and lists of CPUs
+perf_event   performance counters
+processes    processes and their threads
+"""

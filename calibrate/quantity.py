@@ -1,0 +1,147 @@
+"""Numbers and quantities as text: one way to round, one way to write what is not known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+MISSING, UNKNOWN = "-", "not known"
+
+
+def figure(value: Any, form: str = "{}") -> str:
+    """Return a value as text with four significant digits, or that it is not known."""
+    if isinstance(value, bool) or value is None:
+        return MISSING if value is None else "yes" if value else "no"
+    if isinstance(value, int | float):
+        return form.format(number(value)) if math.isfinite(value) else MISSING
+    return text(value)
+
+
+def text(value: object, empty: str = UNKNOWN) -> str:
+    """Return text in one line; what some program wrote for a missing value is not known."""
+    line = " ".join(str(value).split())
+    return empty if line.lower() in {"", "none", "nan", "inf", "-inf", "null", "unknown"} else line
+
+
+def percent(value: float | None, sign: bool = False) -> str:
+    """Return a share in percent with two significant digits, never in exponents."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    shown = 100 * value
+    if shown and abs(shown) < 0.001:
+        return "< 0.001 %"
+    digits = max(0, 1 - math.floor(math.log10(abs(shown)))) if shown else 0
+    body = f"{shown:{'+' if sign else ''},.{digits}f}"
+    return f"{body.replace('-', chr(0x2212))} %"
+
+
+def estimated(estimate: Mapping[str, Any] | None) -> str:
+    """Return an estimate with its interval, as far as there is one."""
+    if not estimate:
+        return MISSING
+    return interval(*(estimate[key] for key in ("value", "low", "high")))
+
+
+def span(low: float, high: float, unit: str) -> str:
+    """Return a range, or one number where both ends read the same."""
+    ends = list(dict.fromkeys((figure(low), figure(high))))
+    return f"{' to '.join(ends)} {unit}"
+
+
+def chance(value: float | None) -> str:
+    """Return a probability that is never rounded to certainty on either side."""
+    if value is None:
+        return UNKNOWN
+    return "< 0.01" if value < 0.01 else probability(value)
+
+
+def rate(value: float, unit: str) -> str:
+    """Return a rate with a prefix where it is large."""
+    prefix, size = fitting(value, "TGM ")
+    return f"{figure(value / size)} {prefix}{unit}/s"
+
+
+def fitting(value: float, prefixes: str) -> tuple[str, float]:
+    """Return the first SI prefix, and its size, that leaves a digit before the point, or the last.
+
+    Parameters
+    ----------
+    prefixes : the largest first; a blank is none.
+    """
+    chosen = next((each for each in prefixes if abs(value) >= _SIZES[each]), prefixes[-1])
+    return chosen.strip(), _SIZES[chosen]
+
+
+#: SI prefixes; a blank is none.
+_SIZES = {
+    "T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, " ": 1.0,
+    "m": 1e-3, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15,
+}  # fmt: skip
+
+
+def number(value: float) -> str:
+    """Return four significant digits, without an exponent between 1e-4 and 1e6."""
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return f"{value:.3e}"
+
+
+def _brief(value: float) -> str:
+    """Return a number to three digits, and never in exponents."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def interval(value: float, low: float | None, high: float | None) -> str:
+    """Return an estimate with its interval, in the digits that the interval leaves."""
+    if low is None or high is None or high <= low:
+        return number(value)
+    middle, lower, upper = rounded(low, high, value, low, high)
+    return f"{middle} ({lower} to {upper})"
+
+
+def rounded(low: float, high: float, *values: float) -> list[str]:
+    """Return values to the place of the second digit of half the range (JCGM 100, 7.2.6)."""
+    places = 1 - math.floor(math.log10((high - low) / 2)) if high > low else -1
+    if not 0 <= places <= 7:
+        return [number(value) for value in values]
+    return [f"{value:.{places}f}" for value in values]
+
+
+def probability(value: float) -> str:
+    """Return a probability that is never rounded to certainty."""
+    return "> 0.99" if value > 0.99 else f"{value:.2f}"
+
+
+def prefixed(value: float, u: float, unit: str) -> str:
+    """Return a quantity and its standard uncertainty, the unit with the prefix of its size."""
+    largest = max(abs(value), u)
+    prefix, size = fitting(largest, "GMk mµnpf") if largest else ("", 1.0)
+    return f"{spread(value / size, u / size)} {prefix}{unit}"
+
+
+def spread(value: float, u: float) -> str:
+    """Return a value and its standard uncertainty, of two digits, to the same place (GUM 7.2.6)."""
+    if abs(u) <= 1e-12 * abs(value):  # what rounding leaves of none
+        return f"{figure(value)} ± 0"
+    places = 1 - math.floor(math.log10(u))
+    # No minus before a zero: + 0.0 turns -0.0 into 0.0.
+    return " ± ".join(f"{round(each, places) + 0.0:.{max(places, 0)}f}" for each in (value, u))
+
+
+def finite_number(value: object, what: str) -> float:
+    """Return a finite number, or refuse: missing is never zero.
+
+    Raises
+    ------
+    ValueError : it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{what} is {value!r}, which is no number")
+    try:
+        found = float(value)
+    except ValueError:
+        raise ValueError(f"{what} is {value!r}, which is no number") from None
+    if not abs(found) < 1e15:
+        raise ValueError(f"{what} is {value!r}, which is no figure of a meter")
+    return found

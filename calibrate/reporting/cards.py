@@ -1,0 +1,135 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from calibrate.analysis import Analysis
+from calibrate.comparison import ProbeSummary
+from calibrate.diagnosis import NO_FAULT, UNEXPLAINED, Diagnosis
+from calibrate.quantity import (
+    MISSING,
+    chance,
+    estimated,
+    figure,
+    span,
+    text,
+)
+from calibrate.reporting.verdict import Verdict, verdicts
+
+#: In the order of urgency.
+Tone = Literal["fault", "open", "good", "none"]
+CONSISTENCY = "consistency only"
+_SAME = (
+    "It reads the same source as the reference: their agreement shows consistency and says "
+    "nothing of accuracy."
+)
+
+
+@dataclass(frozen=True)
+class Card:
+    """The verdict on one probe.
+
+    Parameters
+    ----------
+    mark : the verdict in a few words; never by colour alone.
+    correct : what to do about it.
+    lines : cause, aliases, what limits the verdict; a sentence each.
+    """
+
+    probe: str
+    column: str
+    tone: Tone
+    mark: str
+    ratio: str
+    sentence: str
+    correct: str
+    lines: tuple[str, ...] = ()
+
+
+def _cards(analysis: Analysis) -> list[Card]:
+    """Return a card for every probe but the reference, what is wrong first."""
+    reference = analysis.comparison.reference
+    said = verdicts(analysis, headlines=True)
+    cards = [_card(each, reference) for each in said]
+    comparison = analysis.comparison
+    cards += [
+        _no_card(name, comparison.probes[name], why) for name, why in comparison.alone().items()
+    ]
+    return sorted(cards, key=lambda card: get_args(Tone).index(card.tone))
+
+
+def _card(verdict: Verdict, reference: str) -> Card:
+    tone, mark = _mark(verdict.diagnosis)
+    pair = verdict.pair
+    checks = (pair.ratio or {}).get("ratio", {}).get("checks", ())
+    lines = [*_explanation(verdict.diagnosis), *map(text, checks)]
+    lines += [_SAME] if pair.same_family else []
+    return Card(
+        probe=pair.probe,
+        column=f"{pair.column}, beside {reference} {pair.scope}",
+        tone=tone,
+        mark=f"{mark} ({CONSISTENCY})" if pair.same_family else mark,
+        ratio=verdict.ratio,
+        sentence=verdict.diagnosis.sentence,
+        correct=_do(verdict),
+        lines=tuple(dict.fromkeys(lines)),
+    )
+
+
+def _do(verdict: Verdict) -> str:
+    said = text(verdict.correct)
+    found = verdict.correction
+    if found.verdict not in {"not needed", "not calibratable"} and found.valid:
+        said += f", in runs of {span(*found.valid.seconds, 's')}"
+    return f"{said[:1].upper()}{said[1:].rstrip('.')}."
+
+
+def _mark(found: Diagnosis) -> tuple[Tone, str]:
+    if found.name == NO_FAULT:
+        return "good", f"✓ {NO_FAULT}"
+    if found.name != UNEXPLAINED:
+        return "fault", f"✗ {found.name}"
+    return "open", "? unexplained" if found.conclusive else "? undecided"
+
+
+def _explanation(found: Diagnosis) -> list[str]:
+    """Return what stands behind a diagnosis, a sentence each."""
+    named = found.name != UNEXPLAINED
+    lines = []
+    if named and found.probability is not None:
+        lines.append(f"Probability within the catalogue of faults: {chance(found.probability)}.")
+    elif found.conclusive and found.candidates:  # otherwise the sentence names the likeliest
+        best = found.candidates[0]
+        lines.append(
+            f"Likeliest description: {best.name} (probability {chance(best.probability)})."
+        )
+    if named and found.cause:
+        lines.append(f"Usual cause: {found.cause}.")
+    if found.reported:
+        lines.append(f"Reported by users of this release: {found.reported}.")
+    if found.aliases:
+        lines.append(f"The data cannot tell it from: {'; '.join(found.aliases)}.")
+    gain = found.residual_gain
+    if found.factor is not None and found.factor != 1 and gain is not None:
+        lines.append(
+            f"Beside the exact factor {figure(found.factor)} there is a residual gain of "
+            f"{estimated(gain.as_dict())}, {figure(found.residual_min)} to "
+            f"{figure(found.residual_max)} from run to run."
+        )
+    return lines + [text(reason) for reason in found.reasons]
+
+
+def _no_card(name: str, summary: ProbeSummary, why: str) -> Card:
+    """Return the card of a probe that was compared with nothing."""
+    state = "not compared" if summary.status == "ok" else summary.status
+    return Card(
+        probe=name,
+        column=MISSING,
+        tone="none",
+        mark=f"– {state}",
+        ratio=MISSING,
+        sentence=f"Says nothing here: {text(why).rstrip('.')}.",
+        correct=f"To have it: {summary.fix}" if summary.fix else "No correction.",
+    )

@@ -1,0 +1,221 @@
+"""Energy and accuracy of learning algorithms, and the study's claims beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from calibrate import costs
+from calibrate.analysis import Analysis
+from calibrate.costs import (
+    ALGORITHMS,
+    COUNTED,
+    DATA,
+    FIT,
+    FIT_AND_TEST,
+    Board,
+    Case,
+    Claim,
+    board,
+    cases,
+    judge_claims,
+    order,
+    ranked,
+)
+from calibrate.quantity import MISSING, number, prefixed, spread
+from calibrate.reporting.canvas import INK, WIDTH, Canvas, Panel, Style, engineering, styles
+from calibrate.reporting.chapters.chapter import Chapter
+from calibrate.reporting.chapters.table import Row, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_NOTE = (
+    "Energy of all that the probe covers while the algorithm ran on one core, rest included; mean "
+    "over runs ± standard uncertainty, from the readings and from the scatter; the error of the "
+    "probe itself is not in it. Test set: the whole of it, predicted once. Rank: the cheapest is 1."
+)
+_CAPTION = (
+    "Energy and accuracy of four algorithms. Filled: one fit; hollow: one fit and one pass over "
+    "the whole test set. Bars: two standard uncertainties; where none is to be seen it is smaller "
+    "than the marker."
+)
+_CLAIMS = (
+    "The study: IA et empreinte environnementale, EcoSD 2022, figure 5, on another machine. Which "
+    "hyper-parameters it used and whether predictions are in its figures is not known here, "
+    "so that each claim about energy is judged with and without them. "
+    "“About” is taken as up to a factor of two either way. What lies within two standard "
+    "uncertainties of the border is too close to tell, and not comparable."
+)
+
+
+def algorithm_chapter(analysis: Analysis) -> Chapter | None:
+    """Return energy and accuracy by data set, algorithm and probe."""
+    found = _cases(analysis)
+    if not found:
+        return None
+    reference = analysis.comparison.reference
+    looks = styles(analysis)
+    shown = [case for case in found if case.probe in looks]
+    head = (
+        "data", "algorithm", "probe", "one fit", "1000 predictions", "fit and test set",
+        "rank by fit", "rank with test", "accuracy",
+    )  # fmt: skip
+    boards = {name: board(shown, name) for name in looks}
+    rows = tuple(Row(_cells(case, boards[case.probe]), case.probe == reference) for case in shown)
+    return Chapter(
+        "Learning algorithms",
+        (*_sources(found), *_orders(boards.get(reference, {}), reference)),
+        Table(head, rows, frozenset(range(3, 9))),
+        _NOTE,
+        tuple(_panels(analysis, boards, looks)),
+        _CAPTION,
+    )
+
+
+def claim_chapter(analysis: Analysis) -> Chapter | None:
+    """Return the study's claims, by the reference, and whether the other probes agree.
+
+    One algorithm alone says nothing about any of them.
+    """
+    found = _cases(analysis)
+    if len({case.algorithm for case in found if case.data in DATA} & {*ALGORITHMS}) < 2:
+        return None
+    reference = analysis.comparison.reference
+    said = judge_claims(found, reference)
+    others = {name: judge_claims(found, name) for name in styles(analysis) if name != reference}
+    rows = tuple(
+        Row((
+            claim.text,
+            claim.counted or MISSING,
+            claim.verdict,
+            claim.measured,
+            claim.why,
+            _agreement(claim, {name: each[place] for name, each in others.items()}),
+        ))
+        for place, claim in enumerate(said)
+    )  # fmt: skip
+    head = ("the study says", "counted", "verdict", f"measured by {reference}", "why",
+            "by the other probes")  # fmt: skip
+    return Chapter("The study's claims", (), Table(head, rows), _CLAIMS)
+
+
+def _cases(analysis: Analysis) -> list[Case]:
+    """Return the cases, the reference's first."""
+    found = cases(analysis.campaign)
+    places = {name: place for place, name in enumerate(styles(analysis))}
+    return sorted(found, key=lambda c: (*costs.place(c), places.get(c.probe, len(places))))
+
+
+def _sources(found: Sequence[Case]) -> Iterable[str]:
+    """Yield where the data are from, and what that means where they were made."""
+    by_data = {case.data: case for case in found}
+    said = [f"{DATA.get(data, data)}: {_source(case)}" for data, case in by_data.items()]
+    yield f"The data. {'. '.join(said)}."
+    if any(case.synthetic for case in by_data.values()):
+        yield (
+            "Synthetic data have the shape of a data set and nothing else: their accuracy says "
+            "nothing of it, and their energy only as much as it depends on the shape."
+        )
+
+
+def _source(case: Case) -> str:
+    rows = f"{case.rows} of {case.all_rows} rows learnt from"
+    if case.scored_rows < case.test_rows:
+        rows += f", {case.scored_rows} of {case.test_rows} predicted"
+    return f"{'synthetic' if case.synthetic else case.source}, {rows}"
+
+
+def _orders(rows: Board, reference: str) -> Iterable[str]:
+    """Yield the order by energy on every data set, without and with predictions."""
+    for data, row in rows.items():
+        fit, both = (ranked(row, counted) for counted in (FIT, FIT_AND_TEST))
+        said = (
+            f"{fit}, for a fit as with the test set"
+            if fit == both
+            else (f"{fit} for a fit, {both} with the test set")
+        )
+        yield f"{DATA.get(data, data)}, by {reference}: {said}."
+
+
+def _cells(case: Case, rows: Board) -> tuple[str, ...]:
+    row = rows[case.data]
+    ranks = [order(row, counted).index(case.algorithm) + 1 for counted in COUNTED]
+    return (
+        DATA.get(case.data, case.data) + (" (synthetic)" if case.synthetic else ""),
+        case.algorithm,
+        f"{case.probe} ({case.scope})",
+        *(prefixed(e.joules, e.u_j, "J") for e in (case.fit, case.thousand, case.fit_and_test)),
+        *map(str, ranks),
+        spread(case.accuracy, case.u_accuracy),
+    )
+
+
+def _agreement(claim: Claim, others: Mapping[str, Claim]) -> str:
+    """Return what other probes make of a claim; accuracy is no probe's business."""
+    if not claim.counted:
+        return MISSING
+    by_verdict: dict[str, list[str]] = {}
+    for name, other in others.items():
+        said = "the same" if other.verdict == claim.verdict else other.verdict
+        by_verdict.setdefault(said, []).append(name)
+    return "; ".join(f"{said}: {', '.join(names)}" for said, names in by_verdict.items()) or MISSING
+
+
+# ---- figures ----
+
+
+def _panels(
+    analysis: Analysis, boards: Mapping[str, Board], looks: Mapping[str, Style]
+) -> Iterable[Panel]:
+    """Yield a panel a data set: energy above, accuracy below, by algorithm."""
+    reference = boards[analysis.comparison.reference]
+    for place, (data, row) in enumerate(reference.items()):
+        title = DATA.get(data, data)
+        made = any(case.synthetic for case in row.values())
+        with Canvas(WIDTH, 3.4, f"algorithms {data}", stamp=analysis) as canvas:
+            upper, lower = canvas.stack([2.0, 1.0])
+            for name, style in looks.items():
+                _draw_energy(upper, boards[name].get(data, {}), row, style)
+            _draw_accuracy(lower, row)
+            upper.set_title(f"{title} (synthetic)" if made else title)
+            lower.set_xticks(range(len(row)), list(row))
+            lower.set_xlabel("algorithm", loc="left")
+        said = "; ".join(
+            f"{name} {number(case.fit.joules)} J a fit, accuracy {number(case.accuracy)}"
+            for name, case in row.items()
+        )
+        yield Panel(title, canvas.svg(f"algorithms{place}"), f"{title}: {said}")
+
+
+def _draw_energy(axes: Axes, row: Mapping[str, Case], names: Iterable[str], style: Style) -> None:
+    """Draw a probe's joules; what is counted lies side by side, probes lie upon one another."""
+    # Smaller from probe to probe, so that equal ones lie inside one another.
+    size = max(11.0 - 1.8 * style.place, 4.0)
+    for shift, (counted, cost) in zip((-0.17, 0.17), COUNTED.items(), strict=True):
+        shown = [(x, cost(row[name])) for x, name in enumerate(names) if name in row]
+        shown = [(x, each) for x, each in shown if each.joules > 0]
+        axes.errorbar(
+            [x + shift for x, _ in shown],
+            [each.joules for _, each in shown],
+            # An error that reaches zero has no end on an axis of powers.
+            [[min(2 * e.u_j, 0.9 * e.joules) for _, e in shown], [2 * e.u_j for _, e in shown]],
+            fmt=style.marker, color=style.colour, markersize=size, elinewidth=1,
+            markerfacecolor=style.colour if counted == FIT else "none", markeredgewidth=1.2,
+            alpha=0.45 if style.reference else 1.0,
+        )  # fmt: skip
+    axes.set_yscale("log")
+    axes.margins(y=0.12)  # room for the largest marker
+    axes.set_ylabel("energy")
+    engineering(axes, "y", "J")
+
+
+def _draw_accuracy(axes: Axes, row: Mapping[str, Case]) -> None:
+    values = [case.accuracy for case in row.values()]
+    below = [2 * case.u_accuracy for case in row.values()]
+    above = [min(error, 1 - value) for error, value in zip(below, values, strict=True)]
+    axes.errorbar(
+        range(len(row)), values, [below, above], fmt="o", color=INK, markersize=5, elinewidth=1
+    )
+    axes.set_xlim(-0.6, len(row) - 0.4)
+    axes.set_ylabel("accuracy")

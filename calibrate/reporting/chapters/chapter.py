@@ -1,0 +1,31 @@
+"""What every format of a report shows of a chapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calibrate.reporting.canvas import Panel
+from calibrate.reporting.chapters.table import Table
+
+NO_TABLE = Table((), ())
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A part of a report.
+
+    Parameters
+    ----------
+    name : its heading.
+    words : paragraphs before the table: what was found.
+    table : may have no rows.
+    note : how to read the table.
+    panels : figures, and the caption that they share.
+    """
+
+    name: str
+    words: tuple[str, ...] = ()
+    table: Table = NO_TABLE
+    note: str = ""
+    panels: tuple[Panel, ...] = ()
+    caption: str = ""

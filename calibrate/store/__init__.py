@@ -1,0 +1,81 @@
+"""A campaign on disk: read and write its folder.
+
+documents   the JSON documents, their schema, and how one is read and written
+readings    the readings of one probe in one run
+folder      a campaign with its finished runs
+"""
+
+from calibrate.store.documents import (
+    CAMPAIGN,
+    PROBES,
+    RUN,
+    SCHEMA,
+    STOP,
+    CampaignRecord,
+    Document,
+    Job,
+    KnownFactor,
+    MachineRecord,
+    PhaseRecord,
+    ProbesRecord,
+    ProbeState,
+    ProbeStatus,
+    RunRecord,
+    Saved,
+    SourceRecord,
+    StopRecord,
+    StrayRecord,
+    read,
+    read_toml,
+    save,
+    write,
+)
+from calibrate.store.folder import (
+    Campaign,
+    Run,
+    changed_copy,
+    is_finished,
+    load_campaign,
+    load_run,
+    load_set_aside,
+    set_aside,
+)
+from calibrate.store.readings import ProbeLog, close_log, columns_type, load_log
+
+__all__ = [
+    "CAMPAIGN",
+    "PROBES",
+    "RUN",
+    "SCHEMA",
+    "STOP",
+    "Campaign",
+    "CampaignRecord",
+    "Document",
+    "Job",
+    "KnownFactor",
+    "MachineRecord",
+    "PhaseRecord",
+    "ProbeLog",
+    "ProbeState",
+    "ProbeStatus",
+    "ProbesRecord",
+    "Run",
+    "RunRecord",
+    "Saved",
+    "SourceRecord",
+    "StopRecord",
+    "StrayRecord",
+    "changed_copy",
+    "close_log",
+    "columns_type",
+    "is_finished",
+    "load_campaign",
+    "load_log",
+    "load_run",
+    "load_set_aside",
+    "read",
+    "read_toml",
+    "save",
+    "set_aside",
+    "write",
+]

@@ -1,0 +1,260 @@
+"""A campaign on disk: one folder, JSON documents, one file per probe and run.
+
+    campaign.json             the plan, the machine, the order of the runs
+    probes.json               which probes take part, and why the others do not
+    001-gemm/run.json         one finished run; a run without it never happened
+    001-gemm/rapl.jsonl       one probe: describe, readings, stop
+    001-gemm/wall.columns     the readings of an imported probe, little-endian, one record each
+    001-gemm/output.log       what the workload printed
+    001-gemm.stray-1/         a run that was rejected and repeated; stray.json in it says why
+    stop.json                 why it ended before all that was planned, where it did
+    comparison.json, diagnosis.json, calibration.json, report.html   derived, remade at any time
+
+Schema history
+--------------
+1 : first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from calibrate.errors import BadFile
+
+SCHEMA = 1
+CAMPAIGN, PROBES, RUN = "campaign.json", "probes.json", "run.json"
+STOP, STRAY = "stop.json", "stray.json"
+_DERIVED = (
+    "comparison.json", "diagnosis.json", "calibration.json", "phases.json", "learning.json",
+    "report.html",
+)  # fmt: skip
+ProbeStatus = Literal["ok", "unavailable", "failed", "hung", "killed"]
+FOREIGN = "Give the folder that 'crosswatt run --out FOLDER' wrote."
+
+
+class Document(BaseModel):
+    """A JSON document that never changes once made and admits no unknown key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Saved(Document):
+    """A document that is a file of its own and says which schema it follows."""
+
+    schema_: int = Field(SCHEMA, alias="schema")
+
+
+class ProbeState(Document):
+    """How a probe ended: in one run, or over a campaign.
+
+    ``said`` is the last line that its library wrote to standard error, in one run.
+    """
+
+    status: ProbeStatus
+    reason: str = ""
+    fix: str = ""
+    said: str = ""
+
+
+class PhaseRecord(Document):
+    """A stretch of a workload; see `calibrate.loads.Phase`."""
+
+    name: str
+    begin_ns: int
+    end_ns: int
+    work: float | None = None
+    unit: str | None = None
+    values: dict[str, float | int | str | None] = {}
+
+
+class RunRecord(Saved):
+    """One workload, all probes, once.
+
+    ``begin_ns`` to ``end_ns`` is the window that is compared: from the moment the workload was
+    let go to its end. Instants are CLOCK_MONOTONIC; ``epoch_ns`` is the wall clock at ``begin_ns``.
+    """
+
+    kind: Literal["run"] = "run"
+    number: int
+    workload: str
+    arguments: tuple[str, ...] = ()
+    repeat: int = 1
+    exit_code: int
+    recording_ns: int
+    begin_ns: int
+    end_ns: int
+    stopped_ns: int
+    epoch_ns: int
+    phases: tuple[PhaseRecord, ...] = ()
+    result: dict[str, float | int | str | None] = {}
+    probes: dict[str, ProbeState]
+
+    @property
+    def seconds(self) -> float:
+        """Length of the window."""
+        return (self.end_ns - self.begin_ns) / 1e9
+
+
+class Job(Document):
+    """A run that is planned.
+
+    ``script`` is the workload's file; without one, ``arguments`` is a command of the user's own.
+    ``probes`` are those that take part, where not all do.
+    """
+
+    folder: str
+    number: int
+    workload: str
+    script: str | None = None
+    arguments: tuple[str, ...] = ()
+    repeat: int = 1
+    probes: tuple[str, ...] | None = None
+
+
+class MachineRecord(Document):
+    """What this host is; None where an import does not say. Runs share all of it."""
+
+    simulated: bool
+    label: str
+    bench: dict[str, Any] = {}
+    cpu: str
+    cpus: int | None
+    kernel: str
+    memory_bytes: int | None
+    virtual: str
+    governor: str
+    microcode: str
+    boot_id: str
+
+
+class SourceRecord(Document):
+    """A probe of a campaign: where its adapter and its interpreter are."""
+
+    name: str
+    adapter: str
+    python: str
+    options: dict[str, str] = {}
+
+
+class CampaignRecord(Saved):
+    """A planned, randomised set of runs on one machine.
+
+    ``until`` is the relative half-width at which to stop; without one all jobs are done.
+    """
+
+    kind: Literal["campaign"] = "campaign"
+    created: str
+    crosswatt: str
+    plan: dict[str, Any]
+    seed: int
+    bench: str | None = None
+    faults: tuple[str, ...] = ()
+    machine: MachineRecord
+    sources: tuple[SourceRecord, ...]
+    jobs: tuple[Job, ...]
+    until: float | None = None
+    command: tuple[str, ...] = ()
+
+
+class KnownFactor(Document):
+    """How well a probe's factor is known; ``half_width`` is relative, at 95 %."""
+
+    probe: str
+    column: str
+    repeats: int
+    factor: float | None
+    half_width: float | None
+    reached: bool
+
+
+class StopRecord(Saved):
+    """Why a campaign ended before all that was planned: every factor is known well enough."""
+
+    kind: Literal["stop"] = "stop"
+    target: float
+    repeats: int
+    factors: tuple[KnownFactor, ...]
+
+
+class StrayRecord(Saved):
+    """Why a run was set aside and repeated: its load strayed by more than the tolerance."""
+
+    kind: Literal["stray"] = "stray"
+    reason: str
+    tolerance: float
+
+
+class ProbesRecord(Saved):
+    """Every probe that was tried when the campaign began."""
+
+    kind: Literal["probes"] = "probes"
+    probes: dict[str, ProbeState]
+
+
+AnyDocument = TypeVar("AnyDocument", bound=Document)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def save(path: Path, document: Document) -> None:
+    """Write a document as JSON."""
+    write(path, document.model_dump_json(indent=1, by_alias=True) + "\n")
+
+
+def read(path: Path, model: type[AnyDocument]) -> AnyDocument:
+    """Read a document, or raise `BadFile` with the line or the key at fault."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadFile(path, "there is no such file", fix=FOREIGN) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        line = getattr(error, "lineno", None)
+        raise BadFile(path, f"it is not JSON ({error})", line, FOREIGN) from None
+    if isinstance(data, dict) and data.get("schema", SCHEMA) != SCHEMA:
+        raise BadFile(
+            path, f"it has schema {data['schema']}, this release reads {SCHEMA}",
+            fix="Use the release of crosswatt that wrote it.",
+        )  # fmt: skip
+    return _validated(path, data, model, FOREIGN)
+
+
+def read_toml(path: Path, model: type[AnyDocument], fix: str) -> AnyDocument:
+    """Read a document that a person wrote; `fix` is the next step where it is refused."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadFile(path, f"it cannot be read ({error.strerror})", fix=fix) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadFile(path, f"it is not TOML ({error})", fix=fix) from None
+    return _validated(path, data, model, fix)
+
+
+#: What pydantic says in terms of Python, in terms of a file.
+_PLAINLY = {
+    "extra_forbidden": "there is no such key",
+    "tuple_type": "it must be a list, in brackets",
+    "missing": "it is missing",
+    "too_short": "the list is empty",
+}
+
+
+def _validated(path: Path, data: object, model: type[AnyDocument], fix: str) -> AnyDocument:
+    """Return the document, or raise `BadFile` with the first key at fault."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "document"
+        said = _PLAINLY.get(first["type"], first["msg"].removeprefix("Value error, "))
+        raise BadFile(path, f"{key}: {said}", fix=fix) from None

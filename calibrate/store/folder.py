@@ -1,0 +1,134 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibrate.errors import CrosswattError
+from calibrate.store.documents import (
+    _DERIVED,
+    CAMPAIGN,
+    FOREIGN,
+    PROBES,
+    RUN,
+    STOP,
+    STRAY,
+    CampaignRecord,
+    Job,
+    ProbesRecord,
+    ProbeState,
+    RunRecord,
+    StopRecord,
+    StrayRecord,
+    read,
+    save,
+)
+from calibrate.store.readings import ProbeLog, load_log
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run as it lies on disk."""
+
+    folder: Path
+    record: RunRecord
+    logs: dict[str, ProbeLog]
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A run that was rejected and repeated.
+
+    Parameters
+    ----------
+    folder : where it lies now.
+    run : the folder of the planned run that it was.
+    """
+
+    folder: Path
+    run: str
+    record: RunRecord
+    why: StrayRecord
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign as it lies on disk, with the runs that are finished.
+
+    ``stop`` says why it ended early, where it did; ``set_aside`` are runs that were repeated.
+    """
+
+    folder: Path
+    record: CampaignRecord
+    probes: dict[str, ProbeState]
+    runs: tuple[Run, ...]
+    stop: StopRecord | None = None
+    set_aside: tuple[SetAside, ...] = ()
+
+
+def load_campaign(folder: Path) -> Campaign:
+    """Read a campaign folder and every finished run in it."""
+    if not folder.is_dir():
+        raise CrosswattError(f"{folder}: there is no such folder. {FOREIGN}")
+    record = read(folder / CAMPAIGN, CampaignRecord)
+    runs = [load_run(folder / job.folder) for job in record.jobs if is_finished(folder, job)]
+    tried = folder / PROBES
+    probes = read(tried, ProbesRecord).probes if tried.exists() else {}
+    ended = folder / STOP
+    stop = read(ended, StopRecord) if ended.exists() else None
+    return Campaign(folder, record, probes, tuple(runs), stop, tuple(load_set_aside(folder)))
+
+
+@contextmanager
+def changed_copy(folder: Path, out: Path) -> Iterator[Path]:
+    """Give a working copy of a campaign, less what is derived, which becomes `out` in the end.
+
+    Raises
+    ------
+    CrosswattError : there is something at `out` already.
+    """
+    if out.exists():
+        raise CrosswattError(f"{out} exists. Choose another --out.")
+    part = out.with_name(f"{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        shutil.copytree(folder, part, ignore=shutil.ignore_patterns(*_DERIVED))
+        yield part
+        part.replace(out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def is_finished(folder: Path, job: Job) -> bool:
+    """Tell whether a planned run has been done."""
+    return (folder / job.folder / RUN).exists()
+
+
+def set_aside(folder: Path, job: Job, why: StrayRecord) -> None:
+    """Keep a finished run under another name, with the reason, so that it can be done again."""
+    number = 1 + sum(each.run == job.folder for each in load_set_aside(folder))
+    save(folder / job.folder / STRAY, why)
+    (folder / job.folder).rename(folder / f"{job.folder}.stray-{number}")
+
+
+def load_set_aside(folder: Path) -> list[SetAside]:
+    """Read the runs that were set aside, the first attempts first."""
+    found: dict[tuple[str, int], Path] = {}
+    for path in folder.iterdir():
+        run, dot, number = path.name.rpartition(".stray-")
+        if dot and number.isdecimal() and path.is_dir():
+            found[run, int(number)] = path
+    return [
+        SetAside(path, run, read(path / RUN, RunRecord), read(path / STRAY, StrayRecord))
+        for (run, _), path in sorted(found.items())
+    ]
+
+
+def load_run(folder: Path) -> Run:
+    """Read one run and all its probes."""
+    record = read(folder / RUN, RunRecord)
+    return Run(folder, record, {name: load_log(folder / f"{name}.jsonl") for name in record.probes})

@@ -1,0 +1,202 @@
+"""A calibration applied to other readings."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import calibrate
+from calibrate import store
+from calibrate.calibration import Calibration, Correction, Corrections, carbontracker_table
+from calibrate.calibration.apply import CorrectionWarning
+from calibrate.calibration.fit import Range
+from calibrate.cli.app import app
+from calibrate.errors import BadFile, CrosswattError, UnknownName
+
+VALID = Range(watts=(10.0, 100.0), seconds=(5.0, 60.0), workloads=("gemm", "idle"))
+
+
+def one(
+    column: str, verdict: str = "factor", value: float = 2.0, release: str = "3.3.2"
+) -> Correction:
+    factor = {
+        "value": value,
+        "u": 0.02 * value,
+        "low": 0.95 * value,
+        "high": 1.06 * value,
+        "level": 0.95,
+    }
+    return Correction(
+        probe="codecarbon", release=release, mode="intel_rapl", column=column, scope="package",
+        verdict=verdict, reason="it reports the same power whatever the load", factor=factor,
+        relative_u=0.02, valid=VALID,
+    )  # fmt: skip
+
+
+def calibration(*corrections: Correction, simulated: bool = False) -> Calibration:
+    return Calibration(
+        simulated=simulated, machine="here", reference="wall", corrections=tuple(corrections)
+    )
+
+
+def loaded(tmp_path: Path, *corrections: Correction, simulated: bool = False) -> Corrections:
+    path = tmp_path / "calibration.json"
+    store.save(path, calibration(*corrections, simulated=simulated))
+    return calibrate.load(path)
+
+
+def test_a_reading_is_multiplied_with_its_interval(tmp_path: Path) -> None:
+    found = loaded(tmp_path, one("cpu")).correct(250.0, seconds=10.0, probe="codecarbon")
+    assert found.joules == 500.0 and found.u_j == pytest.approx(10.0) and not found.notes
+    assert (found.low_j, found.high_j) == pytest.approx((475.0, 530.0))
+
+
+def test_what_is_not_needed_is_not_applied_but_keeps_its_uncertainty(tmp_path: Path) -> None:
+    ours = loaded(tmp_path, one("cpu", "not needed", 1.004))
+    found = ours.correct(250.0, seconds=10.0, probe="codecarbon")
+    assert found.joules == 250.0 and found.u_j == pytest.approx(5.0)
+    assert found.low_j == pytest.approx(237.5) and found.high_j == pytest.approx(265.0)
+
+
+def test_an_offset_is_subtracted(tmp_path: Path) -> None:
+    watts = {"value": 4.0, "u": 0.5, "low": 3.0, "high": 5.0}
+    shifted = one("cpu", "offset").model_copy(update={"factor": None, "offset_w": watts})
+    ours = loaded(tmp_path, shifted)
+    found = ours.correct(250.0, seconds=10.0, probe="codecarbon")
+    assert (found.joules, found.u_j, found.low_j, found.high_j) == (210.0, 5.0, 200.0, 220.0)
+    with pytest.raises(CrosswattError, match="less than the offset of 4 W alone"):
+        ours.correct(30.0, seconds=10.0, probe="codecarbon")
+
+
+def test_departures_are_said_and_warned_of(tmp_path: Path) -> None:
+    ours = loaded(tmp_path, one("cpu"), simulated=True)
+    with pytest.warns(CorrectionWarning) as warned:
+        found = ours.correct(
+            250.0, seconds=100.0, probe="codecarbon", release="3.0.0", machine="there"
+        )
+    assert [str(each.message) for each in warned] == list(found.notes)
+    assert found.notes == (
+        "This calibration was made on a simulated machine.",
+        "The reading is of release 3.0.0, the calibration of codecarbon 3.3.2.",
+        "The calibration was made on another machine, here.",
+        "5 W is outside the 10 to 100 W that were calibrated.",
+        "100 s is outside the 5 to 60 s that were calibrated.",
+    )
+    assert found.joules == 500.0
+
+
+def test_refusals(tmp_path: Path) -> None:
+    ours = loaded(tmp_path, one("cpu"), one("ram", "not calibratable"))
+    with pytest.raises(UnknownName, match="did you mean codecarbon"):
+        ours.correct(1.0, seconds=1.0, probe="codecarbo")
+    with pytest.raises(
+        CrosswattError, match=r"2 columns in this calibration; name one of cpu, ram"
+    ):
+        ours.correct(1.0, seconds=1.0, probe="codecarbon")
+    with pytest.raises(UnknownName, match="column of codecarbon"):
+        ours.correct(1.0, seconds=1.0, probe="codecarbon", column="gpu")
+    with pytest.raises(CrosswattError, match="not calibratable: it reports the same power"):
+        ours.correct(1.0, seconds=1.0, probe="codecarbon", column="ram")
+    for joules, seconds in ((float("nan"), 1.0), (1.0, 0.0), (-1.0, 1.0), (1.0, float("inf"))):
+        with pytest.raises(CrosswattError, match="cannot be corrected"):
+            ours.correct(joules, seconds=seconds, probe="codecarbon", column="cpu")
+    with pytest.raises(BadFile, match="no such file"):
+        calibrate.load(tmp_path / "none.json")
+
+
+EMISSIONS = (
+    "timestamp,duration,emissions,cpu_energy,ram_energy,codecarbon_version\n"
+    "2026-01-01,10,0.1,0.0001,0.00002,3.3.2\n"
+    "2026-01-02,10,0.1,,0.00002,3.3.2\n"
+    "2026-01-03,10,0.1,0.0001,0.00002,3.0.0\n"
+)
+
+
+def run(tmp_path: Path, *arguments: str, text: str = EMISSIONS) -> tuple[int, str, str]:
+    table = tmp_path / "emissions.csv"
+    table.write_text(text)
+    place = str(tmp_path / "calibration.json")
+    made = CliRunner().invoke(app, ["correct", str(table), "--calibration", place, *arguments])
+    return made.exit_code, made.stdout, str(made.exception or "") + made.stderr
+
+
+def test_codecarbons_file_as_it_is(tmp_path: Path) -> None:
+    loaded(tmp_path, one("cpu"), one("ram", "not calibratable"))
+    code, out, said = run(tmp_path)
+    assert code == 0
+    rows = list(csv.DictReader(out.splitlines()))
+    assert [row["cpu_energy_corrected"] for row in rows] == ["0.0002", "", "0.0002"]
+    assert rows[0]["cpu_energy_low"] == "0.00019" and rows[0]["cpu_energy_high"] == "0.000212"
+    assert "ram_energy_corrected" not in rows[0]
+    assert rows[0]["crosswatt_notes"] == "ram_energy is not calibratable."
+    assert "cpu_energy or duration is no number." in rows[1]["crosswatt_notes"]
+    assert "The reading is of release 3.0.0" in rows[2]["crosswatt_notes"]
+    assert "1 of 3 rows: ram_energy is not calibratable." in " ".join(said.split())
+
+
+def test_any_csv_by_column(tmp_path: Path) -> None:
+    loaded(tmp_path, one("cpu"))
+    table = "what,wh,s\na,0.1,10\n"
+    target = tmp_path / "out.csv"
+    code, _, _ = run(
+        tmp_path, "--energy", "wh", "--unit", "Wh", "--seconds", "s", "--out", str(target),
+        text=table,
+    )  # fmt: skip
+    assert code == 0
+    [row] = csv.DictReader(target.read_text().splitlines())
+    assert row["wh_corrected"] == "0.2" and row["what"] == "a" and row["crosswatt_notes"] == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "why"),
+    [
+        ((), "a,b\n1,2\n", "not CodeCarbon's emissions.csv"),
+        (("--energy", "x"), "a,seconds\n1,2\n", "no column in the file named 'x'"),
+        (("--energy", "a", "--unit", "cal"), "a,seconds\n1,2\n", "no unit named 'cal'"),
+        (("--energy", "a"), "a,seconds\n1,2,3\n", "more cells than its header"),
+        (("--probe", "zeus"), EMISSIONS, "no probe in this calibration named 'zeus'"),
+    ],
+)
+def test_bad_input_writes_nothing(
+    tmp_path: Path, arguments: tuple[str, ...], text: str, why: str
+) -> None:
+    loaded(tmp_path, one("cpu"))
+    target = tmp_path / "out.csv"
+    code, _, said = run(tmp_path, *arguments, "--out", str(target), text=text)
+    assert code != 0 and why in said and not target.exists()
+
+
+LOG = """2026-03-01T101112Z -
+Actual consumption for 1 epoch(s):
+\tTime:\t0:01:40
+\tEnergy:\t0.000500000000 kWh
+\tCO2eq:\t0.1 g
+2026-03-01T101312Z -
+Predicted consumption for 10 epoch(s):
+\tTime:\t0:16:40
+\tEnergy:\t0.005000000000 kWh
+2026-03-01T102112Z -
+Actual consumption:
+\tTime:\t1:00:01
+\tEnergy:\t0.02 kWh
+"""
+
+
+def test_a_carbontracker_log_is_corrected(tmp_path: Path) -> None:
+    ours = one("energy", release="2.4.7").model_copy(update={"probe": "carbontracker"})
+    store.save(tmp_path / "calibration.json", calibration(ours))
+    (tmp_path / "x_carbontracker_output.log").write_text(LOG)
+    done = CliRunner().invoke(
+        app,
+        ["correct", str(tmp_path / "x_carbontracker_output.log"), "--probe", "carbontracker",
+         "--calibration", str(tmp_path / "calibration.json")],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    first, second = csv.DictReader(done.stdout.splitlines())
+    assert (first["seconds"], first["energy"], first["energy_corrected"]) == (
+        "100", "0.000500000000", "0.001",
+    )  # fmt: skip
+    assert second["seconds"] == "3601" and second["energy_corrected"] == "0.04"
+    assert "3.6e+03 s is outside the 5 to 60 s" in second["crosswatt_notes"]
+    assert carbontracker_table("duration,energy\n1,2\n") is None

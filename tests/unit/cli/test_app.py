@@ -1,0 +1,190 @@
+"""The command line: exit codes, sentences, and nothing changed on refusal."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from calibrate.cli import main
+from tests.helpers.campaigns import Fake, build, domain, truth
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    good = Fake(lambda w, s: w * s, domain())
+    return build(tmp_path / "campaign", {"truth": truth(), "good": good})
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--probe", "cdecarbon"], "did you mean codecarbon"),
+        (["run", "--workload", "gem"], "did you mean gemm"),
+        (["run", "--bench", "desktp"], "did you mean desktop"),
+        (["run", "--plan", "quik"], "did you mean quick"),
+        (["run", "--quick", "--plan", "default"], "The plan default has no quick form"),
+        (["run", "--quick", "--", "true"], "Choose one of --quick, -- CMD"),
+        (["run", "--bench", "desktop", "--no-bench"], "Choose one of --bench and --no-bench"),
+        (["run", "--resume", "nowhere"], "no such file"),
+        (["report", "nowhere", "--format", "htm"], "did you mean html"),
+        (["report", "nowhere"], "no such folder"),
+        (["analyze", "nowhere"], "no such folder"),
+        (["gate", "nowhere", "--policy", "nothing.toml"], "cannot be read"),
+        (["gate"], "Write it as: crosswatt gate"),
+        (["gate", "--init", "nowhere"], "Write it as: crosswatt gate --init"),
+        (["gate", "nowhere", "--police", "x"], "No such option"),
+        (["bench", "exec", "--model", "desktp", "--", "true"], "did you mean desktop"),
+        (["probes", "add", "codecarbon"], "not an exact release"),
+        (["probes", "add", "codecarbn==1.2.0"], "did you mean codecarbon"),
+        (["probes", "remove", "nobody-1.0"], "There is no environment"),
+        (["run", "--bench", "desktop", "--until", "90%"], "write 1% or 0.01"),
+        (["plan", "nowhere"], "There is no plan named 'nowhere'"),
+        (["plan", "soak", "--quick"], "The plan soak has no quick form"),
+        (["run", "--workload", "gemm", "--", "true"], "a command is a whole plan"),
+        (["run", "--repeats", "2", "--until", "1%"], "Choose one of --repeats and --until"),
+        (["plan", "nowhere", "--until", "much"], "no uncertainty from 0.01%"),
+        (["observe", "nowhere"], "no such folder"),
+        (["characterize", "raple", "--bench", "desktop"], "did you mean rapl"),
+        (["characterize", "rapl", "--folder", "nowhere"], "no such folder"),
+        (["observe", "--bench", "desktp"], "did you mean desktop"),
+        (["diff", "nowhere", "neither"], "no such folder"),
+        (["drift", "nowhere"], "holds 0 campaign folder"),
+        (["nonsense"], "No such command"),
+    ],
+)
+def test_a_refusal_is_a_sentence_and_64(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROSSWATT_HOME", str(tmp_path / "home"))
+    assert main(arguments) == 64
+    printed = capsys.readouterr()
+    assert words in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_use_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = listing(folder)
+    assert main(["run", "--no-bench", "--out", str(folder)]) == 64
+    assert "is not empty" in capsys.readouterr().err
+    assert listing(folder) == before
+
+
+def test_analyze_writes_the_derived_documents_and_nothing_else(folder: Path) -> None:
+    before = listing(folder)
+    assert main(["analyze", str(folder)]) == 0
+    after = listing(folder)
+    assert set(after) - set(before) == {
+        "comparison.json", "diagnosis.json", "calibration.json", "phases.json"
+    }  # fmt: skip
+    assert all(after[name] == before[name] for name in before)
+
+
+@pytest.mark.parametrize("late", ["truth", "good"])
+def test_a_probe_without_any_comparison_is_named_with_the_reason(
+    folder: Path, capsys: pytest.CaptureFixture[str], late: str
+) -> None:
+    for log in folder.glob(f"*/{late}.jsonl"):
+        documents = [json.loads(line) for line in log.read_text().splitlines()]
+        middle = next(d["before_ns"] for d in documents if d["doc"] == "begin") + 10**9
+        kept = [d for d in documents if d["doc"] != "reading" or d["before_ns"] > middle]
+        log.write_text("".join(json.dumps(d) + "\n" for d in kept))
+    assert main(["analyze", str(folder)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    why = f"package-0: in no run has {late} readings over the whole window"
+    assert f"good is not in this table: {why}." in said
+
+
+def test_a_probe_that_never_opened_in_one_run_is_no_reason_to_fail(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, log in enumerate(sorted(folder.glob("*/good.jsonl"))):
+        documents = [json.loads(line) for line in log.read_text().splitlines()]
+        stop = {**documents[-1], "status": "failed", "reason": "no luck"}
+        kept = [stop] if number == 0 else [d for d in documents if d["doc"] != "reading"]
+        log.write_text("".join(json.dumps(d) + "\n" for d in kept))
+    assert main(["analyze", str(folder)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "good is not in this table: package-0: in no run has good readings" in said
+
+
+def test_a_damaged_line_is_refused_and_nothing_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "002-gemm" / "good.jsonl"
+    path.write_text(path.read_text().replace('{"doc": "reading"', '{"doc" "reading"', 1))
+    before = listing(folder)
+    for command in (["analyze"], ["report", "--format", "json"]):
+        assert main([command[0], str(folder), *command[1:]]) == 64
+        assert re.search(r"good\.jsonl, line 3: the line is damaged", capsys.readouterr().err)
+    assert listing(folder) == before
+
+
+def test_report_as_json_is_one_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(folder), "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["comparison"]["simulated"] is True
+    assert document["comparison"]["reference"] == "truth"
+
+
+def test_a_file_that_cannot_be_written_is_a_sentence(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "nowhere" / "report.json"
+    assert main(["report", str(folder), "--format", "json", "--out", str(target)]) == 64
+    assert "No such file or directory." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("ratio", "code", "word"), [(1.0, 0, "pass"), (2.0, 1, "fail")])
+def test_gate_exit_codes(
+    folder: Path,
+    tmp_path: Path,
+    ratio: float,
+    code: int,
+    word: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rules = tmp_path / "gate.toml"
+    assert main(["gate", "--init", str(folder), "--out", str(rules)]) == 0
+    rules.write_text(rules.read_text().replace("ratio = 1.0", f"ratio = {ratio}"))
+    capsys.readouterr()
+    assert main(["gate", str(folder), "--policy", str(rules)]) == code
+    assert capsys.readouterr().out.splitlines()[-1] == word
+
+
+def test_gate_is_inconclusive_with_too_few_runs(folder: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "gate.toml"
+    main(["gate", "--init", str(folder), "--out", str(rules)])
+    rules.write_text(rules.read_text().replace("min_runs = 4", "min_runs = 40"))
+    assert main(["gate", str(folder), "--policy", str(rules)]) == 2
+
+
+def test_gate_init_does_not_overwrite(folder: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "gate.toml"
+    rules.write_text("mine")
+    assert main(["gate", "--init", str(folder), "--out", str(rules)]) == 64
+    assert rules.read_text() == "mine"
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ([], ["run"], ["doctor"], ["probes"], ["bench"], ["bench", "exec"], ["gate"]):
+        assert main([*command, "--help"]) == 0
+        assert "Usage" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == "crosswatt 0.1.0\n"

@@ -1,0 +1,64 @@
+"""What the kernel tells: lists of CPUs, the processor, processes and their threads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from calibrate.linux.cpus import Processor, numbers, online, package, processor
+from calibrate.linux.processes import descendants, threads
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"), [("0", [0]), ("0-3", [0, 1, 2, 3]), ("0,28-29", [0, 28, 29]), ("", [])]
+)
+def test_a_list_of_cpus(text: str, cpus: list[int]) -> None:
+    assert numbers(text) == cpus
+
+
+def test_the_package_of_a_cpu(tmp_path: Path) -> None:
+    for cpu, number in {0: "0", 1: "1", 2: "-1"}.items():
+        folder = tmp_path / f"cpu{cpu}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "physical_package_id").write_text(f"{number}\n")
+    (tmp_path / "online").write_text("0-2\n")
+    # A virtual machine may say -1, which means that it does not know.
+    assert [package(cpu, tmp_path) for cpu in online(tmp_path)] == [0, 1, 0]
+
+
+def test_the_processor(tmp_path: Path) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text("vendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\n\nvendor_id: x\n")
+    assert processor(file) == Processor("AuthenticAMD", 25, 17)
+    file.write_text("CPU implementer\t: 0x41\n")
+    assert processor(file) == Processor("", 0, 0)
+
+
+def test_a_process_and_what_it_has_started() -> None:
+    code = "import subprocess; subprocess.run(['sleep', '30'])"
+    with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as parent:
+        try:
+            while not (children := descendants(parent.pid)):
+                assert parent.poll() is None
+            assert children[0] != parent.pid
+            assert children[0] in descendants(os.getpid())
+        finally:
+            os.killpg(parent.pid, 9)
+    assert descendants(parent.pid) == []
+
+
+def test_threads_of_a_process() -> None:
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        assert thread.native_id in threads(os.getpid())
+    finally:
+        done.set()
+        thread.join()
+    assert threads(2**22 + 1) == set()  # no process has a number as high as that
