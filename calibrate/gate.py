@@ -181,13 +181,13 @@ def propose(analysis: Analysis) -> str:
     for pair in comparison.pairs:
         if not pair.headline or len(pair.usable) != len(pair.rows) or not pair.ratio:
             continue
-        ratio = pair.ratio["ratio"]
-        if ratio["low"] is None:
+        ratio = pair.ratio.ratio
+        if ratio.low is None or ratio.high is None:
             continue
-        span = 2 * max(ratio["high"] / ratio["value"], ratio["value"] / ratio["low"]) - 2
+        span = 2 * max(ratio.high / ratio.value, ratio.value / ratio.low) - 2
         within = max(0.01, math.ceil(span * 1000) / 1000)
-        found = float(f"{ratio['value']:.4g}")
-        agrees = abs(math.log(ratio["value"])) < math.log(1 + within) / 2
+        found = float(f"{ratio.value:.4g}")
+        agrees = abs(math.log(ratio.value)) < math.log(1 + within) / 2
         lines += [
             "",
             "[[probe]]",

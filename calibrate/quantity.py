@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 MISSING, UNKNOWN = "-", "not known"
 
@@ -36,11 +35,27 @@ def percent(value: float | None, sign: bool = False) -> str:
     return f"{body.replace('-', chr(0x2212))} %"
 
 
-def estimated(estimate: Mapping[str, Any] | None) -> str:
+class Estimated(Protocol):
+    """A number with an interval, where there is one."""
+
+    @property
+    def value(self) -> float:
+        """The number."""
+
+    @property
+    def low(self) -> float | None:
+        """Lower limit of the interval."""
+
+    @property
+    def high(self) -> float | None:
+        """Upper limit of the interval."""
+
+
+def estimated(estimate: Estimated | None) -> str:
     """Return an estimate with its interval, as far as there is one."""
-    if not estimate:
+    if estimate is None:
         return MISSING
-    return interval(*(estimate[key] for key in ("value", "low", "high")))
+    return interval(estimate.value, estimate.low, estimate.high)
 
 
 def span(low: float, high: float, unit: str) -> str:
@@ -87,7 +102,7 @@ def number(value: float) -> str:
     return f"{value:.3e}"
 
 
-def _brief(value: float) -> str:
+def brief(value: float) -> str:
     """Return a number to three digits, and never in exponents."""
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 

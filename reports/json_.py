@@ -2,30 +2,31 @@
 
 import json
 
-from calibrate import analysis
-from calibrate.energy import campaign_phases
+from calibrate.analysis import Analysis
 
 SUFFIX = "json"
 
 
-def render(found: analysis.Analysis) -> str:
+def render(analysis: Analysis) -> str:
     """Return campaign, comparison, diagnoses, calibration and phases as one JSON object."""
-    document = {
-        "kind": "report",
-        "schema": 1,
-        "campaign": found.campaign.record.model_dump(mode="json", by_alias=True),
-        "comparison": found.comparison.model_dump(mode="json", by_alias=True),
-        "diagnosis": analysis.findings(found).model_dump(mode="json", by_alias=True),
-        "calibration": found.calibration.model_dump(mode="json", by_alias=True),
-        "phases": campaign_phases(found.campaign).model_dump(mode="json", by_alias=True),
+    documents = {
+        "campaign": analysis.campaign.record,
+        "comparison": analysis.comparison,
+        "diagnosis": analysis.diagnosis_document(),
+        "calibration": analysis.calibration,
+        "phases": analysis.phase_document,
     }
-    if found.campaign.set_aside:
-        document["set_aside"] = {
-            each.folder.name: each.why.reason for each in found.campaign.set_aside
+    report: dict[str, object] = {"kind": "report", "schema": 1}
+    report |= {
+        name: each.model_dump(mode="json", by_alias=True) for name, each in documents.items()
+    }
+    if analysis.campaign.set_aside:
+        report["set_aside"] = {
+            each.folder.name: each.why.reason for each in analysis.campaign.set_aside
         }
-    if found.footprint:
-        document["carbon"] = {
-            "intensity": found.footprint.intensity.model_dump(mode="json"),
-            "emissions": [each.model_dump(mode="json") for each in found.footprint.emissions],
+    if analysis.footprint:
+        report["carbon"] = {
+            "intensity": analysis.footprint.intensity.model_dump(mode="json"),
+            "emissions": [each.model_dump(mode="json") for each in analysis.footprint.emissions],
         }
-    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+    return json.dumps(report, indent=1, allow_nan=False) + "\n"

@@ -42,8 +42,7 @@ def render(analysis: Analysis) -> str:
 
 
 def _verdict(card: Card) -> tuple[str, ...]:
-    mark = card.mark.partition(" ")[0]
-    return (mark, f"{card.probe} ({card.column})", card.ratio, card.sentence, card.correct)
+    return (card.symbol, f"{card.probe} ({card.column})", card.ratio, card.sentence, card.correct)
 
 
 def _corrections(table: Table) -> str:
@@ -73,11 +72,11 @@ def _carbon(said: Digest) -> str:
 
 
 def _facts(said: Digest) -> str:
-    return _grid(("", ""), said.facts)
+    return _grid(("", ""), ((fact.name, fact.words) for fact in said.facts))
 
 
 def _fact(said: Digest, name: str) -> str:
-    return _cell(dict(said.facts)[name])
+    return _cell(next(fact.words for fact in said.facts if fact.name == name))
 
 
 def _prose(paragraphs: Iterable[str]) -> str:

@@ -17,12 +17,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from calibrate import store
 from calibrate.calibration.fit import Calibration, Correction
 from calibrate.errors import CrosswattError, UnknownName
+from calibrate.stats.estimate import Estimate
 from calibrate.stats.quantile import t_quantile
+
+Part = TypeVar("Part")
 
 #: Joules in a unit that a file may use.
 UNITS = {"J": 1.0, "kJ": 1e3, "mJ": 1e-3, "uJ": 1e-6, "Wh": 3600.0, "kWh": 3.6e6}
@@ -175,27 +178,37 @@ class CorrectedReading:
     on: date
 
 
+def _need(part: Part | None, correction: Correction) -> Part:
+    """Return what the verdict of a correction promises, or refuse a document that lacks it."""
+    if part is None:
+        raise CrosswattError(
+            f"The calibration says {correction.verdict!r} of {correction.probe} "
+            f"{correction.column} and lacks its numbers; make it again with crosswatt analyze."
+        )
+    return part
+
+
 def _times(joules: float, seconds: float, correction: Correction) -> Corrected:
     """Return the energy times the factor; one that is not needed is not applied.
 
     Its uncertainty remains that of the reading.
     """
     del seconds
-    factor = correction.factor or {}
-    shift = 1.0 if correction.verdict == "not needed" else factor["value"]
+    factor = _need(correction.factor, correction)
+    shift = 1.0 if correction.verdict == "not needed" else factor.value
     made = _scaled(joules, shift, factor, correction.relative_u)
     free = correction.distribution_free
     if free is None:
         return made
-    scale = joules * shift / factor["value"]
-    limits = scale * free["low"], scale * free["high"], free["level"]
+    scale = joules * shift / factor.value
+    limits = scale * free.low, scale * free.high, free.level
     return replace(made, distribution_free_j=limits)
 
 
-def _scaled(joules: float, by: float, factor: Mapping[str, Any], u: float | None) -> Corrected:
+def _scaled(joules: float, by: float, factor: Estimate, u: float | None) -> Corrected:
     """Return the energy times a number, with the relative interval of a factor."""
-    low, high = factor["low"], factor["high"]
-    scale = joules * by / factor["value"]
+    low, high = factor.low, factor.high
+    scale = joules * by / factor.value
     return Corrected(
         joules * by,
         None if u is None else joules * by * u,
@@ -206,15 +219,17 @@ def _scaled(joules: float, by: float, factor: Mapping[str, Any], u: float | None
 
 def _less(joules: float, seconds: float, correction: Correction) -> Corrected:
     """Return the energy less a constant power; no limit is below zero."""
-    offset_w = correction.offset_w or {}
-    left = joules - offset_w["value"] * seconds
+    offset_w = _need(correction.offset_w, correction)
+    left = joules - offset_w.value * seconds
     if left < 0:
         raise CrosswattError(
-            f"{joules:g} J in {seconds:g} s is less than the offset of {offset_w['value']:.3g} W "
+            f"{joules:g} J in {seconds:g} s is less than the offset of {offset_w.value:.3g} W "
             "alone; the reading is not of the machine that was calibrated."
         )
-    low, high = (max(joules - offset_w[end] * seconds, 0.0) for end in ("high", "low"))
-    return Corrected(left, offset_w["u"] * seconds, low, high)
+    if offset_w.u is None or offset_w.low is None or offset_w.high is None:
+        return Corrected(left, None, None, None)
+    low, high = (max(joules - watts * seconds, 0.0) for watts in (offset_w.high, offset_w.low))
+    return Corrected(left, offset_w.u * seconds, low, high)
 
 
 def _along(joules: float, seconds: float, correction: Correction) -> Corrected:
@@ -223,10 +238,8 @@ def _along(joules: float, seconds: float, correction: Correction) -> Corrected:
     u of reference/probe = (1 - b/P)/a by the law of propagation (JCGM 100, 5.2), with the scatter
     of workloads; t with the line's degrees of freedom.
     """
-    line = correction.line
-    if line is None:
-        raise CrosswattError(f"{correction.probe} {correction.column} has no line.")
-    a, b = line.gain["value"], line.offset_w["value"]
+    line = _need(correction.line, correction)
+    a, b = line.gain.value, line.offset_w.value
     watts = (joules / seconds - b) / a
     if watts <= 0:
         raise CrosswattError(
@@ -236,7 +249,7 @@ def _along(joules: float, seconds: float, correction: Correction) -> Corrected:
     (aa, ab), (_, bb) = line.covariance
     variance = watts**2 * (aa + line.scatter**2) + 2 * watts * ab + bb
     u_j = math.sqrt(max(variance, 0.0)) / a * seconds
-    half = t_quantile((1 + line.gain["level"]) / 2, line.df) * u_j
+    half = t_quantile((1 + line.gain.level) / 2, line.df) * u_j
     value = watts * seconds
     return Corrected(value, u_j, max(value - half, 0.0), value + half)
 
@@ -245,7 +258,7 @@ def _by_load(joules: float, seconds: float, correction: Correction) -> Corrected
     """Return the energy times the factor of the range in which the probe's power is."""
     watts = joules / seconds
     band = next(b for b in correction.bands if b.below_w is None or watts < b.below_w)
-    return _scaled(joules, band.factor["value"], band.factor, band.relative_u)
+    return _scaled(joules, band.factor.value, band.factor, band.relative_u)
 
 
 #: Verdict -> how it is applied; what is not here is not calibratable.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from calibrate.diagnosis import CONSTANT_POWER, NO_ENERGY, STRAY, Diagnosis
 from calibrate.stats.agreement import Correction as Fitted
 from calibrate.stats.agreement import correction
 from calibrate.stats.conformal import conformal
-from calibrate.stats.estimate import MAX_LOG, Vector, log_ratio
+from calibrate.stats.estimate import MAX_LOG, Estimate, Vector, log_ratio
 from calibrate.stats.forms import by_load, gain_offset, offset
 from calibrate.store import Document, Saved
 
@@ -49,8 +50,8 @@ class Range(Document):
 class CorrectionLine(Document):
     """probe = gain * reference + offset; see `calibrate.stats.forms.GainOffset`."""
 
-    gain: dict[str, Any]
-    offset_w: dict[str, Any]
+    gain: Estimate
+    offset_w: Estimate
     covariance: tuple[tuple[float, float], tuple[float, float]]
     scatter: float
     df: int
@@ -60,15 +61,25 @@ class Band(Document):
     """The factor of one range of load: where the probe reports less than ``below_w``."""
 
     below_w: float | None
-    factor: dict[str, Any]
+    factor: Estimate
     relative_u: float | None
+
+
+class FactorInterval(Document):
+    """A factor and limits between which it lies at ``level``; ``method`` says how it was made."""
+
+    value: float
+    low: float
+    high: float
+    level: float
+    method: str
 
 
 class Correction(Document):
     """The correction of one column of one probe.
 
-    ``factor`` is an estimate as in `calibrate.stats.estimate`; ``relative_u`` its relative
-    standard uncertainty on a new workload, and ``budget`` what that is made of. ``offset_w``, for
+    ``relative_u`` is the relative standard uncertainty of ``factor`` on a new workload, and
+    ``budget`` what that is made of. ``offset_w``, for
     the verdict ``offset``, is an estimate of the watts to subtract, also for a new workload;
     ``line`` belongs to ``gain and offset``, ``bands`` to ``by load``. ``distribution_free`` is an
     interval of the factor for a new workload that assumes no distribution; its level is what the
@@ -83,11 +94,11 @@ class Correction(Document):
     scope: str
     verdict: CorrectionVerdict
     reason: str
-    factor: dict[str, Any] | None = None
+    factor: Estimate | None = None
     relative_u: float | None = None
     budget: UncertaintyBudget | None = None
-    distribution_free: dict[str, Any] | None = None
-    offset_w: dict[str, Any] | None = None
+    distribution_free: FactorInterval | None = None
+    offset_w: Estimate | None = None
     line: CorrectionLine | None = None
     bands: tuple[Band, ...] = ()
     held_out: dict[str, float] | None = None
@@ -141,7 +152,7 @@ def _correct(comparison: Comparison, pair: Pair, diagnosis: Diagnosis) -> Correc
         "release": facts.get("release", ""),
         "mode": facts.get("mode", ""),
         "column": pair.column,
-        "scope": pair.scope,
+        "scope": pair.scopes,
     }
     rows = pair.usable
     if not rows:
@@ -181,8 +192,8 @@ def _choose(candidates: Sequence[Correction]) -> Correction:
 
 def _may_be_nothing(form: Correction) -> bool:
     """Tell whether what an offset subtracts does not differ from zero by its uncertainty."""
-    watts = form.offset_w or {}
-    return watts.get("low") is not None and watts["low"] <= 0 <= watts["high"]
+    watts = form.offset_w
+    return watts is not None and watts.covers(0.0)
 
 
 def _others(about: Correction, rows: Sequence[PairedRun]) -> Iterator[Correction]:
@@ -209,7 +220,7 @@ def _offset(probe_w: list[float], reference_w: list[float], workload: list[str])
     return {
         "verdict": "offset",
         "held_out": found.held_out,
-        "offset_w": found.offset_w.as_dict(),
+        "offset_w": found.offset_w,
     }
 
 
@@ -217,8 +228,8 @@ def _line(probe_w: list[float], reference_w: list[float], workload: list[str]) -
     """Return the fields of a gain with an offset."""
     found = gain_offset(probe_w, reference_w, workload)
     line = CorrectionLine(
-        gain=found.gain.as_dict(),
-        offset_w=found.offset_w.as_dict(),
+        gain=found.gain,
+        offset_w=found.offset_w,
         covariance=found.covariance,
         scatter=found.scatter,
         df=found.df,
@@ -230,7 +241,7 @@ def _bands(probe_w: list[float], reference_w: list[float], workload: list[str]) 
     """Return the fields of a factor for each range of load."""
     found = by_load(probe_w, reference_w, workload)
     bands = tuple(
-        Band(below_w=end, factor=each.factor.as_dict(), relative_u=each.relative_u)
+        Band(below_w=end, factor=each.factor, relative_u=each.relative_u)
         for end, each in zip((*found.below_w, None), found.factors, strict=True)
     )
     return {"verdict": "by load", "held_out": found.held_out, "bands": bands}
@@ -261,7 +272,7 @@ def _fit(about: dict[str, str], rows: list[PairedRun], pair: Pair) -> tuple[Corr
     return fitted, found.why_not
 
 
-def _distribution_free(d: Vector, workload: Sequence[str]) -> dict[str, Any] | None:
+def _distribution_free(d: Vector, workload: Sequence[str]) -> FactorInterval | None:
     """Return the factor's interval by jackknife+, at 95 % or what the workloads allow."""
     k = len(set(workload))
     if k < 2:
@@ -269,30 +280,27 @@ def _distribution_free(d: Vector, workload: Sequence[str]) -> dict[str, Any] | N
     found = conformal(-d, workload, min(0.95, k / (k + 1) - 1e-9))
     if found.low is None or found.high is None or max(abs(found.low), abs(found.high)) > MAX_LOG:
         return None
-    return {
-        "value": math.exp(found.value),
-        "low": math.exp(found.low),
-        "high": math.exp(found.high),
-        "level": round(found.level, 3),
-        "method": found.method,
-    }
+    return FactorInterval(
+        value=math.exp(found.value),
+        low=math.exp(found.low),
+        high=math.exp(found.high),
+        level=round(found.level, 3),
+        method=found.method,
+    )
 
 
-def _with(found: Fitted, budget: UncertaintyBudget | None) -> tuple[dict[str, Any], float | None]:
+def _with(found: Fitted, budget: UncertaintyBudget | None) -> tuple[Estimate, float | None]:
     """Return factor and relative uncertainty with all of the budget in them.
 
     What the runs cannot show widens the interval about as much as the uncertainty; its t quantile
     stays that of the workloads.
     """
-    factor = found.factor.as_dict()
-    if budget is None or not found.relative_u or factor["low"] is None:
+    factor = found.factor
+    if budget is None or not found.relative_u or factor.low is None or factor.high is None:
         return factor, found.relative_u
-    wider = budget.u / found.relative_u
-    value = factor["value"]
-    factor["u"] = value * budget.u
-    for end in ("low", "high"):
-        factor[end] = value * (factor[end] / value) ** wider
-    return factor, budget.u
+    wider, value = budget.u / found.relative_u, factor.value
+    low, high = (value * (end / value) ** wider for end in (factor.low, factor.high))
+    return replace(factor, u=value * budget.u, low=low, high=high), budget.u
 
 
 def _too_coarse(fitted: Correction) -> bool:
@@ -322,7 +330,6 @@ def _verdict(
             f"a factor leaves an error of {worst:.0%} in a workload held out"
             + (", and no other form is within the limit" if tried > 1 else ""),
         )
-    factor = fitted.factor or {}
-    if factor.get("low") is not None and factor["low"] <= 1 <= factor["high"] and worst <= 0.01:
+    if fitted.factor and fitted.factor.covers(1.0) and worst <= 0.01:
         return "not needed", "the factor does not differ from 1 by more than its uncertainty"
     return "factor", f"a workload held out is within {worst:.2%} of the reference"

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -248,7 +248,7 @@ def _conclude(target: Path, started: float) -> Analysis:
     from calibrate.cli.progress import elapsed
 
     found = analysis.analyze(target)
-    analysis.write(found)
+    found.write()
     report = _render(found, "html", target / "report.html")
     _say(found)
     out.print(f"Report: {report} ({elapsed(started)} in all)", markup=False)
@@ -271,8 +271,8 @@ def _say(found: Analysis) -> None:
         table.add_column(name, overflow="fold")
     for verdict in verdicts(found, headlines=True):
         table.add_row(
-            verdict.pair.probe,
-            verdict.pair.column,
+            verdict.finding.probe,
+            verdict.finding.column,
             verdict.ratio,
             verdict.named,
             verdict.correct,
@@ -290,7 +290,7 @@ def analyze(folder: Folder, reference: Reference = None, across: Across = False)
     from calibrate import analysis
 
     found = analysis.analyze(folder, reference, across=across)
-    analysis.write(found)
+    found.write()
     _say(found)
 
 
@@ -310,11 +310,9 @@ def report(
 ) -> None:
     """Write a report of a folder."""
     from calibrate import analysis
-    from calibrate.costs import find_intensity
 
     catalog.find("reports", form)
-    intensity = find_intensity(carbon, date.today()) if carbon else None
-    found = analysis.analyze(folder, reference, intensity, across=across)
+    found = analysis.analyze(folder, reference, carbon=carbon, across=across)
     _render(found, form, None if target in {None, Path("-")} else target)
 
 

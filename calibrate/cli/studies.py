@@ -138,11 +138,11 @@ def _sheet(found: Datasheet, sheet: Sheet) -> Table:
         if entry.estimate is None:
             table.add_row(entry.quantity, "-", "-", entry.reason, style="dim")
             continue
-        values = (entry.estimate[key] for key in ("value", "low", "high"))
+        values = (entry.estimate.value, entry.estimate.low, entry.estimate.high)
         value, low, high = ("-" if v is None else f"{v:.4g}" for v in values)
         unit = "" if entry.unit == "1" else f" {entry.unit}"
         span = "-" if low == "-" else f"{low} to {high}{unit}"
-        table.add_row(entry.quantity, f"{value}{unit}", span, entry.estimate["method"])
+        table.add_row(entry.quantity, f"{value}{unit}", span, entry.estimate.method)
     for name, stated in (("resolution", sheet.stated_resolution_j), ("wrap", sheet.stated_wrap_j)):
         if stated:
             table.add_row(f"{name}, as it says", f"{stated:.4g} J", "-", "stated by the probe")

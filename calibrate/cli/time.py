@@ -113,8 +113,8 @@ def drift(
     for course in found.courses:
         out.print(_chart(course, label))
         if course.change:
-            step, p = course.change["step"]["value"], course.change["p_value"]
-            first = course.sessions[course.change["first"]]
+            step, p = course.change.step.value, course.change.p_value
+            first = course.sessions[course.change.first]
             title = f"The step is {signed(math.expm1(step))}, p = {p:.2g}. With it changed:"
             _coincides(first.coincides, title)
     return EXIT[found.state]
@@ -127,12 +127,13 @@ def _chart(course: Course, label: str) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in ("campaign", "when", "probe / reference", "EWMA", "limits", ""):
         table.add_column(name, overflow="fold")
-    first = course.change["first"] if course.change else None
+    first = course.change.first if course.change else None
     for i, session in enumerate(course.sessions):
         smooth = limits = "-"
         if course.chart:
             low, middle, high = (
-                f"{math.exp(course.chart[key][i]):.4f}" for key in ("low", "smoothed", "high")
+                f"{math.exp(line[i]):.4f}"
+                for line in (course.chart.low, course.chart.smoothed, course.chart.high)
             )
             smooth, limits = middle, f"{low} to {high}"
         outside = "outside" if session.folder in course.out else ""

@@ -1,7 +1,9 @@
 """How far each probe is from the reference.
 
-pairs   one column of a probe beside the reference, run by run
-until   measure until every factor is known well enough, and predict how long that takes
+pairs       one column of a probe beside the reference, run by run
+workloads   the same by workload, and what each workload did
+power       power over time of what was compared
+until       measure until every factor is known well enough, and predict how long that takes
 """
 
 from calibrate.comparison.pairs import (
@@ -13,18 +15,38 @@ from calibrate.comparison.pairs import (
     compare,
     reference_of,
 )
+from calibrate.comparison.power import PowerTrace, RunPower, power_traces
 from calibrate.comparison.until import Goal, forecast, parse_goal, seconds_of_repeat
+from calibrate.comparison.workloads import (
+    ColumnDifferences,
+    Rate,
+    WorkloadDifference,
+    WorkloadSummary,
+    differences,
+    summarize_workloads,
+    widest_pair,
+)
 
 __all__ = [
+    "ColumnDifferences",
     "Comparison",
     "Goal",
     "NotCompared",
     "Pair",
     "PairedRun",
+    "PowerTrace",
     "ProbeSummary",
+    "Rate",
+    "RunPower",
+    "WorkloadDifference",
+    "WorkloadSummary",
     "compare",
+    "differences",
     "forecast",
     "parse_goal",
+    "power_traces",
     "reference_of",
     "seconds_of_repeat",
+    "summarize_workloads",
+    "widest_pair",
 ]

@@ -8,7 +8,7 @@ what could not be compared is listed with the reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -24,9 +24,15 @@ from calibrate.energy import (
     window_energy,
 )
 from calibrate.errors import CrosswattError, UnknownName
-from calibrate.probe.contract import Basis
-from calibrate.stats.agreement import limits_of_agreement, mean_ratio, prediction
-from calibrate.stats.estimate import log_ratio
+from calibrate.probe import Basis, Domain
+from calibrate.stats.agreement import (
+    LimitsOfAgreement,
+    MeanRatio,
+    limits_of_agreement,
+    mean_ratio,
+    prediction,
+)
+from calibrate.stats.estimate import Estimate, log_ratio
 from calibrate.store import Campaign, Document, ProbeLog, Run, Saved
 
 #: How long before the ends of a run the power is looked at, ns.
@@ -60,10 +66,12 @@ class PairedRun(Document):
 
 
 class Pair(Document):
-    """One column of a probe beside the reference of the same scope.
+    """One column of a probe beside the reference.
 
-    ``ratio``, ``limits`` and ``prediction`` are results of `calibrate.stats.agreement`, None where
-    no run has a ratio. ``same_family``: both read the same source, so that their agreement shows
+    ``scope`` is what the column covers, ``reference_scope`` what the reference's column covers:
+    they differ only if the comparison was made ``across`` scopes. ``ratio``, ``limits`` and
+    ``prediction`` (of one new run) are results of `calibrate.stats.agreement`, None where no run
+    has a ratio. ``same_family``: both read the same source, so that their agreement shows
     consistency and says nothing of accuracy. ``wraps_at_j``: the range of the counters of its
     family, as any probe of the campaign tells it. ``u_reference`` is the relative standard
     uncertainty of the reference's gain, None where it states none; the truth of a simulated machine
@@ -73,6 +81,7 @@ class Pair(Document):
     probe: str
     column: str
     scope: str
+    reference_scope: str
     basis: Basis
     family: str
     same_family: bool
@@ -82,9 +91,19 @@ class Pair(Document):
     reference_resolution_j: float = 0.0
     u_reference: float | None = None
     rows: tuple[PairedRun, ...]
-    ratio: dict[str, Any] | None
-    limits: dict[str, Any] | None
-    prediction: dict[str, Any] | None
+    ratio: MeanRatio | None
+    limits: LimitsOfAgreement | None
+    prediction: Estimate | None
+
+    @property
+    def across(self) -> bool:
+        """Whether the two columns cover different parts of the machine."""
+        return self.scope != self.reference_scope
+
+    @property
+    def scopes(self) -> str:
+        """The scope in words: both scopes where they differ."""
+        return f"{self.scope} of {self.reference_scope}" if self.across else self.scope
 
     @property
     def usable(self) -> list[PairedRun]:
@@ -93,19 +112,31 @@ class Pair(Document):
 
 
 class NotCompared(Document):
-    """Something that was not compared, and why."""
+    """A column that was not compared, and why.
+
+    ``missing_scope`` is the scope that the reference lacks, where that is the whole reason.
+    """
 
     probe: str
     column: str
     reason: str
     fix: str = ""
+    missing_scope: str = ""
+
+
+class SourceKind(Document):
+    """Where figures come from: measured, modelled or true, and by which family of meters."""
+
+    basis: Basis
+    family: str
 
 
 class ProbeSummary(Document):
     """A probe over the whole campaign: what it is and how it fared.
 
     ``cpu_share`` is its CPU time while recording, as a share of one core: the observer effect.
-    ``late_share`` is the share of due readings that were skipped because it was busy.
+    ``late_share`` is the share of due readings that were skipped because it was busy. ``sources``
+    are the sources of all its columns, each once, sorted.
     """
 
     status: str
@@ -113,6 +144,7 @@ class ProbeSummary(Document):
     fix: str = ""
     facts: dict[str, str] = {}
     scopes: tuple[str, ...] = ()
+    sources: tuple[SourceKind, ...] = ()
     readings: int = 0
     late_share: float | None = None
     cpu_share: float | None = None
@@ -153,8 +185,8 @@ def compare(
 ) -> Comparison:
     """Compare every probe of a campaign with the reference.
 
-    With `across`, a column whose scope the reference has not is compared with the widest that it
-    has, on purpose: what RAPL says with what the wall says. Such pairs name both scopes.
+    If `across` is true, a column whose scope the reference lacks is compared with the widest that
+    the reference has: for example what RAPL covers with what a wall meter covers.
 
     Raises
     ------
@@ -228,19 +260,25 @@ def _compare_probe(
     for column in shown:
         beside = references.get(column.scope) or (wider if column == first else None)
         if beside is None:
-            reason = f"{reference} has nothing of scope {column.scope}{_told(runs, name, column)}"
-            left.append(NotCompared(probe=name, column=column.name, reason=reason))
+            used = _used_by_process(runs, name, column)
+            left.append(
+                NotCompared(
+                    probe=name,
+                    column=column.name,
+                    reason=f"{reference} has nothing of scope {column.scope}{used}",
+                    missing_scope="" if used else column.scope,
+                )
+            )
             continue
         rows = tuple(_rows(runs, name, column, reference, beside, columns_inside(beside, every)))
         if not rows:
             reason = _uncovered(runs, (name, column), (reference, beside))
             left.append(NotCompared(probe=name, column=column.name, reason=reason))
             continue
-        found = _pair(name, column, beside, rows, logs[0], headline=column == first)
-        more = {"wraps_at_j": _range(runs, column.family)} | _reference_facts(
-            runs, reference, beside
-        )
-        pairs.append(found.model_copy(update=more))
+        pair = _pair(name, column, beside, rows, logs[0], headline=column == first)
+        facts = _reference_facts(runs, reference, beside)
+        more = {"wraps_at_j": _range(runs, column.family)} | facts._asdict()
+        pairs.append(pair.model_copy(update=more))
 
 
 def _uncovered(runs: Sequence[Run], ours: tuple[str, Column], theirs: tuple[str, Column]) -> str:
@@ -259,7 +297,7 @@ def _window(run: Run, name: str, column: Column) -> Energy | None:
     return window_energy(log, column, (run.record.begin_ns, run.record.end_ns))
 
 
-def _told(runs: Sequence[Run], name: str, column: Column) -> str:
+def _used_by_process(runs: Sequence[Run], name: str, column: Column) -> str:
     """Return what a process was said to use, since nothing else shows it."""
     if column.scope != "process":
         return ""
@@ -272,7 +310,14 @@ def _told(runs: Sequence[Run], name: str, column: Column) -> str:
     return f"; it says {means} (means of runs)" if means else ""
 
 
-def _reference_facts(runs: Sequence[Run], reference: str, beside: Column) -> dict[str, Any]:
+class _ReferenceFacts(NamedTuple):
+    """What a pair records of the reference's column."""
+
+    reference_resolution_j: float
+    u_reference: float | None
+
+
+def _reference_facts(runs: Sequence[Run], reference: str, beside: Column) -> _ReferenceFacts:
     """Return the resolution and the accuracy of the reference's column."""
     known = {domain.name: domain for domain in _domains(runs, reference)}
     parts = [known[name] for name in beside.parts]
@@ -280,7 +325,7 @@ def _reference_facts(runs: Sequence[Run], reference: str, beside: Column) -> dic
     # Parts of one meter share their error, so that the largest is that of the sum at most.
     u = None if None in stated else max(each for each in stated if each is not None)
     steps = [part.resolution_j or 0.0 for part in parts]
-    return {"reference_resolution_j": float(np.sum(steps)), "u_reference": u}
+    return _ReferenceFacts(float(np.sum(steps)), u)
 
 
 def _range(runs: Sequence[Run], family: str) -> float | None:
@@ -295,7 +340,7 @@ def _range(runs: Sequence[Run], family: str) -> float | None:
     return min(ranges) if ranges and max(ranges) < 1.01 * min(ranges) else None
 
 
-def _domains(runs: Sequence[Run], name: str) -> Iterable[Any]:
+def _domains(runs: Sequence[Run], name: str) -> Iterable[Domain]:
     return next(run.logs[name].domains for run in runs if run.logs[name].domains).values()
 
 
@@ -349,27 +394,27 @@ def _pair(
     headline: bool,
 ) -> Pair:
     usable = [row for row in rows if row.ratio is not None]
-    results: dict[str, dict[str, Any] | None] = dict.fromkeys(("ratio", "limits", "prediction"))
+    ratio = limits = one_run = None
     if usable:
         d = log_ratio([row.probe_j for row in usable], [row.reference_j for row in usable])
         cluster = [row.workload for row in usable]
-        results = {
-            "ratio": mean_ratio(d, cluster).as_dict(),
-            "limits": limits_of_agreement(d, cluster).as_dict(),
-            "prediction": prediction(d, cluster).as_dict(),
-        }
+        ratio, limits = mean_ratio(d, cluster), limits_of_agreement(d, cluster)
+        one_run = prediction(d, cluster)
     steps = [log.domains[part].resolution_j or 0.0 for part in column.parts]
     return Pair(
         probe=name,
         column=column.name,
-        scope=column.scope if column.scope == beside.scope else f"{column.scope} of {beside.scope}",
+        scope=column.scope,
+        reference_scope=beside.scope,
         basis=column.basis,
         family=column.family,
         same_family=column.family == beside.family,
         headline=headline,
         resolution_j=float(np.sum(steps)),
         rows=rows,
-        **results,
+        ratio=ratio,
+        limits=limits,
+        prediction=one_run,
     )
 
 
@@ -391,11 +436,13 @@ def _summary(campaign: Campaign, name: str) -> ProbeSummary:
     done = sum(log.stop.get("readings", 0) for _, log in logs)
     missed = sum(log.stop.get("missed", 0) for _, log in logs)
     scopes = [column.scope for column in native_columns(described.domains.values())]
+    sources = {(d.basis, d.family) for _, log in logs for d in log.domains.values()}
     return ProbeSummary(
         status="ok" if len(bad) < len(logs) else "failed",
         reason=next(iter(bad.values()), ""),
         facts=described.facts,
         scopes=tuple(scopes),
+        sources=tuple(SourceKind(basis=b, family=f) for b, f in sorted(sources)),
         readings=done,
         late_share=missed / (done + missed) if done + missed else None,
         cpu_share=sum(log.stop.get("cpu_s", 0.0) for _, log in logs) / seconds,

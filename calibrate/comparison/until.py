@@ -214,6 +214,6 @@ def _longest(pair: Pair, target: float) -> tuple[float | None, str]:
         return None, ""
     least = min(powers, key=lambda name: float(np.median(powers[name])))
     # The step is in the probe's own joules, which may be off by the ratio.
-    ratio = float((pair.ratio or {}).get("ratio", {}).get("value", 1.0))
+    ratio = pair.ratio.ratio.value if pair.ratio else 1.0
     watts = float(np.median(powers[least])) * ratio
     return pair.resolution_j / math.sqrt(6) / (watts * target * STEP_SHARE), least

@@ -23,7 +23,7 @@ from calibrate.costs.claims import (
     place,
     ranked,
 )
-from calibrate.costs.learning import QUALITIES, Epoch, Learning, Spent, learnings
+from calibrate.costs.learning import QUALITIES, Epoch, Learning, Learnings, Spent, learnings
 from calibrate.costs.lifecycle import Bill, asked_stages, bills
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "Footprint",
     "Intensity",
     "Learning",
+    "Learnings",
     "Spent",
     "asked_stages",
     "bills",

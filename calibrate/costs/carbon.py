@@ -12,13 +12,12 @@ countries changed by in a year. An hour may be half or twice the mean; that is n
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from calibrate.calibration import Calibration
-from calibrate.comparison import Comparison, Pair
+from calibrate.comparison import Comparison, Pair, widest_pair
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.store import Document
 
@@ -138,7 +137,7 @@ def footprint(comparison: Comparison, calibration: Calibration, intensity: Inten
     A probe's joules are corrected where its calibration is a factor; its uncertainty is then that
     of the factor for a new workload.
     """
-    widest = _widest(comparison.pairs)
+    widest = widest_pair(comparison.pairs)
     made: list[Emission] = []
     for workload in comparison.workloads:
         if widest:
@@ -147,12 +146,6 @@ def footprint(comparison: Comparison, calibration: Calibration, intensity: Inten
             if pair.headline:
                 made += _by_probe(pair, workload, calibration, intensity)
     return Footprint(intensity, tuple(made))
-
-
-def _widest(pairs: Sequence[Pair]) -> Pair | None:
-    """Return the main pair whose reference covers the most."""
-    main = [pair for pair in pairs if pair.headline and pair.rows]
-    return max(main, key=lambda p: (len(p.rows), sum(r.reference_j for r in p.rows)), default=None)
 
 
 def _by_reference(name: str, pair: Pair, workload: str, intensity: Intensity) -> list[Emission]:
@@ -179,7 +172,7 @@ def _by_probe(
     how, u = "as reported", None
     if usable and found.factor:
         how, u = "corrected", found.relative_u
-        joules *= found.factor["value"]
+        joules *= found.factor.value
     return [_emission(workload, pair.probe, pair.scope, len(rows), how, joules, u, intensity)]
 
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Literal
 
-from calibrate.energy import Joules, MeasuredPhase, measured_phases, phase_kind, pooled
+from calibrate.energy import Joules, MeasuredPhase, phase_kind, pooled
 from calibrate.quantity import number
-from calibrate.store import Campaign, RunRecord
+from calibrate.store import RunRecord
 
 #: In the order in which they are shown.
 DATA = {"wine": "Wine", "mushroom": "Mushroom", "mnist": "MNIST", "fashion": "Fashion-MNIST"}
@@ -99,13 +99,13 @@ COUNTED: dict[str, Callable[[Case], Joules]] = {
 }
 
 
-def cases(campaign: Campaign) -> list[Case]:
+def cases(measured: Iterable[MeasuredPhase]) -> list[Case]:
     """Return every algorithm on every data set by every probe, in the study's order.
 
     One that was run in several settings gives a case for each.
     """
     groups: dict[tuple[object, ...], list[MeasuredPhase]] = {}
-    for each in measured_phases(campaign):
+    for each in measured:
         if _told(each.run.record):
             setting = (each.run.record.result.get(key) for key in _SETTING)
             groups.setdefault((each.probe, *setting), []).append(each)

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from calibrate.energy import Joules, phase_index, phase_kind, phase_meters, pooled
+from calibrate.energy import Joules, RunMeters, phase_index, phase_kind, pooled
 from calibrate.store import Campaign, Document, PhaseRecord, Run, Saved
 
 #: Figures of quality that are understood, the first that is there is taken; 1: more is better.
@@ -90,8 +90,14 @@ class Learnings(Saved):
     learnings: tuple[Learning, ...]
 
 
-def learnings(campaign: Campaign) -> Learnings:
-    """Return what the workloads of a campaign learnt; runs with other arguments stand apart."""
+def learnings(campaign: Campaign, meters: RunMeters) -> Learnings:
+    """Return what the workloads of a campaign learnt; runs with other arguments stand apart.
+
+    Parameters
+    ----------
+    campaign : with runs that mark epochs.
+    meters : of its runs; see `calibrate.energy.run_meters`.
+    """
     groups: dict[Same, list[Run]] = {}
     for run in campaign.runs:
         quality = _quality(list(_evals(run)))
@@ -102,7 +108,7 @@ def learnings(campaign: Campaign) -> Learnings:
     return Learnings(
         simulated=machine.simulated,
         machine=machine.label,
-        learnings=tuple(_learning(same, runs) for same, runs in groups.items()),
+        learnings=tuple(_learning(same, runs, meters) for same, runs in groups.items()),
     )
 
 
@@ -128,7 +134,7 @@ def _number(value: object) -> float | None:
     return float(value) if good else None  # type: ignore[arg-type]
 
 
-def _learning(same: Same, runs: Sequence[Run]) -> Learning:
+def _learning(same: Same, runs: Sequence[Run], meters: RunMeters) -> Learning:
     every = [list(_evals(run)) for run in runs]
     workload, words, quality = same
     count = min(len(evals) for evals in every)
@@ -143,7 +149,7 @@ def _learning(same: Same, runs: Sequence[Run]) -> Learning:
         epochs=tuple(epochs),
         knee=knee,
         why=why,
-        spent=tuple(_spent(runs, [evals[:count] for evals in every])),
+        spent=tuple(_spent(runs, [evals[:count] for evals in every], meters)),
     )
 
 
@@ -180,12 +186,14 @@ def find_knee(epochs: Sequence[Epoch], sign: int) -> tuple[int | None, str]:
     return place, ""
 
 
-def _spent(runs: Sequence[Run], every: Sequence[Sequence[PhaseRecord]]) -> Iterator[Spent]:
+def _spent(
+    runs: Sequence[Run], every: Sequence[Sequence[PhaseRecord]], meters: RunMeters
+) -> Iterator[Spent]:
     """Yield the cumulative energy by every probe that followed some run through all epochs."""
     found: dict[tuple[str, str, str], list[list[Joules]]] = {}
     for run, evals in zip(runs, every, strict=True):
         begin = min(phase.begin_ns for phase in run.record.phases)
-        for probe, meter in phase_meters(run).items():
+        for probe, meter in meters[run.folder.name].items():
             energies = [meter.between(begin, phase.end_ns) for phase in evals]
             known = [each for each in energies if each is not None]
             if len(known) == len(evals):

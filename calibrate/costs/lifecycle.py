@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calibrate.campaign import Stages, workload_of
-from calibrate.energy import Joules, MeasuredPhase, measured_phases, phase_kind, pooled, together
+from calibrate.energy import Joules, MeasuredPhase, phase_kind, pooled, together
 from calibrate.store import Campaign
 
 #: Names of phases that say by themselves what they are.
@@ -58,9 +58,14 @@ class Bill:
         return self.once + self.use.times(uses_per_day * days)
 
 
-def bills(campaign: Campaign) -> list[Bill]:
-    """Return what models cost, by every probe that has measured both training and use."""
-    found = list(measured_phases(campaign))
+def bills(campaign: Campaign, found: Sequence[MeasuredPhase]) -> list[Bill]:
+    """Return what models cost, by every probe that has measured both training and use.
+
+    Parameters
+    ----------
+    campaign : whose plan may name the stages.
+    found : its phases; see `calibrate.energy.measured_phases`.
+    """
     made = []
     for name, stages in _stages(campaign, found):
         for probe in dict.fromkeys(each.probe for each in found):

@@ -13,7 +13,7 @@ words         the sentences
 result        the diagnosis
 """
 
-from calibrate.diagnosis.across import explain_across, scopes_differ
+from calibrate.diagnosis.across import explain_across
 from calibrate.diagnosis.case import IMMATERIAL
 from calibrate.diagnosis.engine import diagnose
 from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT
@@ -35,5 +35,4 @@ __all__ = [
     "find_report",
     "load_reports",
     "report_reference",
-    "scopes_differ",
 ]

@@ -25,25 +25,21 @@ _FEWEST_CLUSTERS = 4
 _CAUSE = "what it does not cover: GPUs, fans, disks, the board, and losses of supplies"
 
 
-def scopes_differ(pair: Pair) -> bool:
-    """Tell whether a pair compares different scopes, as only `compare` with `across` makes them."""
-    return " of " in pair.scope
-
-
 def explain_across(pair: Pair) -> Diagnosis:
     """Return what the runs say of a part beside the whole."""
     rows = [row for row in pair.rows if row.probe_j > 0 and row.reference_j > 0]
     workloads = [row.workload for row in rows]
     return replace(
-        _explained(pair.scope, rows, workloads),
+        _explained(pair.scope, pair.reference_scope, rows, workloads),
         n_runs=len(pair.rows),
         n_usable=len(rows),
         n_workloads=len(set(workloads)),
     )
 
 
-def _explained(scope: str, rows: Sequence[PairedRun], workloads: Sequence[str]) -> Diagnosis:
-    part, _, whole = scope.partition(" of ")
+def _explained(
+    part: str, whole: str, rows: Sequence[PairedRun], workloads: Sequence[str]
+) -> Diagnosis:
     x = [row.probe_j / row.seconds for row in rows]
     y = [row.reference_j / row.seconds for row in rows]
     # A workload's runs share what is special about it; with few workloads each run is its own.

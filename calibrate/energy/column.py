@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from calibrate.probe.contract import Basis, Domain
+from calibrate.probe import Basis, Domain
 
 #: What serves as the reference when none is named: the first of these that worked.
 REFERENCES = ("truth", "wall", "rapl")

@@ -30,6 +30,8 @@ from calibrate.store import Campaign, Document, PhaseRecord, Run, Saved
 COUNTS = {"utterances": "utterance"}
 #: What is shorter between two phases is no break: what a workload needs to mark both.
 BREAK_NS = 10_000_000
+#: So many phases of a workload stand each by itself; of more, those of one kind together.
+MOST_NAMES = 12
 _INDEX = re.compile(r"(.+)\[(\d+)\]")
 
 
@@ -61,15 +63,27 @@ class MeasuredPhase:
         return self.meter.column
 
 
-def measured_phases(campaign: Campaign) -> Iterator[MeasuredPhase]:
-    """Yield every phase of every run that succeeded, by one column of every probe; see `meters`."""
+#: The meters of runs: folder of the run -> probe -> meter.
+RunMeters = Mapping[str, Mapping[str, StretchMeter]]
+
+
+def run_meters(campaign: Campaign) -> RunMeters:
+    """Return the meters of every run that succeeded and marked phases; see `phase_meters`."""
+    return {
+        run.folder.name: phase_meters(run)
+        for run in campaign.runs
+        if run.record.exit_code == 0 and run.record.phases
+    }
+
+
+def measured_phases(campaign: Campaign, meters: RunMeters) -> Iterator[MeasuredPhase]:
+    """Yield every phase of every run that has meters, by one column of every probe."""
     for run in campaign.runs:
-        if run.record.exit_code == 0 and run.record.phases:
-            for probe, meter in phase_meters(run).items():
-                for phase in run.record.phases:
-                    energy = meter.between(phase.begin_ns, phase.end_ns)
-                    if energy is not None:
-                        yield MeasuredPhase(run, phase, probe, meter, energy)
+        for probe, meter in meters.get(run.folder.name, {}).items():
+            for phase in run.record.phases:
+                energy = meter.between(phase.begin_ns, phase.end_ns)
+                if energy is not None:
+                    yield MeasuredPhase(run, phase, probe, meter, energy)
 
 
 def phase_meters(run: Run) -> dict[str, StretchMeter]:
@@ -163,19 +177,22 @@ class PhasesDocument(Saved):
     phases: tuple[PhaseEnergy, ...]
 
 
-def campaign_phases(campaign: Campaign, name: Callable[[str], str] = str) -> PhasesDocument:
+def campaign_phases(
+    campaign: Campaign, measured: Iterable[MeasuredPhase], name: Callable[[str], str] = str
+) -> PhasesDocument:
     """Return the phases of a campaign, by workload, phase and probe, in the order of the runs.
 
     Parameters
     ----------
     campaign : runs whose workloads have marked phases.
-    name : what a phase is called; `kind` takes all epochs together.
+    measured : its phases; see `measured_phases`.
+    name : what a phase is called; `phase_kind` takes all epochs together.
     """
     machine = campaign.record.machine
     return PhasesDocument(
         simulated=machine.simulated,
         machine=machine.label,
-        phases=phase_means(measured_phases(campaign), lambda each: name(each.phase.name)),
+        phases=phase_means(measured, lambda each: name(each.phase.name)),
     )
 
 
@@ -188,6 +205,25 @@ def phase_means(
         key = each.run.record.workload, name(each), each.probe
         groups.setdefault(key, []).append(each)
     return tuple(_mean(phase, group) for (_, phase, _), group in groups.items())
+
+
+def phases_to_show(measured: Iterable[MeasuredPhase]) -> tuple[PhaseEnergy, ...]:
+    """Return the phases of workloads that mark several, sorted by workload.
+
+    Where a workload has more than `MOST_NAMES`, phases of one kind are taken together: all epochs.
+    """
+    found = list(measured)
+    names: dict[str, set[str]] = {}
+    for each in found:
+        names.setdefault(each.run.record.workload, set()).add(each.phase.name)
+
+    def called(each: MeasuredPhase) -> str:
+        mine = names[each.run.record.workload]
+        many = len(mine) > MOST_NAMES and len({phase_kind(name) for name in mine}) > 1
+        return phase_kind(each.phase.name) if many else each.phase.name
+
+    several = (each for each in found if len(names[each.run.record.workload]) > 1)
+    return tuple(sorted(phase_means(several, called), key=lambda phase: phase.workload))
 
 
 def pooled(each: Sequence[Joules]) -> Joules:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from calibrate.energy.column import Column
 from calibrate.energy.window import Edge, counted, integrated
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 from calibrate.store import ProbeLog
 
 

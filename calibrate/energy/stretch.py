@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from calibrate.energy.column import Column
 from calibrate.energy.series import counter_curve, cumulative
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 from calibrate.store import ProbeLog
 
 #: A counter renewed in fewer than two of three looks is slow: a figure that stands is no news.

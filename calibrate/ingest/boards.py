@@ -12,7 +12,7 @@ from calibrate.errors import CrosswattError
 from calibrate.ingest.feed import Found, Options, counter, epoch_ns, power
 from calibrate.ingest.long import Long
 from calibrate.ingest.stamps import MISSING, documents, empty, lines
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 from calibrate.probe.wall.boards import DCMI_OFF, DCMI_WATTS, KWH, resource_figures
 from calibrate.quantity import finite_number
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibrate.errors import CrosswattError
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 
 #: Joules or watts in one of each unit that a file may be in.
 UNITS = {

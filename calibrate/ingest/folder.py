@@ -345,7 +345,7 @@ def _record(
     machine = MachineRecord(
         simulated=False, label=found.machine, cpu=found.cpu, cpus=None, kernel="not known",
         memory_bytes=None, virtual="not known", governor="not known", microcode="not known",
-        boot_id="imported",
+        boot_id=store.IMPORTED,
     )  # fmt: skip
     first = min((window.begin_ns for window in windows), default=0)
     return CampaignRecord(
@@ -358,10 +358,11 @@ def _record(
         seed=0,
         machine=machine,
         sources=tuple(
-            SourceRecord(name=feed.name, adapter="imported", python="") for feed in found.feeds
+            SourceRecord(name=feed.name, adapter=store.IMPORTED, python="") for feed in found.feeds
         ),
         jobs=tuple(jobs),
         command=tuple(sys.argv),
+        imported=form,
     )
 
 

@@ -12,7 +12,7 @@ from calibrate.ingest.long import Long
 from calibrate.ingest.prometheus import samples
 from calibrate.ingest.sheet import Row, figure, instant, rows
 from calibrate.ingest.stamps import MISSING, empty, lines
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 from calibrate.quantity import finite_number
 
 #: nvidia-smi's columns, and how ours end. Plain power.draw is an average since Ampere.

@@ -12,7 +12,7 @@ import numpy as np
 
 from calibrate.errors import CrosswattError
 from calibrate.ingest.feed import Chunk, Feed
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 
 _RECORD = np.dtype([("at_ns", "<i8"), ("number", "<u2"), ("value", "<f8")])
 

@@ -32,7 +32,7 @@ from calibrate.errors import BadFile, CrosswattError
 from calibrate.ingest import opened
 from calibrate.ingest.feed import POWER, UNITS, Chunk, Feed, Found, Options, zone_of
 from calibrate.ingest.opened import binary
-from calibrate.probe.contract import SCOPES, Basis, Domain, Kind
+from calibrate.probe import SCOPES, Basis, Domain, Kind
 from calibrate.store import Document
 
 Unit = Literal["iso", "s", "ms", "us", "ns"]

@@ -19,7 +19,7 @@ from calibrate.ingest.feed import Found, Options, Window, epoch_ns, power, slug
 from calibrate.ingest.long import Long
 from calibrate.ingest.opened import binary
 from calibrate.ingest.sheet import figure, rows
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 from calibrate.quantity import finite_number
 
 #: Where rounds of a file without a date stand: an hour into 1970.

@@ -15,7 +15,7 @@ from calibrate.ingest.feed import POWER, UNITS, Found, Options, counter, power, 
 from calibrate.ingest.long import Long
 from calibrate.ingest.sheet import Row, figure, instant, rows
 from calibrate.ingest.stamps import MISSING, documents, empty, lines
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 from calibrate.probe.wall.plugs import WH
 from calibrate.quantity import finite_number
 

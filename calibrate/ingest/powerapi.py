@@ -19,7 +19,7 @@ from calibrate.ingest.feed import Chunk, Feed, Found, Options, epoch_ns, power
 from calibrate.ingest.long import Long
 from calibrate.ingest.opened import binary
 from calibrate.ingest.sheet import figure, instant, rows
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 from calibrate.quantity import finite_number
 
 _SCOPES = {"cpu": "package", "dram": "dram"}

@@ -11,7 +11,7 @@ from calibrate.ingest.feed import Found, Options, counter, epoch_ns, power, rapl
 from calibrate.ingest.long import Long
 from calibrate.ingest.opened import text
 from calibrate.ingest.sheet import figure, instant, rows
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 from calibrate.quantity import finite_number
 
 #: Where the times of a file count from when it has no date: an hour into 1970.

@@ -17,7 +17,7 @@ from calibrate.ingest.long import pivot
 from calibrate.ingest.opened import bare, binary
 from calibrate.ingest.sheet import Row, figure, instant, rows
 from calibrate.ingest.wattmeters import KWOLLECT, kwollect_table
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 
 _PARIS = "Europe/Paris"
 #: Rest before a benchmark that is taken as a run of its own, and what is left out at its ends, s.

@@ -16,7 +16,7 @@ from calibrate.ingest.long import Long
 from calibrate.ingest.opened import text
 from calibrate.ingest.prometheus import Sample, is_answer, samples
 from calibrate.ingest.stamps import empty
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 from calibrate.quantity import finite_number
 
 _PARTS = {"dram", "core", "uncore"}

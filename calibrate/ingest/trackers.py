@@ -12,7 +12,7 @@ from calibrate.ingest import opened
 from calibrate.ingest.feed import Feed, Found, Options, Window, counter, epoch_ns, power, slug
 from calibrate.ingest.long import Long, pivot
 from calibrate.ingest.sheet import Row, figure, instant, rows
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 from calibrate.quantity import finite_number
 
 J_PER_KWH = 3.6e6

@@ -10,7 +10,7 @@ from calibrate.ingest import opened
 from calibrate.ingest.feed import Found, Options, Window, epoch_ns, power, slug
 from calibrate.ingest.long import Long
 from calibrate.ingest.sheet import figure, instant, rows
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 from calibrate.probe.wall.ptd import parse
 
 KWOLLECT = {"wattmetre_power_watt": "wall", "bmc_node_power_watt": "bmc"}

@@ -11,7 +11,26 @@ rapl       RAPL counters, read in three ways
 wall       wall meters and power supplies
 """
 
-from calibrate.probe.contract import About, Basis, Domain, Kind, Probe, Target, Unavailable
+from calibrate.probe.contract import (
+    SCOPES,
+    About,
+    Basis,
+    Domain,
+    Kind,
+    Probe,
+    Target,
+    Unavailable,
+)
 from calibrate.quantity import finite_number
 
-__all__ = ["About", "Basis", "Domain", "Kind", "Probe", "Target", "Unavailable", "finite_number"]
+__all__ = [
+    "SCOPES",
+    "About",
+    "Basis",
+    "Domain",
+    "Kind",
+    "Probe",
+    "Target",
+    "Unavailable",
+    "finite_number",
+]

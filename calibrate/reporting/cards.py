@@ -1,4 +1,4 @@
-"""TODO."""
+"""The verdict on each probe with its reasons, as a card."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Card:
 
     Parameters
     ----------
-    mark : the verdict in a few words; never by colour alone.
+    symbol, badge : the verdict as one character and in a few words; never by colour alone.
     correct : what to do about it.
     lines : cause, aliases, what limits the verdict; a sentence each.
     """
@@ -41,14 +41,15 @@ class Card:
     probe: str
     column: str
     tone: Tone
-    mark: str
+    symbol: str
+    badge: str
     ratio: str
     sentence: str
     correct: str
     lines: tuple[str, ...] = ()
 
 
-def _cards(analysis: Analysis) -> list[Card]:
+def verdict_cards(analysis: Analysis) -> list[Card]:
     """Return a card for every probe but the reference, what is wrong first."""
     reference = analysis.comparison.reference
     said = verdicts(analysis, headlines=True)
@@ -61,18 +62,20 @@ def _cards(analysis: Analysis) -> list[Card]:
 
 
 def _card(verdict: Verdict, reference: str) -> Card:
-    tone, mark = _mark(verdict.diagnosis)
-    pair = verdict.pair
-    checks = (pair.ratio or {}).get("ratio", {}).get("checks", ())
-    lines = [*_explanation(verdict.diagnosis), *map(text, checks)]
+    finding = verdict.finding
+    pair, diagnosis = finding.pair, finding.diagnosis
+    tone, symbol, badge = _badge(diagnosis)
+    checks = finding.ratio.checks if finding.ratio else ()
+    lines = [*_explanation(diagnosis), *map(text, checks)]
     lines += [_SAME] if pair.same_family else []
     return Card(
         probe=pair.probe,
-        column=f"{pair.column}, beside {reference} {pair.scope}",
+        column=f"{pair.column}, beside {reference} {pair.scopes}",
         tone=tone,
-        mark=f"{mark} ({CONSISTENCY})" if pair.same_family else mark,
+        symbol=symbol,
+        badge=f"{badge} ({CONSISTENCY})" if pair.same_family else badge,
         ratio=verdict.ratio,
-        sentence=verdict.diagnosis.sentence,
+        sentence=diagnosis.sentence,
         correct=_do(verdict),
         lines=tuple(dict.fromkeys(lines)),
     )
@@ -80,18 +83,19 @@ def _card(verdict: Verdict, reference: str) -> Card:
 
 def _do(verdict: Verdict) -> str:
     said = text(verdict.correct)
-    found = verdict.correction
+    found = verdict.finding.correction
     if found.verdict not in {"not needed", "not calibratable"} and found.valid:
         said += f", in runs of {span(*found.valid.seconds, 's')}"
     return f"{said[:1].upper()}{said[1:].rstrip('.')}."
 
 
-def _mark(found: Diagnosis) -> tuple[Tone, str]:
+def _badge(found: Diagnosis) -> tuple[Tone, str, str]:
+    """Return tone, symbol and words for a diagnosis."""
     if found.name == NO_FAULT:
-        return "good", f"✓ {NO_FAULT}"
+        return "good", "✓", NO_FAULT
     if found.name != UNEXPLAINED:
-        return "fault", f"✗ {found.name}"
-    return "open", "? unexplained" if found.conclusive else "? undecided"
+        return "fault", "✗", found.name
+    return "open", "?", "unexplained" if found.conclusive else "undecided"
 
 
 def _explanation(found: Diagnosis) -> list[str]:
@@ -115,7 +119,7 @@ def _explanation(found: Diagnosis) -> list[str]:
     if found.factor is not None and found.factor != 1 and gain is not None:
         lines.append(
             f"Beside the exact factor {figure(found.factor)} there is a residual gain of "
-            f"{estimated(gain.as_dict())}, {figure(found.residual_min)} to "
+            f"{estimated(gain)}, {figure(found.residual_min)} to "
             f"{figure(found.residual_max)} from run to run."
         )
     return lines + [text(reason) for reason in found.reasons]
@@ -128,7 +132,8 @@ def _no_card(name: str, summary: ProbeSummary, why: str) -> Card:
         probe=name,
         column=MISSING,
         tone="none",
-        mark=f"– {state}",
+        symbol="–",
+        badge=state,
         ratio=MISSING,
         sentence=f"Says nothing here: {text(why).rstrip('.')}.",
         correct=f"To have it: {summary.fix}" if summary.fix else "No correction.",

@@ -1,14 +1,14 @@
-"""TODO."""
+"""What a report says of the machine, the plan and the method."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from calibrate.analysis import Analysis
-from calibrate.diagnosis import scopes_differ
 from calibrate.energy import REFERENCES
 from calibrate.quantity import UNKNOWN, figure, text
 from calibrate.store import Campaign
@@ -63,7 +63,17 @@ def title(analysis: Analysis) -> str:
     return name or "Machine without a name"
 
 
-def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
+@dataclass(frozen=True)
+class Fact:
+    """A name and what is known; ``command`` is true for a command that can be typed."""
+
+    name: str
+    words: str
+    command: bool = False
+
+
+def campaign_facts(analysis: Analysis) -> tuple[Fact, ...]:
+    """Return what a report says of the machine, the plan and how to repeat it."""
     record, comparison = analysis.campaign.record, analysis.comparison
     machine = record.machine
     host = "Host of the simulation" if machine.simulated else "Processor"
@@ -75,27 +85,28 @@ def _facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     if machine.memory_bytes is not None:
         size.append(f"{figure(machine.memory_bytes / 2**30)} GiB")
     return (
-        ("Machine", text(machine.label)),
-        (host, ", ".join([text(machine.cpu), *size])),
-        (
+        Fact("Machine", text(machine.label)),
+        Fact(host, ", ".join([text(machine.cpu), *size])),
+        Fact(
             "Conditions",
             f"kernel {text(machine.kernel)}, virtual machine: {text(machine.virtual)}, "
             f"governor {text(machine.governor)}, microcode {text(machine.microcode)}",
         ),
-        ("Date", text(record.created).replace("T", " ").replace("+00:00", " UTC")),
-        ("crosswatt", text(record.crosswatt)),
-        (
+        Fact("Date", text(record.created).replace("T", " ").replace("+00:00", " UTC")),
+        Fact("crosswatt", text(record.crosswatt)),
+        Fact(
             "Plan",
             f"{text(plan.get('title', ''))}: {', '.join(_planned(plan)) or UNKNOWN}"
             + (f"; {repeats} repeats" if repeats else ""),
         ),
-        ("Seed", str(record.seed)),
-        ("Runs", f"{comparison.runs} compared of {_asked(analysis.campaign)}"),
-        ("Reference", f"{comparison.reference}{_family(analysis)}"),
-        (f"{_verb(analysis)} it again", _command(analysis)),
-        (
+        Fact("Seed", str(record.seed)),
+        Fact("Runs", f"{comparison.runs} compared of {_asked(analysis.campaign)}"),
+        Fact("Reference", f"{comparison.reference}{_family(analysis)}"),
+        Fact(f"{_verb(analysis)} it again", _command(analysis), command=True),
+        Fact(
             "Remake this report",
             f"crosswatt report {folder} --format html{_asked_for(analysis)} --out {page}",
+            command=True,
         ),
     )
 
@@ -119,29 +130,24 @@ def _planned(plan: Mapping[str, Any]) -> list[str]:
 
 def _family(analysis: Analysis) -> str:
     """Return what the reference is, where its name does not say it."""
-    name = analysis.comparison.reference
-    domains = [d for run in analysis.campaign.runs for d in run.logs[name].domains.values()]
-    kinds = sorted({f"{d.basis}, family {d.family}" for d in domains})
+    sources = analysis.comparison.probes[analysis.comparison.reference].sources
+    kinds = [f"{source.basis}, family {source.family}" for source in sources]
     return f" ({'; '.join(kinds)})" if kinds and kinds != ["truth, family truth"] else ""
-
-
-def _is_import(analysis: Analysis) -> bool:
-    return analysis.campaign.record.command[1:2] == ("import",)
 
 
 def _verb(analysis: Analysis) -> str:
     """Return what was done: other people's measurements were imported."""
-    return "Import" if _is_import(analysis) else "Measure"
+    return "Import" if analysis.campaign.record.is_import else "Measure"
 
 
 def _across(analysis: Analysis) -> bool:
     """Tell whether scopes that differ were compared on purpose."""
-    return any(scopes_differ(pair) for pair in analysis.comparison.pairs)
+    return any(pair.across for pair in analysis.comparison.pairs)
 
 
-def _compared(analysis: Analysis) -> str:
+def compared(analysis: Analysis) -> str:
     """Return what was done with the readings."""
-    taken = _IMPORTED if _is_import(analysis) else _MEASURED
+    taken = _IMPORTED if analysis.campaign.record.is_import else _MEASURED
     return f"{taken} {_ACROSS if _across(analysis) else _SAME_SCOPE}"
 
 
@@ -164,12 +170,14 @@ def _command(analysis: Analysis) -> str:
         return UNKNOWN
     mine = words[: words.index("--")] if "--" in words else words
     ordered = any(word.split("=")[0] in {"--seed", "--resume"} for word in mine)
-    if not ordered and words[0] != "import":  # what others measured has no order to be fixed
+    # What others measured has no order to be fixed.
+    if not ordered and not analysis.campaign.record.is_import:
         words[1:1] = ["--seed", str(analysis.campaign.record.seed)]
     return shlex.join(["crosswatt", *words])
 
 
-def _raw(analysis: Analysis) -> tuple[str, ...]:
+def raw_data(analysis: Analysis) -> tuple[str, ...]:
+    """Return where the numbers come from, and how to cite them."""
     campaign = analysis.campaign
     record = campaign.record
     name = campaign.folder.name

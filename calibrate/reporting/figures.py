@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibrate.analysis import Analysis
-from calibrate.comparison import Pair
-from calibrate.energy import (
-    Column,
-    columns_by_scope,
-    counter_curve,
-    native_columns,
-    power_curve,
-    probe_columns,
-)
+from calibrate.analysis import Analysis, Finding
+from calibrate.comparison import Pair, PowerTrace, RunPower
 from calibrate.quantity import number
 from calibrate.reporting.canvas import (
     DASHES,
@@ -33,7 +25,7 @@ from calibrate.reporting.canvas import (
     marker_key,
     styles,  # fmt: skip
 )
-from calibrate.store import ProbeLog, Run
+from calibrate.stats.estimate import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,37 +41,34 @@ LOG_FROM = 15.0
 
 @dataclass(frozen=True)
 class _Line:
-    """Watts of one column; `edges` are the instants between which each value is the mean."""
+    """A power trace with its style; ``apart`` asks for an axis of its own."""
 
+    trace: PowerTrace
     style: Style
-    edges: Values
-    watts: Values
     apart: bool
 
     @property
-    def middle(self) -> Values:
-        """Return the middle of every step, s."""
-        middle: Values = (self.edges[1:] + self.edges[:-1]) / 2
-        return middle
+    def watts(self) -> Values:
+        return self.trace.watts
 
 
 def power_panels(analysis: Analysis) -> list[Panel]:
     """Draw watts over time of all probes, one run for each workload, nothing corrected."""
-    runs = _representative(analysis)
     looks = styles(analysis)
-    lines = [list(_lines(analysis, run, looks)) for run in runs]
+    apart = {f.probe for f in analysis if f.headline and _is_apart(f)}
+    lines = [_lines(run, looks, apart) for run in analysis.power]
     drawn = [line for panel in lines for line in panel]
-    scales = [_scale([line for line in drawn if line.apart == apart]) for apart in (False, True)]
+    scales = [_scale([line for line in drawn if line.apart == far]) for far in (False, True)]
     used = [place for place in (0, 1) if any(line.apart == bool(place) for line in drawn)] or [0]
     panels = []
-    for place, (run, found) in enumerate(zip(runs, lines, strict=True)):
-        name = f"{run.record.workload}, run {run.folder.name}"
+    for place, (run, found) in enumerate(zip(analysis.power, lines, strict=True)):
+        name = f"{run.workload}, run {run.run}"
         with Canvas(WIDTH, HEIGHT + 0.9 * (len(used) - 1), name, stamp=analysis) as canvas:
             axes = canvas.stack([2.0, 1.0][: len(used)])
             for which, here in zip(used, axes, strict=True):
                 part = [line for line in found if line.apart == bool(which)]
                 _draw_power(here, run, part, scales[which])
-            axes[0].set_title(run.record.workload)
+            axes[0].set_title(run.workload)
             axes[-1].set_xlabel("time / s", loc="left")
         what = "Watts over time: " + "; ".join(
             f"{line.style.name} about {number(float(np.nanmedian(line.watts)))} W"
@@ -90,87 +79,36 @@ def power_panels(analysis: Analysis) -> list[Panel]:
     return panels
 
 
-def _representative(analysis: Analysis) -> list[Run]:
-    """Return for every workload the run of middle length."""
-    found = []
-    for workload in analysis.comparison.workloads:
-        runs = [
-            run for run in analysis.campaign.runs
-            if run.record.workload == workload and run.record.exit_code == 0
-        ]  # fmt: skip
-        runs.sort(key=lambda run: run.record.seconds)
-        found.append(runs[len(runs) // 2])
-    return found
-
-
-def _lines(analysis: Analysis, run: Run, looks: dict[str, Style]) -> Iterator[_Line]:
-    """Yield what is drawn of a run: the reference in every scope that is used, and all probes."""
-    comparison = analysis.comparison
-    main = [pair for pair in comparison.pairs if pair.headline]
-    reference = run.logs[comparison.reference]
-    beside = columns_by_scope(probe_columns(reference.domains.values()))
-    drawn = set()
-    for pair in main:
-        # package and package-0 are the same on a machine of one socket: one band, not two
-        column = beside.get(pair.scope)
-        if column and column.parts not in drawn:
-            drawn.add(column.parts)
-            yield _line(run, reference, column, looks[comparison.reference], apart=False)
-    for pair in main:
-        log = run.logs.get(pair.probe)
-        own = _column(log, pair) if log else None
-        if log and own:
-            yield _line(run, log, own, looks[pair.probe], apart=_is_apart(pair))
-
-
-def _is_apart(pair: Pair) -> bool:
+def _is_apart(finding: Finding) -> bool:
     """Tell whether a probe is so far off that it needs an axis of its own."""
-    ratio = ((pair.ratio or {}).get("ratio") or {}).get("value")
-    return ratio is not None and abs(float(np.log(ratio))) > np.log(LOG_FROM)
+    ratio = finding.ratio
+    return ratio is not None and abs(float(np.log(ratio.value))) > np.log(LOG_FROM)
 
 
-def _column(log: ProbeLog, pair: Pair) -> Column | None:
-    shown = native_columns(log.domains.values())
-    return next((column for column in shown if column.name == pair.column), None)
-
-
-def _line(run: Run, log: ProbeLog, column: Column, style: Style, *, apart: bool) -> _Line:
-    """Return a column's watts, a tracker's only up to the end of its window."""
-    middle, watts = power_curve(log, column, max(0.1, run.record.seconds / 80))
-    if not watts.size:
-        return _Line(style, np.zeros(1), watts, apart)
-    start = float(counter_curve(log, log.domains[column.parts[0]]).at_ns[0]) / 1e9
-    edges = [start]
-    for each in middle:
-        edges.append(2 * float(each) - edges[-1])
-    good = np.isfinite(watts) & (watts >= 0)
-    if log.window_ns and log.domains[column.parts[0]].kind == "window":
-        good &= middle <= log.window_ns[1] / 1e9
-    last = int(np.flatnonzero(good)[-1]) + 1 if good.any() else 0
-    kept = np.where(good, watts, np.nan)[:last]
-    return _Line(style, np.array(edges[: last + 1]) - run.record.begin_ns / 1e9, kept, apart)
+def _lines(run: RunPower, looks: Mapping[str, Style], apart: Collection[str]) -> list[_Line]:
+    """Return what is drawn of a run: the reference in every scope that is used, and all probes."""
+    return [
+        _Line(trace, looks[trace.probe], trace.probe in apart)
+        for trace in (*run.reference, *run.probes)
+    ]
 
 
 def _draw_power(
-    axes: Axes, run: Run, lines: Sequence[_Line], scale: tuple[str, float, float]
+    axes: Axes, run: RunPower, lines: Sequence[_Line], scale: tuple[str, float, float]
 ) -> None:
-    seconds = run.record.seconds
-    before = (run.record.begin_ns - run.record.recording_ns) / 1e9
-    after = (run.record.stopped_ns - run.record.end_ns) / 1e9
-    axes.axvspan(0, seconds, color=SHADE, linewidth=0)
+    axes.axvspan(0, run.seconds, color=SHADE, linewidth=0)
     for line in lines:
-        few = line.watts.size < 20 and not line.style.reference
-        if few and line.watts.size:
-            axes.stairs(line.watts, line.edges, baseline=None, linewidth=1.5, **line.style.line)
-            axes.plot(
-                line.middle, line.watts, line.style.marker, color=line.style.colour, markersize=4
-            )
+        trace, style = line.trace, line.style
+        few = trace.watts.size < 20 and not style.reference
+        if few and trace.watts.size:
+            axes.stairs(trace.watts, trace.edges_s, baseline=None, linewidth=1.5, **style.line)
+            axes.plot(trace.middle_s, trace.watts, style.marker, color=style.colour, markersize=4)
         else:
-            axes.plot(line.middle, line.watts, **line.style.line)
+            axes.plot(trace.middle_s, trace.watts, **style.line)
     kind, low, high = scale
     axes.set_yscale(kind)
     axes.set_ylim(low, high)
-    axes.set_xlim(-before, seconds + after)
+    axes.set_xlim(-run.before_s, run.seconds + run.after_s)
     engineering(axes, "y", "W")
 
 
@@ -245,28 +183,26 @@ def ratio_panels(analysis: Analysis) -> list[Panel]:
     looks = styles(analysis)
     panels = []
     for place, pair in enumerate(analysis.comparison.pairs):
-        if pair.headline and pair.usable:
+        if pair.headline and pair.ratio:
             labels = sorted({row.workload for row in pair.usable})
             with Canvas(WIDTH, 1.25 + 0.22 * len(labels), pair.probe, stamp=analysis) as canvas:
-                _draw_ratios(canvas.axes, pair, labels, looks[pair.probe])
+                _draw_ratios(canvas.axes, pair, pair.ratio.ratio, labels, looks[pair.probe])
             values = [row.ratio or 0.0 for row in pair.usable]
             what = f"{pair.probe}: ratios from {number(min(values))} to {number(max(values))}"
             panels.append(Panel(pair.probe, canvas.svg(f"ratio{place}"), what))
     return panels
 
 
-def _draw_ratios(axes: Axes, pair: Pair, labels: list[str], style: Style) -> None:
-    mean = (pair.ratio or {})["ratio"]
-    limits = [(pair.limits or {}).get(end) for end in ("lower", "upper")]
+def _draw_ratios(axes: Axes, pair: Pair, mean: Estimate, labels: list[str], style: Style) -> None:
+    ends = (pair.limits.lower, pair.limits.upper) if pair.limits else ()
+    limits = [end.value for end in ends if end]
     values = [row.ratio or 0.0 for row in pair.usable]
-    shown = [*values, *(end["value"] for end in limits if end)]
-    low, high = _ratio_range(shown, mean)
-    if mean["low"] is not None:
-        axes.axvspan(max(mean["low"], low), min(mean["high"], high), color=SHADE, linewidth=0)
-    axes.axvline(mean["value"], color=style.colour, linewidth=1.5)
-    for end in limits:
-        if end:
-            axes.axvline(end["value"], color=style.colour, linewidth=1, linestyle=DASHES[1])
+    low, high = _ratio_range([*values, *limits], mean)
+    if mean.low is not None and mean.high is not None:
+        axes.axvspan(max(mean.low, low), min(mean.high, high), color=SHADE, linewidth=0)
+    axes.axvline(mean.value, color=style.colour, linewidth=1.5)
+    for limit in limits:
+        axes.axvline(limit, color=style.colour, linewidth=1, linestyle=DASHES[1])
     if low < 1 < high:
         axes.axvline(1.0, color=INK, linewidth=1, linestyle=DASHES[4])
     places = [labels.index(row.workload) for row in pair.usable]
@@ -282,12 +218,14 @@ def _draw_ratios(axes: Axes, pair: Pair, labels: list[str], style: Style) -> Non
     axes.set_xlabel("probe / reference", loc="left")
 
 
-def _ratio_range(values: Sequence[float], mean: dict[str, Any]) -> tuple[float, float]:
+def _ratio_range(values: Sequence[float], mean: Estimate) -> tuple[float, float]:
     """Return an axis that holds all values, and of the mean's interval what fits beside them."""
     logs = np.log(values)
     low, high = float(logs.min()), float(logs.max())
     room = max(0.6 * (high - low), 1e-4)
-    wanted = [low, high] if mean["low"] is None else list(np.log([mean["low"], mean["high"]]))
+    wanted = [low, high]
+    if mean.low is not None and mean.high is not None:
+        wanted = list(np.log([mean.low, mean.high]))
     low, high = max(min(wanted[0], low), low - room), min(max(wanted[1], high), high + room)
     if 0 < low < room:
         low = 0.0  # the ratio 1 is near enough to be shown

@@ -5,33 +5,40 @@ A value that is not known is ``-`` or a sentence, never ``nan``, ``inf`` or ``No
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from calibrate.analysis import Analysis
 from calibrate.calibration import Band, Correction
-from calibrate.campaign import remaining_disturbed
-from calibrate.comparison import NotCompared, Pair, ProbeSummary
-from calibrate.energy import phase_kind
+from calibrate.comparison import Comparison, NotCompared, Pair, ProbeSummary, Rate, widest_pair
 from calibrate.quantity import (
     MISSING,
     UNKNOWN,
     estimated,
     figure,
     fitting,
+    interval,
     percent,
     rate,
     rounded,
     span,
     text,
 )
-from calibrate.reporting.cards import CONSISTENCY, Card, _cards
+from calibrate.reporting.cards import CONSISTENCY, Card, verdict_cards
 from calibrate.reporting.chapters.table import Row, Table
-from calibrate.reporting.facts import LABEL, METHOD, SOURCES, _compared, _facts, _raw, title
-from calibrate.store import Campaign, Run
+from calibrate.reporting.facts import (
+    LABEL,
+    METHOD,
+    SOURCES,
+    Fact,
+    campaign_facts,
+    compared,
+    raw_data,
+    title,
+)
+from calibrate.reporting.verdict import way
+from calibrate.stats.estimate import Estimate
 
 #: More workloads than a cell can list.
 _MANY = 8
@@ -45,7 +52,7 @@ class Digest:
     simulated: bool
     label: str
     reference: str
-    facts: tuple[tuple[str, str], ...]
+    facts: tuple[Fact, ...]
     cards: tuple[Card, ...]
     agreement: Table
     corrections: Table
@@ -67,8 +74,8 @@ def digest(analysis: Analysis) -> Digest:
         simulated=comparison.simulated,
         label=LABEL if comparison.simulated else "",
         reference=comparison.reference,
-        facts=_facts(analysis),
-        cards=tuple(_cards(analysis)),
+        facts=campaign_facts(analysis),
+        cards=tuple(verdict_cards(analysis)),
         agreement=_agreement(analysis),
         corrections=_corrections(analysis),
         probes=_probes(comparison.probes),
@@ -76,8 +83,8 @@ def digest(analysis: Analysis) -> Digest:
         workloads=_workloads(analysis),
         carbon=_carbon(analysis),
         carbon_note=_carbon_note(analysis),
-        raw=_raw(analysis),
-        method=(_compared(analysis), *METHOD),
+        raw=raw_data(analysis),
+        method=(compared(analysis), *METHOD),
     )
 
 
@@ -92,21 +99,21 @@ def _agreement(analysis: Analysis) -> Table:
 
 
 def _agreement_cells(pair: Pair) -> tuple[str, ...]:
-    ratio, limits = pair.ratio or {}, pair.limits or {}
-    ends = [limits[end]["value"] for end in ("lower", "upper") if limits.get(end)]
+    ratio, limits = pair.ratio, pair.limits
+    ends = [end.value for end in (limits.lower, limits.upper) if end] if limits else []
     remarks = [CONSISTENCY] if pair.same_family else []
     missing = len(pair.rows) - len(pair.usable)
     remarks += [f"{missing} runs without a ratio"] if missing else []
     return (
         pair.probe,
         pair.column,
-        pair.scope,
+        pair.scopes,
         f"{pair.basis} ({pair.family})",
         str(len(pair.usable)),
-        estimated(ratio.get("ratio")),
+        estimated(ratio.ratio if ratio else None),
         " to ".join(rounded(*ends, *ends)) if len(ends) == 2 else MISSING,
-        percent(ratio.get("within_sd")),
-        percent(ratio.get("between_sd")),
+        percent(ratio.within_sd if ratio else None),
+        percent(ratio.between_sd if ratio else None),
         "; ".join(remarks) or MISSING,
     )
 
@@ -129,7 +136,7 @@ def _correction_cells(found: Correction) -> tuple[str, ...]:
     release = text(found.release, "")
     factor, u = estimated(found.factor), percent(found.relative_u)
     if found.offset_w:
-        factor, u = _shift(found.offset_w), f"{figure(found.offset_w['u'])} W"
+        factor, u = _shift(found.offset_w), f"{figure(found.offset_w.u)} W"
     if found.line:
         factor = f"{_shift(found.line.offset_w)}, divide by {estimated(found.line.gain)}"
         u = percent(found.line.scatter)
@@ -158,12 +165,12 @@ def _held_out(errors: Mapping[str, float]) -> str:
     return ", ".join(said.values()) or MISSING
 
 
-def _shift(watts: Mapping[str, Any]) -> str:
+def _shift(watts: Estimate) -> str:
     """Return an offset as what to do with it; its interval is turned with it."""
-    if watts["value"] >= 0:
-        return f"subtract {estimated(watts)} W"
-    turned = {key: None if watts[key] is None else -watts[key] for key in ("value", "low", "high")}
-    return f"add {estimated(turned | {'low': turned['high'], 'high': turned['low']})} W"
+    if watts.value >= 0:
+        return f"{way(watts)} {estimated(watts)} W"
+    low, high = (None if end is None else -end for end in (watts.high, watts.low))
+    return f"{way(watts)} {interval(-watts.value, low, high)} W"
 
 
 def _end(band: Band) -> str:
@@ -216,13 +223,13 @@ def _left(analysis: Analysis) -> Table:
             cells += _lost(name, summary)
         elif summary.status != "ok":
             cells.append((name, f"{summary.status}: {text(summary.reason)}", summary.fix))
-    cells += _not_compared(comparison.left)
+    cells += _not_compared(comparison)
     cells += [
         (f"run {run.folder.name}", f"its workload ended with exit code {run.record.exit_code}",
-         f"Read {run.folder.name}/output.log" if (run.folder / "output.log").exists() else "")
+         f"Read {run.folder.name}/output.log" if run.has_output else "")
         for run in campaign.runs if run.record.exit_code != 0
     ]  # fmt: skip
-    cells += _strays(campaign)
+    cells += _strays(analysis)
     done = {run.folder.name for run in campaign.runs}
     resume = f"crosswatt run --resume {shlex.quote(campaign.folder.name)}"
     cells += [
@@ -234,32 +241,30 @@ def _left(analysis: Analysis) -> Table:
     return Table(("what", "why", "what would help"), rows)
 
 
-def _strays(campaign: Campaign) -> list[tuple[str, str, str]]:
+def _strays(analysis: Analysis) -> list[tuple[str, str, str]]:
     """Return the runs whose load strayed: set aside and repeated, or compared all the same."""
     quiet = "Measure while nothing else runs on the machine"
     aside = [
         (f"run {each.folder.name}", f"rejected and repeated, {text(each.why.reason)}", quiet)
-        for each in campaign.set_aside
+        for each in analysis.campaign.set_aside
     ]
     return aside + [
         (f"run {name}", f"compared, though it strays: {text(why)}", quiet)
-        for name, why in remaining_disturbed(campaign).items()
+        for name, why in analysis.disturbed.items()
     ]
 
 
-def _not_compared(left: Sequence[NotCompared]) -> list[tuple[str, str, str]]:
+def _not_compared(comparison: Comparison) -> list[tuple[str, str, str]]:
     """Return the columns that were not compared; those of one probe with one reason together."""
-    groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
-    for each in left:
-        why, of_scope, scope = each.reason.partition(" of scope ")
-        alike = of_scope and " " not in scope  # nothing more is said than which scope it is
-        key = each.probe, why if alike else each.reason, each.fix
-        groups.setdefault(key, []).append((each.column, scope if alike else ""))
+    groups: dict[tuple[str, str, str], list[NotCompared]] = {}
+    for each in comparison.left:
+        reason = "" if each.missing_scope else each.reason
+        groups.setdefault((each.probe, reason, each.fix), []).append(each)
     cells = []
-    for (probe, why, fix), columns in groups.items():
-        scopes = list(dict.fromkeys(scope for _, scope in columns if scope))
-        of = f" of scope {', '.join(scopes)}" if scopes else ""
-        cells.append((f"{probe}: {', '.join(name for name, _ in columns)}", why + of, fix))
+    for (probe, reason, fix), columns in groups.items():
+        scopes = ", ".join(dict.fromkeys(each.missing_scope for each in columns))
+        why = reason or f"{comparison.reference} has nothing of scope {scopes}"
+        cells.append((f"{probe}: {', '.join(each.column for each in columns)}", why, fix))
     return cells
 
 
@@ -276,76 +281,41 @@ def _lost(name: str, summary: ProbeSummary) -> list[tuple[str, str, str]]:
 
 def _workloads(analysis: Analysis) -> Table:
     comparison = analysis.comparison
-    scope, watts = _reference_watts(analysis)
-    rows = []
-    for name in comparison.workloads:
-        runs = [r for r in analysis.campaign.runs if r.record.workload == name]
-        runs = [r for r in runs if r.record.exit_code == 0]
-        seconds = [run.record.seconds for run in runs]
-        power = watts.get(name)
-        rows.append(
-            Row((
-                name,
-                str(len(runs)),
-                span(min(seconds), max(seconds), "s"),
-                span(min(power), max(power), "W") if power else MISSING,
-                _rates(runs),
-                _results(runs),
-            ))
-        )  # fmt: skip
-    power_by = f"power by {comparison.reference}" + (f" ({scope})" if scope else "")
+    widest = widest_pair(comparison.pairs)
+    rows = [
+        Row((
+            each.workload,
+            str(each.runs),
+            span(*each.seconds, "s"),
+            span(*each.watts, "W") if each.watts else MISSING,
+            _rates(each.rates),
+            _results(each.results),
+        ))
+        for each in analysis.workloads
+    ]  # fmt: skip
+    power_by = f"power by {comparison.reference}" + (f" ({widest.scopes})" if widest else "")
     head = ("workload", "runs", "length", power_by, "mean rate", "results, mean over runs")
     return Table(head, tuple(rows), frozenset({1, 2, 3}))
 
 
-def _reference_watts(analysis: Analysis) -> tuple[str, dict[str, list[float]]]:
-    """Return a scope and the reference's mean watts of every run by workload.
-
-    Of the main columns, the one with the most runs and then the most energy speaks: the widest.
-    """
-    found: dict[str, list[float]] = {}
-    pairs = [pair for pair in analysis.comparison.pairs if pair.headline and pair.rows]
-    if not pairs:
-        return "", found
-    widest = max(pairs, key=lambda pair: (len(pair.rows), sum(r.reference_j for r in pair.rows)))
-    for row in widest.rows:
-        found.setdefault(row.workload, []).append(row.reference_j / row.seconds)
-    return widest.scope, found
-
-
-def _rates(runs: Sequence[Run]) -> str:
-    """Return work per second of every kind of phase that counts work, as the mean over runs."""
-    rates: dict[tuple[str, str], list[float]] = {}
-    for run in runs:
-        for phase in run.record.phases:
-            seconds = (phase.end_ns - phase.begin_ns) / 1e9
-            if phase.work is not None and phase.unit and seconds > 0:
-                rates.setdefault((phase_kind(phase.name), phase.unit), []).append(
-                    phase.work / seconds
-                )
+def _rates(rates: Sequence[Rate]) -> str:
+    """Return work per second of every kind of phase that counts work."""
     several = len(rates) > 1
-    parts = [
-        (f"{name}: " if several else "") + rate(sum(values) / len(values), unit)
-        for (name, unit), values in rates.items()
-    ]
+    parts = [(f"{r.phase}: " if several else "") + rate(r.per_s, r.unit) for r in rates]
     return "; ".join(parts) or MISSING
 
 
-def _results(runs: Sequence[Run]) -> str:
-    """Return every result of a workload: the mean of numbers, the distinct texts."""
-    values: dict[str, list[Any]] = {}
-    for run in runs:
-        for key, value in run.record.result.items():
-            values.setdefault(key, []).append(value)
-    return "; ".join(f"{key}: {_mean(each)}" for key, each in values.items()) or MISSING
+def _results(results: Mapping[str, float | tuple[str, ...]]) -> str:
+    """Return every result of a workload."""
+    parts = (
+        f"{key}: {_texts(value) if isinstance(value, tuple) else figure(value)}"
+        for key, value in results.items()
+    )
+    return "; ".join(parts) or MISSING
 
 
-def _mean(values: Sequence[Any]) -> str:
-    numbers = [v for v in values if isinstance(v, int | float) and math.isfinite(v)]
-    if numbers:
-        return figure(sum(numbers) / len(numbers))
-    words = [text(v) for v in values if isinstance(v, str)]
-    return ", ".join(dict.fromkeys(words)) or UNKNOWN
+def _texts(values: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(text(value) for value in values)) or UNKNOWN
 
 
 def _carbon(analysis: Analysis) -> Table:

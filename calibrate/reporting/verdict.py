@@ -1,90 +1,89 @@
-"""One sentence per probe: what the terminal and every report say of it."""
+"""One line for each finding: what the terminal and every report say of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from calibrate.analysis import Analysis
+from calibrate.analysis import Analysis, Finding
 from calibrate.calibration import Correction
-from calibrate.comparison import Pair
-from calibrate.diagnosis import NO_FAULT, UNEXPLAINED, Diagnosis
-from calibrate.quantity import _brief, interval, number, probability, rounded
+from calibrate.diagnosis import NO_FAULT, UNEXPLAINED
+from calibrate.quantity import brief, estimated, number, probability, rounded
+from calibrate.stats.estimate import Estimate
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What is said of one column of a probe."""
 
-    pair: Pair
-    diagnosis: Diagnosis
-    correction: Correction
+    finding: Finding
 
     @property
     def good(self) -> bool:
         """Whether nothing is wrong with it, as far as could be seen."""
-        return self.diagnosis.name == NO_FAULT
+        return self.finding.diagnosis.name == NO_FAULT
 
     @property
     def ratio(self) -> str:
-        """Return the mean ratio with its interval, or why there is none."""
-        if not self.pair.ratio:
-            return "no run has a ratio"
-        found = self.pair.ratio["ratio"]
-        return interval(found["value"], found["low"], found["high"])
+        """The mean ratio with its interval, or why there is none."""
+        ratio = self.finding.ratio
+        return "no run has a ratio" if ratio is None else estimated(ratio)
 
     @property
     def named(self) -> str:
-        """Return the diagnosis with its probability."""
-        if self.diagnosis.probability is None or self.diagnosis.name == UNEXPLAINED:
-            return self.diagnosis.name  # what was not named has no probability worth printing
-        shown = probability(self.diagnosis.probability)
-        return f"{self.diagnosis.name}, p {shown if shown.startswith('>') else f'= {shown}'}"
+        """The diagnosis with its probability."""
+        diagnosis = self.finding.diagnosis
+        if diagnosis.probability is None or diagnosis.name == UNEXPLAINED:
+            return diagnosis.name  # what was not named has no probability worth printing
+        shown = probability(diagnosis.probability)
+        return f"{diagnosis.name}, p {shown if shown.startswith('>') else f'= {shown}'}"
 
     @property
     def correct(self) -> str:
-        """Return the correction as something to do."""
-        found = self.correction
-        if found.verdict == "not needed":
-            return "not needed"
-        between = (
-            f", {_brief(found.valid.watts[0])} to {_brief(found.valid.watts[1])} W"
-            if found.valid
-            else ""
+        """The correction as something to do."""
+        return instruction(self.finding.correction)
+
+
+def instruction(correction: Correction) -> str:
+    """Return a correction as something to do, with the range of power in which it holds."""
+    if correction.verdict == "not needed":
+        return "not needed"
+    between = ""
+    if correction.valid:
+        low_w, high_w = correction.valid.watts
+        between = f", {brief(low_w)} to {brief(high_w)} W"
+    if correction.verdict == "offset" and correction.offset_w:
+        watts = correction.offset_w
+        size, u = rounded(*_limits(watts), abs(watts.value), watts.u or 0.0)
+        return f"{way(watts)} {size} W ± {u} W{between}"
+    if correction.line:
+        gain, watts = correction.line.gain, correction.line.offset_w
+        [size] = rounded(*_limits(watts), abs(watts.value))
+        return f"{way(watts)} {size} W, then divide by {number(gain.value)}{between}"
+    if correction.bands:
+        ends = (
+            f"{number(band.factor.value)} "
+            + (f"below {brief(band.below_w)} W" if band.below_w else "above")
+            for band in correction.bands
         )
-        if found.verdict == "offset" and found.offset_w:
-            watts = found.offset_w
-            shown = rounded(watts["low"], watts["high"], abs(watts["value"]), watts["u"])
-            return f"{way(watts)} {shown[0]} W ± {shown[1]} W{between}"
-        if found.line:
-            gain, watts = found.line.gain, found.line.offset_w
-            [size] = rounded(watts["low"], watts["high"], abs(watts["value"]))
-            return f"{way(watts)} {size} W, then divide by {number(gain['value'])}{between}"
-        if found.bands:
-            ends = (
-                f"{number(band.factor['value'])} "
-                + (f"below {_brief(band.below_w)} W" if band.below_w else "above")
-                for band in found.bands
-            )
-            return f"multiply by {', '.join(ends)} (by what the probe reports){between}"
-        if found.verdict != "factor" or not found.factor:
-            return f"{found.verdict}: {found.reason}"
-        u = "" if found.relative_u is None else f" ± {100 * found.relative_u:.2g} %"
-        return f"multiply by {number(found.factor['value'])}{u}{between}"
+        return f"multiply by {', '.join(ends)} (by what the probe reports){between}"
+    if correction.verdict != "factor" or not correction.factor:
+        return f"{correction.verdict}: {correction.reason}"
+    u = "" if correction.relative_u is None else f" ± {100 * correction.relative_u:.2g} %"
+    return f"multiply by {number(correction.factor.value)}{u}{between}"
 
 
-def way(watts: Mapping[str, Any]) -> str:
-    """Return what to do with an offset: what a probe sees too little is added."""
-    return "subtract" if watts["value"] >= 0 else "add"
+def _limits(estimate: Estimate) -> tuple[float, float]:
+    """Return the interval of an estimate; without one, the value twice."""
+    if estimate.low is None or estimate.high is None:
+        return estimate.value, estimate.value
+    return estimate.low, estimate.high
+
+
+def way(watts: Estimate) -> str:
+    """Return what to do with an offset: what a probe reads too little is added."""
+    return "subtract" if watts.value >= 0 else "add"
 
 
 def verdicts(analysis: Analysis, headlines: bool = False) -> list[Verdict]:
-    """Return a verdict for every pair, or for each probe's main column only."""
-    corrections = {(c.probe, c.column): c for c in analysis.calibration.corrections}
-    return [
-        Verdict(pair, analysis.diagnoses[key], corrections[key])
-        for pair in analysis.comparison.pairs
-        if pair.headline or not headlines
-        for key in [(pair.probe, pair.column)]
-    ]
+    """Return a verdict for every finding, or for each probe's headline column only."""
+    return [Verdict(finding) for finding in analysis if finding.headline or not headlines]

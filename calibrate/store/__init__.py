@@ -7,6 +7,7 @@ folder      a campaign with its finished runs
 
 from calibrate.store.documents import (
     CAMPAIGN,
+    IMPORTED,
     PROBES,
     RUN,
     SCHEMA,
@@ -44,6 +45,7 @@ from calibrate.store.readings import ProbeLog, close_log, columns_type, load_log
 
 __all__ = [
     "CAMPAIGN",
+    "IMPORTED",
     "PROBES",
     "RUN",
     "SCHEMA",

@@ -30,10 +30,14 @@ from calibrate.errors import BadFile
 SCHEMA = 1
 CAMPAIGN, PROBES, RUN = "campaign.json", "probes.json", "run.json"
 STOP, STRAY = "stop.json", "stray.json"
+#: What the workload of a run printed.
+OUTPUT = "output.log"
 _DERIVED = (
     "comparison.json", "diagnosis.json", "calibration.json", "phases.json", "learning.json",
     "report.html",
 )  # fmt: skip
+#: What stands for the boot of a machine, and for an adapter, of which an import knows nothing.
+IMPORTED = "imported"
 ProbeStatus = Literal["ok", "unavailable", "failed", "hung", "killed"]
 FOREIGN = "Give the folder that 'crosswatt run --out FOLDER' wrote."
 
@@ -146,6 +150,7 @@ class CampaignRecord(Saved):
     """A planned, randomised set of runs on one machine.
 
     ``until`` is the relative half-width at which to stop; without one all jobs are done.
+    ``imported`` is the format of the files that an import was made from.
     """
 
     kind: Literal["campaign"] = "campaign"
@@ -160,6 +165,12 @@ class CampaignRecord(Saved):
     jobs: tuple[Job, ...]
     until: float | None = None
     command: tuple[str, ...] = ()
+    imported: str | None = None
+
+    @property
+    def is_import(self) -> bool:
+        """Whether other people's files were made this campaign; early ones say so by `boot_id`."""
+        return self.imported is not None or self.machine.boot_id == IMPORTED
 
 
 class KnownFactor(Document):

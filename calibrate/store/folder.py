@@ -13,6 +13,7 @@ from calibrate.store.documents import (
     _DERIVED,
     CAMPAIGN,
     FOREIGN,
+    OUTPUT,
     PROBES,
     RUN,
     STOP,
@@ -32,11 +33,12 @@ from calibrate.store.readings import ProbeLog, load_log
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run as it lies on disk."""
+    """A finished run as it lies on disk; ``has_output``: the workload's output was kept."""
 
     folder: Path
     record: RunRecord
     logs: dict[str, ProbeLog]
+    has_output: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,4 +133,5 @@ def load_set_aside(folder: Path) -> list[SetAside]:
 def load_run(folder: Path) -> Run:
     """Read one run and all its probes."""
     record = read(folder / RUN, RunRecord)
-    return Run(folder, record, {name: load_log(folder / f"{name}.jsonl") for name in record.probes})
+    logs = {name: load_log(folder / f"{name}.jsonl") for name in record.probes}
+    return Run(folder, record, logs, (folder / OUTPUT).exists())

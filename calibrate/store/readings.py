@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibrate.errors import BadFile
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 from calibrate.store.documents import ProbeState
 
 

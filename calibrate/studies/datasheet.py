@@ -20,7 +20,7 @@ from calibrate import store
 from calibrate.comparison import Comparison, compare
 from calibrate.energy import Column, columns_by_scope, counter_curve, probe_columns, window_energy
 from calibrate.errors import CrosswattError, UnknownName
-from calibrate.probe.contract import Domain
+from calibrate.probe import Domain
 from calibrate.stats.estimate import Estimate, t_estimate
 from calibrate.stats.response import (
     Linearity,
@@ -51,7 +51,7 @@ class Entry(Document):
 
     quantity: str
     unit: str
-    estimate: dict[str, Any] | None = None
+    estimate: Estimate | None = None
     reason: str = ""
 
 
@@ -214,7 +214,7 @@ def _sheet(
 def _entry(quantity: str, unit: str, find: Callable[[], Estimate]) -> Entry:
     """Return a quantity, or the reason why the runs do not show it."""
     try:
-        return Entry(quantity=quantity, unit=unit, estimate=find().as_dict())
+        return Entry(quantity=quantity, unit=unit, estimate=find())
     except ValueError as why:
         return Entry(quantity=quantity, unit=unit, reason=str(why))
 

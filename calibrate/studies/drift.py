@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from calibrate import analysis, store
 from calibrate.analysis import Analysis
 from calibrate.comparison import Pair
 from calibrate.errors import CrosswattError
-from calibrate.stats.drift import LEAST, change, en_number, ewma, trend
+from calibrate.stats.drift import LEAST, Change, Chart, Trend, change, en_number, ewma, trend
 from calibrate.stats.equivalence import tost
 from calibrate.stats.estimate import Estimate
 from calibrate.store import Document
@@ -193,11 +193,11 @@ def _en(one: Pair, two: Pair) -> float | None:
     """Return En of the two mean ratios with the intervals that the campaigns state."""
     logs = []
     for pair in (one, two):
-        ratio = (pair.ratio or {}).get("ratio", {})
-        if ratio.get("low") is None or ratio.get("high") is None:
+        ratio = pair.ratio and pair.ratio.ratio
+        if not ratio or ratio.low is None or ratio.high is None:
             return None
-        half = (math.log(ratio["high"]) - math.log(ratio["low"])) / 2
-        logs.append((math.log(ratio["value"]), half))
+        half = (math.log(ratio.high) - math.log(ratio.low)) / 2
+        logs.append((math.log(ratio.value), half))
     if max(half for _, half in logs) < 1e-9:  # identical runs: there is no uncertainty to go by
         return None
     return en_number(*logs[0], *logs[1])
@@ -261,9 +261,9 @@ class Course(Document):
     sessions: tuple[Session, ...]
     state: State
     out: tuple[str, ...] = ()
-    change: dict[str, Any] | None = None
-    trend: dict[str, Any] | None = None
-    chart: dict[str, Any] | None = None
+    change: Change | None = None
+    trend: Trend | None = None
+    chart: Chart | None = None
     reason: str = ""
 
 
@@ -359,8 +359,8 @@ def _judged(
         update={
             "state": "changed" if certain or chart.out else "same",
             "out": tuple(sessions[i].folder for i in chart.out),
-            "change": step.as_dict() if certain else None,
-            "trend": trend(days, values).as_dict() if spread else None,
-            "chart": chart.as_dict(),
+            "change": step if certain else None,
+            "trend": trend(days, values) if spread else None,
+            "chart": chart,
         }
     )

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from calibrate import store
-from calibrate.probe.contract import Domain
+from calibrate.costs import Bill, Learnings, bills, learnings
+from calibrate.energy import PhasesDocument, campaign_phases, measured_phases, run_meters
+from calibrate.probe import Domain
 from calibrate.store import CampaignRecord, Job, MachineRecord, ProbeState, RunRecord, SourceRecord
 
 SECOND = 1_000_000_000
@@ -124,3 +126,21 @@ def write_log(path: Path, fake: Fake, watts: float, seconds: float, begin: int, 
          "rejected": 0, "cpu_s": 0.01, "at_ns": end + SECOND}
     )  # fmt: skip
     path.write_text("".join(json.dumps(document) + "\n" for document in documents))
+
+
+def bills_of(folder: Path) -> list[Bill]:
+    """Return what models cost in a campaign."""
+    campaign = store.load_campaign(folder)
+    return bills(campaign, list(measured_phases(campaign, run_meters(campaign))))
+
+
+def learnings_of(folder: Path) -> Learnings:
+    """Return what the workloads of a campaign learnt."""
+    campaign = store.load_campaign(folder)
+    return learnings(campaign, run_meters(campaign))
+
+
+def phases_of(folder: Path, name: Callable[[str], str] = str) -> PhasesDocument:
+    """Return the phases of a campaign."""
+    campaign = store.load_campaign(folder)
+    return campaign_phases(campaign, measured_phases(campaign, run_meters(campaign)), name)

@@ -17,7 +17,6 @@ from calibrate.costs import (
     Case,
     Claim,
     board,
-    cases,
     judge_claims,
     order,
     ranked,
@@ -102,9 +101,8 @@ def claim_chapter(analysis: Analysis) -> Chapter | None:
 
 def _cases(analysis: Analysis) -> list[Case]:
     """Return the cases, the reference's first."""
-    found = cases(analysis.campaign)
     places = {name: place for place, name in enumerate(styles(analysis))}
-    return sorted(found, key=lambda c: (*costs.place(c), places.get(c.probe, len(places))))
+    return sorted(analysis.cases, key=lambda c: (*costs.place(c), places.get(c.probe, len(places))))
 
 
 def _sources(found: Sequence[Case]) -> Iterable[str]:

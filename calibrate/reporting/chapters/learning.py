@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from calibrate.analysis import Analysis
-from calibrate.costs import QUALITIES, Epoch, Learning, Spent, learnings
+from calibrate.costs import QUALITIES, Epoch, Learning, Spent
 from calibrate.quantity import MISSING, figure, percent, spread
 from calibrate.reporting.canvas import DASHES, INK, Canvas, Panel, Style, engineering, styles
 from calibrate.reporting.chapters.chapter import Chapter
@@ -38,7 +38,7 @@ _CAPTION = (
 
 def learning_chapter(analysis: Analysis) -> Chapter | None:
     """Return energy against quality, of the workloads that learn in epochs."""
-    found = learnings(analysis.campaign).learnings
+    found = analysis.learnings.learnings
     if not found:
         return None
     drawn = [panel for place, each in enumerate(found) for panel in _panels(analysis, each, place)]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibrate.analysis import Analysis
-from calibrate.costs import J_PER_KWH, Bill, Intensity, asked_stages, bills
+from calibrate.costs import J_PER_KWH, Bill, Intensity, asked_stages
 from calibrate.energy import Joules, phase_kind
 from calibrate.quantity import MISSING, figure, prefixed
 from calibrate.reporting.canvas import INK, Canvas, Panel, Style, styles
@@ -36,7 +36,7 @@ _FEW = 4
 
 def lifecycle_chapter(analysis: Analysis) -> Chapter | None:
     """Return the chapter where a campaign has both training and use."""
-    found = bills(analysis.campaign)
+    found = analysis.bills
     if not found:
         return _missing(analysis)
     intensity = analysis.footprint.intensity if analysis.footprint else None

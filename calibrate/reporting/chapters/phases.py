@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from calibrate.analysis import Analysis
 from calibrate.energy import (
-    MeasuredPhase,
     Per,
     PhaseEnergy,
-    measured_phases,
-    phase_kind,
-    phase_means,
 )
 from calibrate.quantity import MISSING, figure, prefixed
 from calibrate.reporting.chapters.chapter import Chapter
@@ -25,13 +21,11 @@ _NOTE = (
 )
 #: More rows than a reader can follow are of the reference alone.
 _MOST_ROWS = 80
-#: So many phases of a run stand each by itself, of more those of one kind together: epochs.
-_MOST_NAMES = 12
 
 
 def phase_chapter(analysis: Analysis) -> Chapter | None:
     """Return the table of phases, of the workloads that mark more than one."""
-    shown = _shown(analysis)
+    shown: Sequence[PhaseEnergy] = analysis.shown_phases
     if not shown:
         return None
     reference = analysis.comparison.reference
@@ -50,22 +44,6 @@ def phase_chapter(analysis: Analysis) -> Chapter | None:
         words = (f"By {reference}, the reference; phases.json has all probes.",)
     rows = tuple(Row(_cells(each), each.probe == reference) for each in shown)
     return Chapter("Energy of phases", words, Table(head, rows, frozenset({3, 4, 5, 6})), _NOTE)
-
-
-def _shown(analysis: Analysis) -> list[PhaseEnergy]:
-    """Return the phases of workloads that have several: each, or where they are many each kind."""
-    found = list(measured_phases(analysis.campaign))
-    names: dict[str, set[str]] = {}
-    for each in found:
-        names.setdefault(each.run.record.workload, set()).add(each.phase.name)
-
-    def called(each: MeasuredPhase) -> str:
-        mine = names[each.run.record.workload]
-        many = len(mine) > _MOST_NAMES and len({phase_kind(name) for name in mine}) > 1
-        return phase_kind(each.phase.name) if many else each.phase.name
-
-    several = (each for each in found if len(names[each.run.record.workload]) > 1)
-    return sorted(phase_means(several, called), key=lambda phase: phase.workload)
 
 
 def _cells(each: PhaseEnergy) -> tuple[str, ...]:

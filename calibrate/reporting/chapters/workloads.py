@@ -11,16 +11,12 @@ import math
 import re
 from collections.abc import Sequence
 
-import numpy as np
-
 from calibrate.analysis import Analysis
-from calibrate.comparison import Pair
-from calibrate.comparison import PairedRun as Run
+from calibrate.comparison import ColumnDifferences, Pair, WorkloadDifference
 from calibrate.diagnosis import IMMATERIAL
 from calibrate.quantity import MISSING, figure, rounded
 from calibrate.reporting.chapters.chapter import Chapter
 from calibrate.reporting.chapters.table import Row, Table
-from calibrate.stats.agreement import limits_of_differences
 
 #: Columns of a table that a reader can still follow.
 _MOST = 8
@@ -34,16 +30,21 @@ _NOTE = (
 def workload_chapter(analysis: Analysis) -> Chapter | None:
     """Return the table of workloads, where there is more than one."""
     pairs = _shown(analysis.comparison.pairs)
-    found = (w for w in analysis.comparison.workloads if any(_runs(p, w) for p in pairs))
-    workloads = sorted(found, key=_natural)
+    columns = [analysis.differences[pair.probe, pair.column] for pair in pairs]
+    present = (w for w in analysis.comparison.workloads if any(w in c.workloads for c in columns))
+    workloads = sorted(present, key=_natural)
     if len(workloads) < 2 or not pairs:
         return None
     reference = analysis.comparison.reference
-    head = ("workload", *(f"{p.probe}: {p.column}, beside {reference}" for p in pairs))
-    rows = [Row((name, *(_cell(_runs(pair, name)) for pair in pairs))) for name in workloads]
-    rows.append(Row(("limits of agreement", *(_limits(pair) for pair in pairs)), main=False))
+    head = ("workload", *(f"{c.probe}: {c.column}, beside {reference}" for c in columns))
+    rows = [Row((name, *(_cell(c.workloads.get(name)) for c in columns))) for name in workloads]
+    rows.append(Row(("limits of agreement", *map(_limits, columns)), main=False))
     places = frozenset(range(1, len(head)))
-    words = (_worst(pair, workloads) for pair in pairs if pair.headline)
+    words = (
+        _worst(column, workloads)
+        for pair, column in zip(pairs, columns, strict=True)
+        if pair.headline
+    )
     said = tuple(sentence for sentence in words if sentence)
     return Chapter("By workload", said, Table(head, tuple(rows), places), _NOTE)
 
@@ -55,15 +56,17 @@ def _natural(name: str) -> list[tuple[str, float]]:
     ]
 
 
-def _worst(pair: Pair, workloads: Sequence[str]) -> str:
+def _worst(column: ColumnDifferences, workloads: Sequence[str]) -> str:
     """Say where a probe is farthest off, which a mean hides; nothing of one that is off nowhere."""
-    watts = {w: _mean_w(_runs(pair, w)) for w in workloads if _runs(pair, w)}
-    shares = {w: ratio for w in watts if (ratio := _mean_ratio(_runs(pair, w)))}
-    most = max(watts, key=lambda w: abs(watts[w]))
-    said = f"{pair.probe} is farthest off in watts in {most} ({_watts(watts[most])})"
+    mine = [column.workloads[name] for name in workloads if name in column.workloads]
+    most = max(mine, key=lambda each: abs(each.difference_w))
+    said = (
+        f"{column.probe} is farthest off in watts in {most.workload} ({_watts(most.difference_w)})"
+    )
+    shares = {each.workload: each.ratio for each in mine if each.ratio}
     if not shares:
         return f"{said}."
-    far = max(shares, key=lambda w: abs(math.log(shares[w])))
+    far = max(shares, key=lambda name: abs(math.log(shares[name])))
     if abs(math.log(shares[far])) < IMMATERIAL:
         return ""
     return f"{said}, and as a share in {far} ({figure(shares[far])} of the reference)."
@@ -86,23 +89,6 @@ def _adds_up(whole: Pair, part: Pair) -> bool:
     return whole.family == part.family and whole.scope == part.scope.rpartition("-")[0]
 
 
-def _runs(pair: Pair, workload: str) -> list[Run]:
-    return [row for row in pair.rows if row.workload == workload]
-
-
-def _difference_w(row: Run) -> float:
-    return (row.probe_j - row.reference_j) / row.seconds
-
-
-def _mean_w(rows: Sequence[Run]) -> float:
-    return float(np.mean([_difference_w(row) for row in rows]))
-
-
-def _mean_ratio(rows: Sequence[Run]) -> float | None:
-    ratios = [row.ratio for row in rows if row.ratio is not None]
-    return float(np.exp(np.mean(np.log(ratios)))) if ratios else None
-
-
 def _watts(watts: float) -> str:
     """Return a difference with its sign."""
     if abs(watts) < 5e-4:
@@ -111,18 +97,17 @@ def _watts(watts: float) -> str:
     return f"{watts:{form}} W".replace("-", "\u2212")
 
 
-def _cell(rows: Sequence[Run]) -> str:
-    if not rows:
+def _cell(difference: WorkloadDifference | None) -> str:
+    if difference is None:
         return MISSING
-    ratio = _mean_ratio(rows)
-    return f"{figure(ratio) if ratio else 'no ratio'} ({_watts(_mean_w(rows))})"
+    ratio = figure(difference.ratio) if difference.ratio else "no ratio"
+    return f"{ratio} ({_watts(difference.difference_w)})"
 
 
-def _limits(pair: Pair) -> str:
+def _limits(column: ColumnDifferences) -> str:
     """Return between which watts a single run lies."""
-    watts = [_difference_w(row) for row in pair.rows]
-    found = limits_of_differences(watts, [row.workload for row in pair.rows])
-    if found.lower is None or found.upper is None:
+    limits = column.limits_w
+    if limits.lower is None or limits.upper is None:
         return MISSING
-    ends = found.lower.value, found.upper.value
+    ends = limits.lower.value, limits.upper.value
     return f"{' to '.join(rounded(*ends, *ends))} W".replace("-", "\u2212")

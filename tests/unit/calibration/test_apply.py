@@ -13,6 +13,7 @@ from calibrate.calibration.apply import CorrectionWarning
 from calibrate.calibration.fit import Range
 from calibrate.cli.app import app
 from calibrate.errors import BadFile, CrosswattError, UnknownName
+from calibrate.stats.estimate import Estimate
 
 VALID = Range(watts=(10.0, 100.0), seconds=(5.0, 60.0), workloads=("gemm", "idle"))
 
@@ -20,13 +21,9 @@ VALID = Range(watts=(10.0, 100.0), seconds=(5.0, 60.0), workloads=("gemm", "idle
 def one(
     column: str, verdict: str = "factor", value: float = 2.0, release: str = "3.3.2"
 ) -> Correction:
-    factor = {
-        "value": value,
-        "u": 0.02 * value,
-        "low": 0.95 * value,
-        "high": 1.06 * value,
-        "level": 0.95,
-    }
+    factor = Estimate(
+        value, 0.02 * value, 0.95 * value, 1.06 * value, 0.95, "by hand", n_runs=6, n_clusters=3
+    )
     return Correction(
         probe="codecarbon", release=release, mode="intel_rapl", column=column, scope="package",
         verdict=verdict, reason="it reports the same power whatever the load", factor=factor,
@@ -60,7 +57,7 @@ def test_what_is_not_needed_is_not_applied_but_keeps_its_uncertainty(tmp_path: P
 
 
 def test_an_offset_is_subtracted(tmp_path: Path) -> None:
-    watts = {"value": 4.0, "u": 0.5, "low": 3.0, "high": 5.0}
+    watts = Estimate(4.0, 0.5, 3.0, 5.0, 0.95, "by hand", n_runs=6, n_clusters=3)
     shifted = one("cpu", "offset").model_copy(update={"factor": None, "offset_w": watts})
     ours = loaded(tmp_path, shifted)
     found = ours.correct(250.0, seconds=10.0, probe="codecarbon")

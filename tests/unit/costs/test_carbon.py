@@ -77,7 +77,7 @@ def test_an_unknown_place_gets_the_nearest() -> None:
 
 
 def test_a_report_tells_grams_with_what_is_known_of_them(folder: Path) -> None:
-    found = analysis.analyze(folder, intensity=find_intensity("360+-36", TODAY))
+    found = analysis.analyze(folder, carbon=find_intensity("360+-36", TODAY))
     assert found.footprint
     hows = {(e.probe, e.how) for e in found.footprint.emissions}
     assert hows == {("truth", "reference"), ("high", "corrected"), ("clock", "as reported")}

@@ -18,7 +18,6 @@ from calibrate.costs import (
     Case,
     Claim,
     board,
-    cases,
     judge_claims,
     ranked,
 )
@@ -216,7 +215,7 @@ def _phase(name: str, begin_s: float, end_s: float, work: float) -> PhaseRecord:
 
 
 def test_cases_are_found_by_their_results_in_the_studys_order(folder: Path) -> None:
-    found = [c for c in cases(store.load_campaign(folder)) if c.probe == "truth"]
+    found = [c for c in analysis.analyze(folder).cases if c.probe == "truth"]
     assert [(c.data, c.algorithm) for c in found] == [(d, a) for d in DATA for a in ALGORITHMS]
     for case in found:
         fit, one, accuracy = AS_TIMED[case.data][ALGORITHMS.index(case.algorithm)]

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibrate import analysis, catalog, store
-from calibrate.costs import Epoch, Learning, learnings
+from calibrate.costs import Epoch, Learning
 from calibrate.costs.learning import Learnings, find_knee
 from calibrate.reporting import campaign_chapters
 from calibrate.reporting.chapters.learning import learning_chapter
 from calibrate.store import PhaseRecord
-from tests.helpers.campaigns import SECOND, START, Fake, build, domain, truth
+from tests.helpers.campaigns import SECOND, START, Fake, build, domain, learnings_of, truth
 
 #: What is heard wrong after each of five epochs; the third is as good as the best.
 RATES = (1.0, 0.5, 0.11, 0.10, 0.105)
@@ -63,7 +63,7 @@ def bare(tmp_path: Path) -> Path:
 
 
 def only(folder: Path) -> Learning:
-    (found,) = learnings(store.load_campaign(folder)).learnings
+    (found,) = learnings_of(folder).learnings
     return found
 
 
@@ -137,7 +137,7 @@ def test_no_epoch_is_better_than_the_knee_by_more_than_its_uncertainty(
 def test_runs_of_other_arguments_are_not_mixed(bare: Path) -> None:
     words = (("--seed", "1"), ("--seed", "2"))
     worse = phases([0.9] * 5)
-    found = learnings(store.load_campaign(mark(bare, phases(), worse, arguments=words)))
+    found = learnings_of(mark(bare, phases(), worse, arguments=words))
     assert [each.arguments for each in found.learnings] == list(words)
     assert [each.epochs[-1].value for each in found.learnings] == [RATES[-1], 0.9]
 
@@ -164,10 +164,10 @@ def test_epochs_that_some_runs_lack_are_left_out(bare: Path) -> None:
 )
 def test_what_does_not_learn_has_no_chapter(bare: Path, marks: Sequence[object]) -> None:
     mark(bare, marks, marks)
-    assert not learnings(store.load_campaign(bare)).learnings
+    assert not learnings_of(bare).learnings
     found = analysis.analyze(bare)
     assert learning_chapter(found) is None
-    analysis.write(found)
+    found.write()
     assert not (bare / analysis.LEARNING).exists()
 
 
@@ -188,7 +188,7 @@ def test_reports_have_the_figure_and_its_table(bare: Path) -> None:
     for form in ("html", "markdown"):
         text = catalog.load(catalog.find("reports", form)).render(found)
         assert "Energy against quality" in text and "standard" in text
-    analysis.write(found)
+    found.write()
     saved = store.read(bare / analysis.LEARNING, Learnings)
     assert saved.simulated and saved.learnings[0].knee == 2
 

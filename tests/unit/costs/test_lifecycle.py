@@ -14,12 +14,12 @@ import pytest
 from calibrate import analysis, catalog, store
 from calibrate.campaign import load_plan
 from calibrate.campaign.plan import Stages
-from calibrate.costs import bills, find_intensity
+from calibrate.costs import find_intensity
 from calibrate.energy import Joules
 from calibrate.errors import BadFile
 from calibrate.reporting.chapters.lifecycle import lifecycle_chapter
 from calibrate.store import PhaseRecord
-from tests.helpers.campaigns import SECOND, START, Fake, build, domain, truth
+from tests.helpers.campaigns import SECOND, START, Fake, bills_of, build, domain, truth
 
 #: (name, begin, end, work, unit); every load uses so many watts.
 Mark = tuple[str, float, float, float | None, str | None]
@@ -58,7 +58,7 @@ def made(
 
 
 def test_a_workload_with_all_phases_is_a_model(tmp_path: Path) -> None:
-    found = {b.probe: b for b in bills(store.load_campaign(made(tmp_path / "c", {"model": OWN})))}
+    found = {b.probe: b for b in bills_of(made(tmp_path / "c", {"model": OWN}))}
     true, half = found["truth"], found["half"]
     assert true.once.joules == pytest.approx(300.0)
     assert true.use.joules == pytest.approx(0.5)  # 200 J for 400 audio-s
@@ -76,7 +76,7 @@ def test_a_plan_says_which_phases_are_what(tmp_path: Path) -> None:
     stages = {"prepare": ["model:prepare"], "train": ["model:train"], "infer": ["asr:infer"],
               "use": 5.0, "uses_per_day": [10.0]}  # fmt: skip
     folder = made(tmp_path / "c", marks, stages)
-    [true] = [b for b in bills(store.load_campaign(folder)) if b.probe == "truth"]
+    [true] = [b for b in bills_of(folder) if b.probe == "truth"]
     assert true.once.joules == pytest.approx(500.0)
     assert true.use.joules == pytest.approx(10.0)  # 200 J for 100 audio-s, five of them
     assert true.uses[0] == pytest.approx(50.0)
@@ -88,7 +88,7 @@ def test_a_plan_says_which_phases_are_what(tmp_path: Path) -> None:
 def test_a_fit_that_was_repeated_counts_once(tmp_path: Path) -> None:
     marks: list[Mark] = [("fit", 0, 4, 8, "fit"), ("predict", 4, 5, 1000, "prediction")]
     folder = made(tmp_path / "c", {"model": marks})
-    [true] = [b for b in bills(store.load_campaign(folder)) if b.probe == "truth"]
+    [true] = [b for b in bills_of(folder) if b.probe == "truth"]
     assert true.once.joules == pytest.approx(50.0)
     assert true.use.joules == pytest.approx(0.1)
 
@@ -100,7 +100,7 @@ def test_parts_of_different_runs_add_up(tmp_path: Path) -> None:
         record = store.read(place / store.RUN, store.RunRecord)
         kept = tuple(p for p in record.phases if not p.name.startswith(left_out))
         store.save(place / store.RUN, record.model_copy(update={"phases": kept}))
-    [true] = [b for b in bills(store.load_campaign(folder)) if b.probe == "truth"]
+    [true] = [b for b in bills_of(folder) if b.probe == "truth"]
     assert true.once.joules == pytest.approx(300.0)
 
 
@@ -117,7 +117,7 @@ def test_one_meter_may_err_alike_in_all_that_is_added_up() -> None:
 
 
 def test_a_count_has_the_uncertainty_of_both(tmp_path: Path) -> None:
-    [bill, *_] = bills(store.load_campaign(made(tmp_path / "c", {"model": OWN})))
+    [bill, *_] = bills_of(made(tmp_path / "c", {"model": OWN}))
     count, u = bill.uses
     parts = bill.once.u_j / bill.once.joules, bill.use.u_j / bill.use.joules
     assert u == pytest.approx(count * math.hypot(*parts))
@@ -160,7 +160,7 @@ def test_without_use_or_training_there_is_no_chapter(tmp_path: Path) -> None:
 def test_reports_show_it_with_co2e_where_that_was_asked_for(tmp_path: Path) -> None:
     folder = made(tmp_path / "c", {"model": OWN})
     intensity = find_intensity("500+-50", date(2026, 1, 1))
-    found = analysis.analyze(folder, intensity=intensity)
+    found = analysis.analyze(folder, carbon=intensity)
     html = catalog.load(catalog.find("reports", "html")).render(found)
     assert "Lifecycle" in html and "g CO2e" in html and "days until equal" in html
     chapter = lifecycle_chapter(found)

@@ -15,8 +15,8 @@ from calibrate.energy import (
     Joules,
     MeasuredPhase,
     Per,
-    campaign_phases,
     native_columns,
+    phase,
     phase_index,
     phase_kind,
     pooled,
@@ -26,11 +26,10 @@ from calibrate.energy.stretch import StretchMeter
 from calibrate.probe.contract import Domain
 from calibrate.quantity import spread
 from calibrate.reporting import campaign_chapters
-from calibrate.reporting.chapters import phases as told
 from calibrate.reporting.chapters.phases import per_unit
 from calibrate.store import PhaseRecord, ProbeLog
 from calibrate.store.readings import Reading, Readings
-from tests.helpers.campaigns import SECOND, START, build, truth
+from tests.helpers.campaigns import SECOND, START, build, phases_of, truth
 
 COUNTER = Domain("package-0", "package-0", "counter", "measured", "rapl")
 TRACKER = Domain("cpu", "package", "window", "measured", "rapl")
@@ -172,13 +171,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_phases_are_means_over_runs(folder: Path) -> None:
-    found = {p.phase: p for p in campaign_phases(store.load_campaign(folder)).phases}
+    found = {p.phase: p for p in phases_of(folder).phases}
     assert set(found) == {"load", "infer[1]", "infer[2]"}
     first = found["infer[1]"]
     assert (first.stretches, first.seconds, first.work) == (2, 2.0, 10.0)
     assert first.joules == pytest.approx(100.0)
     assert first.values == {"wer": 0.1, "utterances": 4}
-    together = campaign_phases(store.load_campaign(folder), phase_kind).phases
+    together = phases_of(folder, phase_kind).phases
     infer = next(p for p in together if p.phase == "infer")
     assert infer.stretches == 4 and infer.values["wer"] == pytest.approx(0.2)
 
@@ -193,7 +192,7 @@ def test_energy_per_unit_is_that_of_stretches_of_any_length(tmp_path: Path) -> N
             unit="audio-s", values={"utterances": 5 * seconds},
         )  # fmt: skip
         store.save(place / store.RUN, record.model_copy(update={"phases": (mark,)}))
-    [found] = campaign_phases(store.load_campaign(made)).phases
+    [found] = phases_of(made).phases
     assert found.joules == pytest.approx(200.0) and found.u_j == pytest.approx(100.0)
     assert found.per["audio-s"].joules == pytest.approx(5.0)
     assert found.per["audio-s"].u_j == pytest.approx(0.0, abs=1e-9)
@@ -285,12 +284,12 @@ def test_reports_have_a_chapter_of_phases(folder: Path, monkeypatch: pytest.Monk
     per_second, per_utterance = chapter.table.rows[1].cells[6].split("; ")
     assert per_second.startswith("10") and per_second.endswith("J/audio-s")
     assert per_utterance.startswith("25") and per_utterance.endswith("J/utterance")
-    monkeypatch.setattr(told, "_MOST_NAMES", 2)  # of many epochs those of one kind are one row
-    (chapter,) = campaign_chapters(found)
+    monkeypatch.setattr(phase, "MOST_NAMES", 2)  # of many epochs those of one kind are one row
+    (chapter,) = campaign_chapters(analysis.analyze(folder))
     assert [row.cells[1:4:2] for row in chapter.table.rows] == [("load", "2"), ("infer", "4")]
     for form in ("html", "markdown"):
         assert "Energy of phases" in catalog.load(catalog.find("reports", form)).render(found)
-    analysis.write(found)
+    found.write()
     saved = store.read(folder / analysis.PHASES, PhasesDocument)
     assert len(saved.phases) == 3 and saved.simulated
 

@@ -634,7 +634,7 @@ def test_published_power_meters_beside_the_nodes_wattmeter(tmp_path: Path) -> No
         diagnosis = found.diagnoses[probe, "machine"]
         assert diagnosis.name == NAME
         [pair] = [p for p in found.comparison.pairs if (p.probe, p.column) == (probe, "machine")]
-        assert pair.scope == "machine of node"
+        assert pair.scopes == "machine of node" and pair.across
         slope, offset = map(float, re.findall(r"= ([\d.]+) \(.*?\+ (\d+)", diagnosis.reasons[0])[0])
         assert slope == pytest.approx(1.17, abs=0.15)
         assert offset == pytest.approx(974, abs=25)

@@ -88,7 +88,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def values(found: Datasheet) -> dict[str, float | str]:
     (sheet,) = found.sheets
-    return {e.quantity: e.estimate["value"] if e.estimate else e.reason for e in sheet.entries}
+    return {e.quantity: e.estimate.value if e.estimate else e.reason for e in sheet.entries}
 
 
 def test_a_counter_is_described(folder: Path) -> None:

@@ -175,9 +175,9 @@ def series(folder: Path, at: int, step: float) -> Path:
 def test_a_step_over_time_is_placed_and_explained(tmp_path: Path) -> None:
     (course,) = detect_drift(series(tmp_path / "months", 7, 0.05)).courses
     assert course.state == "changed" and course.change is not None
-    assert course.change["first"] == 7 and course.change["p_value"] < 0.01
+    assert course.change.first == 7 and course.change.p_value < 0.01
     assert course.sessions[7].coincides == {"meter: release": ("1.0", "2.0")}
-    json.dumps(course.model_dump(), allow_nan=False)
+    json.dumps(course.model_dump(mode="json"), allow_nan=False)
 
 
 def test_no_step_is_no_change(tmp_path: Path) -> None:

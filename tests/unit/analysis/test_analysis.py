@@ -52,7 +52,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
 
 
 def test_ratios_are_those_put_in(found: Analysis) -> None:
-    means = {p.probe: p.ratio["ratio"]["value"] for p in found.comparison.pairs if p.ratio}
+    means = {p.probe: p.ratio.ratio.value for p in found.comparison.pairs if p.ratio}
     assert means == pytest.approx(
         {"good": 1.0, "kilo": 1.04e-3, "constant": means["constant"], "gain": 0.8}, rel=0.02
     )
@@ -80,7 +80,7 @@ def test_corrections_undo_what_was_put_in(found: Analysis) -> None:
     assert by_probe["gain"].verdict == "factor"
     factor = by_probe["gain"].factor
     assert factor
-    assert factor["value"] == pytest.approx(1.25, rel=0.01)
+    assert factor.value == pytest.approx(1.25, rel=0.01)
     assert by_probe["gain"].worst_held_out
     assert by_probe["gain"].worst_held_out < 0.01
     assert by_probe["constant"].verdict == "not calibratable"
@@ -101,21 +101,21 @@ def test_a_factor_that_fails_at_idle_only_says_from_where_it_holds(tmp_path: Pat
     assert fitted.valid
     assert fitted.valid.watts == pytest.approx((40, 60))
     assert fitted.factor
-    assert fitted.factor["value"] == pytest.approx(1 / 0.95)
+    assert fitted.factor.value == pytest.approx(1 / 0.95)
 
 
 def test_documents_are_plain_json_and_remade_alike(found: Analysis) -> None:
-    analysis.write(found)
+    found.write()
     folder = found.campaign.folder
     first = {name: (folder / name).read_text() for name in DERIVED}
     for text in first.values():
         json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} in a document"))
-    analysis.write(analysis.analyze(folder))
+    analysis.analyze(folder).write()
     assert first == {name: (folder / name).read_text() for name in first}
 
 
 def test_verdicts_speak_for_every_probe(found: Analysis) -> None:
-    spoken = {v.pair.probe: v for v in verdicts(found, headlines=True)}
+    spoken = {v.finding.probe: v for v in verdicts(found, headlines=True)}
     assert set(spoken) == {"good", "kilo", "constant", "gain", "negative"}
     assert spoken["good"].good
     assert spoken["kilo"].correct.startswith("multiply by 9")
@@ -147,7 +147,7 @@ def test_one_run_gives_no_interval_and_no_verdict(tmp_path: Path) -> None:
     found = analysis.analyze(folder)
     [pair] = found.comparison.pairs
     assert pair.ratio
-    assert pair.ratio["ratio"]["low"] is None
+    assert pair.ratio.ratio.low is None
     [diagnosis] = found.diagnoses.values()
     assert not diagnosis.conclusive
     assert found.calibration.corrections[0].verdict == "not calibratable"
@@ -272,8 +272,8 @@ def test_an_offset_is_subtracted_where_no_factor_holds(tmp_path: Path) -> None:
     found = analysis.analyze(build(tmp_path / "c", {"truth": truth(), "more": more}))
     [fitted] = found.calibration.corrections
     assert fitted.verdict == "offset" and fitted.factor is None and fitted.offset_w
-    assert fitted.offset_w["value"] == pytest.approx(15.0, abs=0.01)
-    assert fitted.offset_w["n_clusters"] == len(LOADS)
+    assert fitted.offset_w.value == pytest.approx(15.0, abs=0.01)
+    assert fitted.offset_w.n_clusters == len(LOADS)
     assert fitted.worst_held_out is not None and fitted.worst_held_out < 1e-6
     [told] = verdicts(found)
     assert told.correct.startswith("subtract 15")

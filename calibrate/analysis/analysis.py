@@ -1,0 +1,287 @@
+"""Everything that follows from a campaign folder; computed again at any time, on any machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from calibrate import catalog, store
+from calibrate.analysis.diagnosed import diagnose_pair
+from calibrate.analysis.finding import Finding
+from calibrate.analysis.frames import findings_frame, phases_frame, readings_frame, runs_frame
+from calibrate.calibration import Calibration, fit_calibration
+from calibrate.campaign import remaining_disturbed
+from calibrate.comparison import (
+    ColumnDifferences,
+    Comparison,
+    RunPower,
+    WorkloadSummary,
+    compare,
+    differences,
+    power_traces,
+    summarize_workloads,
+)
+from calibrate.costs import (
+    Bill,
+    Case,
+    Claim,
+    Footprint,
+    Intensity,
+    Learnings,
+    bills,
+    cases,
+    find_intensity,
+    footprint,
+    judge_claims,
+    learnings,
+)
+from calibrate.diagnosis import (
+    Diagnosis,
+)
+from calibrate.energy import (
+    PhaseEnergy,
+    PhasesDocument,
+    campaign_phases,
+    measured_phases,
+    phases_to_show,
+    run_meters,
+)
+from calibrate.errors import UnknownName
+from calibrate.store import Campaign, Document, Saved
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COMPARISON, DIAGNOSIS, CALIBRATION = "comparison.json", "diagnosis.json", "calibration.json"
+PHASES, LEARNING = "phases.json", "learning.json"
+
+
+class DiagnosisRecord(Document):
+    """The diagnosis of one column, as a document has it."""
+
+    probe: str
+    column: str
+    scope: str
+    headline: bool
+    diagnosis: Diagnosis
+
+
+class DiagnosisDocument(Saved):
+    """All diagnoses of a campaign, as ``diagnosis.json``."""
+
+    kind: Literal["diagnosis"] = "diagnosis"
+    simulated: bool
+    machine: str
+    reference: str
+    findings: tuple[DiagnosisRecord, ...]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A campaign with everything that follows from it.
+
+    An analysis is a mapping of findings: ``analysis["codecarbon"]`` is the headline column of a
+    probe, ``analysis["codecarbon", "cpu"]`` another column, and iterating yields all findings.
+
+    Parameters
+    ----------
+    campaign : its documents; the readings of its runs are left out, see `readings`.
+    comparison : every column beside the reference.
+    diagnoses : by (probe, column).
+    calibration : a correction of every column.
+    phase_document : energy of every phase, by probe.
+    shown_phases : the phases that a reader can follow: of workloads that mark several, epochs
+        together where they are many.
+    learnings : energy against quality of workloads that learn in epochs.
+    bills : energy of training beside energy of use, by model and probe.
+    cases : energy and accuracy of learning algorithms, by probe.
+    claims : claims of a study about algorithms, judged by each probe that has cases.
+    power : power over time, one run of each workload.
+    workloads : what each workload did.
+    differences : how far each column is off, workload by workload; by (probe, column).
+    disturbed : runs that were compared despite disturbance, with the reason.
+    footprint : CO2e, where an intensity was asked for.
+    """
+
+    campaign: Campaign
+    comparison: Comparison
+    diagnoses: dict[tuple[str, str], Diagnosis]
+    calibration: Calibration
+    phase_document: PhasesDocument
+    shown_phases: tuple[PhaseEnergy, ...]
+    learnings: Learnings
+    bills: tuple[Bill, ...]
+    cases: tuple[Case, ...]
+    claims: dict[str, tuple[Claim, ...]]
+    power: tuple[RunPower, ...]
+    workloads: tuple[WorkloadSummary, ...]
+    differences: dict[tuple[str, str], ColumnDifferences]
+    disturbed: dict[str, str]
+    footprint: Footprint | None = None
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """One finding for every column that was compared, in the order of the comparison."""
+        corrections = {(c.probe, c.column): c for c in self.calibration.corrections}
+        return tuple(
+            Finding(pair, self.diagnoses[key], corrections[key])
+            for pair in self.comparison.pairs
+            for key in [(pair.probe, pair.column)]
+        )
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    def __contains__(self, key: object) -> bool:
+        return any(key in (f.probe, (f.probe, f.column)) for f in self.findings)
+
+    def __getitem__(self, key: str | tuple[str, str]) -> Finding:
+        """Return the finding of a probe's headline column, or of (probe, column).
+
+        Raises
+        ------
+        UnknownName : the probe or the column was not compared; names the nearest.
+        """
+        probe, column = (key, None) if isinstance(key, str) else key
+        mine = [finding for finding in self.findings if finding.probe == probe]
+        if not mine:
+            known = {finding.probe for finding in self.findings}
+            raise UnknownName("probe in this comparison", probe, known)
+        for finding in mine:
+            if finding.headline if column is None else finding.column == column:
+                return finding
+        columns = [finding.column for finding in mine]
+        raise UnknownName(f"column of {probe} in this comparison", column or "", columns)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row for each column of each probe; see `findings_frame`."""
+        return findings_frame(self.findings)
+
+    def runs(self) -> pd.DataFrame:
+        """Return one row for each run and column; see `runs_frame`."""
+        return runs_frame(self.findings)
+
+    def phases(self) -> pd.DataFrame:
+        """Return one row for each phase and probe; see `phases_frame`."""
+        return phases_frame(self.phase_document)
+
+    def readings(self, probe: str) -> pd.DataFrame:
+        """Read the readings of a probe from the folder; see `readings_frame`.
+
+        Raises
+        ------
+        UnknownName : the probe is not in the campaign; names the nearest.
+        """
+        return readings_frame(self.campaign, probe)
+
+    def report(self, form: str = "html", path: Path | str | None = None) -> str:
+        """Return a report as text, and write it to a file if a path is given.
+
+        Parameters
+        ----------
+        form : name of a report format: ``html``, ``markdown``, ``json``, or one of your own.
+        path : the file to write.
+
+        Raises
+        ------
+        UnknownName : there is no such format; names the nearest.
+        """
+        text: str = catalog.load(catalog.find("reports", form)).render(self)
+        if path is not None:
+            store.write(Path(path), text)
+        return text
+
+    def write(self) -> None:
+        """Write the derived documents into the campaign's folder."""
+        folder = self.campaign.folder
+        store.save(folder / COMPARISON, self.comparison)
+        store.save(folder / DIAGNOSIS, self.diagnosis_document())
+        store.save(folder / CALIBRATION, self.calibration)
+        store.save(folder / PHASES, self.phase_document)
+        if self.learnings.learnings:
+            store.save(folder / LEARNING, self.learnings)
+
+    def diagnosis_document(self) -> DiagnosisDocument:
+        """Return the diagnoses as a document."""
+        return DiagnosisDocument(
+            simulated=self.comparison.simulated,
+            machine=self.comparison.machine,
+            reference=self.comparison.reference,
+            findings=tuple(
+                DiagnosisRecord(
+                    probe=finding.probe,
+                    column=finding.column,
+                    scope=finding.pair.scopes,
+                    headline=finding.headline,
+                    diagnosis=finding.diagnosis,
+                )
+                for finding in self.findings
+            ),
+        )
+
+
+def analyze(
+    folder: Path | str,
+    reference: str | None = None,
+    *,
+    carbon: Intensity | str | None = None,
+    across: bool = False,
+) -> Analysis:
+    """Compute everything that follows from a campaign folder, without writing.
+
+    Parameters
+    ----------
+    folder : of the campaign.
+    reference : the probe that the others are compared with; None takes the best that worked.
+    carbon : CO2e is computed too: an intensity, or what `find_intensity` finds one by, for example
+        ``"FRA"``.
+    across : compare a column whose scope the reference lacks with the widest that it has.
+
+    Raises
+    ------
+    CrosswattError : there is no finished run, no reference, or the folder is damaged.
+    UnknownName : `reference` is not among the probes, or there is no intensity for `carbon`.
+    """
+    campaign = store.load_campaign(Path(folder))
+    comparison = compare(campaign, reference, across=across)
+    diagnoses = {
+        (pair.probe, pair.column): diagnose_pair(pair, comparison) for pair in comparison.pairs
+    }
+    made = datetime.fromisoformat(campaign.record.created).date()
+    calibration = fit_calibration(comparison, diagnoses, made)
+    intensity = find_intensity(carbon, date.today()) if isinstance(carbon, str) else carbon
+    meters = run_meters(campaign)
+    measured = list(measured_phases(campaign, meters))
+    algorithms = tuple(cases(measured))
+    return Analysis(
+        campaign=_without_readings(campaign),
+        comparison=comparison,
+        diagnoses=diagnoses,
+        calibration=calibration,
+        phase_document=campaign_phases(campaign, measured),
+        shown_phases=phases_to_show(measured),
+        learnings=learnings(campaign, meters),
+        bills=tuple(bills(campaign, measured)),
+        cases=algorithms,
+        claims={
+            probe: tuple(judge_claims(algorithms, probe))
+            for probe in dict.fromkeys(case.probe for case in algorithms)
+        },
+        power=power_traces(campaign, comparison),
+        workloads=summarize_workloads(campaign, comparison),
+        differences={(p.probe, p.column): differences(p) for p in comparison.pairs},
+        disturbed=remaining_disturbed(campaign),
+        footprint=footprint(comparison, calibration, intensity) if intensity else None,
+    )
+
+
+def _without_readings(campaign: Campaign) -> Campaign:
+    """Return a campaign without the readings of its runs, which nothing needs from here on."""
+    return replace(campaign, runs=tuple(replace(run, logs={}) for run in campaign.runs))

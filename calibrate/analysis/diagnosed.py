@@ -1,0 +1,62 @@
+"""The diagnosis of a pair: what the diagnosis needs, taken from the comparison."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from calibrate.comparison import Comparison, Pair
+from calibrate.diagnosis import (
+    Diagnosis,
+    Runs,
+    diagnose,
+    explain_across,
+    find_report,
+    load_reports,
+)
+
+
+def diagnose_pair(pair: Pair, comparison: Comparison) -> Diagnosis:
+    """Return the diagnosis of a pair, with where its release's users reported that fault."""
+    if pair.across:
+        return explain_across(pair)
+    found = diagnose(_runs(pair, comparison))
+    if not found.key:
+        return found
+    release = comparison.probes[pair.probe].facts.get("release", "")
+    library = pair.probe.partition("-")[0]  # an environment is named library-release
+    report = find_report(load_reports(), found.key, library, release)
+    if report is None:
+        return found
+    fixed = f"; fixed in {report.fixed}" if report.fixed else ""
+    return replace(found, reported=f"{report.reference}{fixed}")
+
+
+def _runs(pair: Pair, comparison: Comparison) -> Runs:
+    idle = [row.reference_j / row.seconds for row in pair.rows if row.workload == "idle"]
+    edges = [row.edges_w for row in pair.rows]
+    return Runs(
+        probe_j=np.array([row.probe_j for row in pair.rows]),
+        reference_j=np.array([row.reference_j for row in pair.rows]),
+        seconds=np.array([row.seconds for row in pair.rows]),
+        workload=[row.workload for row in pair.rows],
+        resolution_j=pair.resolution_j,
+        reference_resolution_j=pair.reference_resolution_j,
+        u_probe_j=[row.u_probe_j for row in pair.rows],
+        u_reference_j=[row.u_reference_j for row in pair.rows],
+        u_ref=pair.u_reference or 0.0,
+        idle_w=float(np.median(idle)) if idle else None,
+        wraps_at_j=pair.wraps_at_j or 0.0,
+        parts_j={part: [row.parts_j[part] for row in pair.rows] for part in _parts(pair)},
+        edges_w=None if None in edges else [each for each in edges if each],
+    )
+
+
+def _parts(pair: Pair) -> list[str]:
+    """Return the parts of the reference whose energy is known in every run, each once."""
+    names = [n for n in pair.rows[0].parts_j if all(n in row.parts_j for row in pair.rows)]
+    seen: dict[tuple[float, ...], str] = {}
+    for name in names:
+        seen.setdefault(tuple(row.parts_j[name] for row in pair.rows), name)
+    return list(seen.values())
