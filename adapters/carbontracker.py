@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from calibrate import About, Domain, Probe, Target, Unavailable
-
-J_PER_KWH = 3.6e6
+from calibrate.probe import J_PER_KWH
 
 
 class CarbonTracker(Probe):

@@ -22,8 +22,8 @@ from importlib.metadata import version
 from typing import Any
 
 from calibrate import About, Domain, Probe, Target, Unavailable
+from calibrate.probe import J_PER_KWH
 
-J_PER_KWH = 3.6e6
 SETTINGS: dict[str, Any] = {
     "country_iso_code": "FRA",  # spares the look-up of the country over the network
     "allow_multiple_runs": True,

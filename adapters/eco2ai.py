@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from calibrate import About, Domain, Probe, Target, Unavailable
-
-J_PER_KWH = 3.6e6
+from calibrate.probe import J_PER_KWH
 
 
 class Eco2Ai(Probe):

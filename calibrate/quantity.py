@@ -7,6 +7,18 @@ from typing import Any, Protocol
 
 MISSING, UNKNOWN = "-", "not known"
 
+#: Joules in a watt-hour and in a kilowatt-hour.
+J_PER_WH, J_PER_KWH = 3600.0, 3.6e6
+
+
+def u_of_step(step: float) -> float:
+    """Return the standard uncertainty of the difference of two readings of a counter with a step.
+
+    Each reading is off by up to half a step either way, with a rectangular distribution, so that
+    their difference has the variance step**2 / 6 (JCGM 100:2008, 4.3.7).
+    """
+    return step / math.sqrt(6)
+
 
 def figure(value: Any, form: str = "{}") -> str:
     """Return a value as text with four significant digits, or that it is not known."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from calibrate.comparison import PairedRun
+from calibrate.quantity import u_of_step
 from calibrate.stats.agreement import components
 from calibrate.stats.budget import Row as Part
 from calibrate.stats.budget import budget, monte_carlo
@@ -91,7 +92,7 @@ def _parts(
     parts = [Part("between workloads", math.sqrt(new), df=c.k - 1.0)]
     if c.n > c.k:
         parts.append(Part("repeatability", math.sqrt(repeats), df=float(c.n - c.k)))
-    step_j = resolution_j / math.sqrt(6)  # of a difference of two readings
+    step_j = u_of_step(resolution_j)
     parts += [
         # The ends of all windows may err alike, so that a mean of many runs is no better.
         Part("reading of the reference", _mean([r.u_reference_j / r.reference_j for r in rows])),

@@ -16,6 +16,7 @@ import numpy as np
 
 from calibrate.comparison.pairs import Pair, compare
 from calibrate.errors import CrosswattError
+from calibrate.quantity import u_of_step
 from calibrate.stats.estimate import Estimate
 from calibrate.stats.quantile import chi2_quantile
 from calibrate.stats.sequence import confidence_sequence, repeats_expected, runs_needed
@@ -216,4 +217,4 @@ def _longest(pair: Pair, target: float) -> tuple[float | None, str]:
     # The step is in the probe's own joules, which may be off by the ratio.
     ratio = pair.ratio.ratio.value if pair.ratio else 1.0
     watts = float(np.median(powers[least])) * ratio
-    return pair.resolution_j / math.sqrt(6) / (watts * target * STEP_SHARE), least
+    return u_of_step(pair.resolution_j) / (watts * target * STEP_SHARE), least

@@ -6,7 +6,7 @@ lifecycle   the energy of training beside the energy of use
 claims      claims of a study about learning algorithms, tested on a campaign
 """
 
-from calibrate.costs.carbon import J_PER_KWH, Footprint, Intensity, find_intensity, footprint
+from calibrate.costs.carbon import Footprint, Intensity, find_intensity, footprint
 from calibrate.costs.claims import (
     ALGORITHMS,
     COUNTED,
@@ -32,7 +32,6 @@ __all__ = [
     "DATA",
     "FIT",
     "FIT_AND_TEST",
-    "J_PER_KWH",
     "QUALITIES",
     "Bill",
     "Board",

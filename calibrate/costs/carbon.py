@@ -19,9 +19,9 @@ from pathlib import Path
 from calibrate.calibration import Calibration
 from calibrate.comparison import Comparison, Pair, widest_pair
 from calibrate.errors import CrosswattError, UnknownName
+from calibrate.quantity import J_PER_KWH
 from calibrate.store import Document
 
-J_PER_KWH = 3.6e6
 _TABLE = Path(__file__).with_name("intensity.csv")
 _SOURCES = {
     "owid": "Our World in Data, carbon intensity of electricity, from Ember and the Energy "

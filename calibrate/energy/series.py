@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from calibrate.energy.column import Column
 from calibrate.energy.window import Edge, counted, integrated
 from calibrate.probe import Domain
+from calibrate.quantity import u_of_step
 from calibrate.store import ProbeLog
 
 
@@ -126,7 +127,7 @@ def cumulative(points: Curve) -> NDArray[np.float64]:
 
 def _step_u(domain: Domain) -> float:
     """Return the uncertainty of a difference of two readings with the domain's step."""
-    return (domain.resolution_j or 0.0) / 6**0.5
+    return u_of_step(domain.resolution_j or 0.0)
 
 
 def total_energy(

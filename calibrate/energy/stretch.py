@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from calibrate.energy.column import Column
 from calibrate.energy.series import counter_curve, cumulative
 from calibrate.probe import Domain
+from calibrate.quantity import u_of_step
 from calibrate.store import ProbeLog
 
 #: A counter renewed in fewer than two of three looks is slow: a figure that stands is no news.
@@ -100,7 +101,7 @@ def _part(log: ProbeLog, domain: Domain) -> _Part | None:
         at = np.concatenate([log.window_ns[:1], at[inside], log.window_ns[1:]])
         total = np.concatenate([[0.0], total[inside], total[-1:]])
         late = np.concatenate([[0.0], late[inside], [0.0]])
-    step_u_j = (domain.resolution_j or 0.0) / 6**0.5
+    step_u_j = u_of_step(domain.resolution_j or 0.0)
     return _Part(at, total, late, int(points.at_ns[-1]), step_u_j)
 
 

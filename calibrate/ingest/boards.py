@@ -13,8 +13,8 @@ from calibrate.ingest.feed import Found, Options, counter, epoch_ns, power
 from calibrate.ingest.long import Long
 from calibrate.ingest.stamps import MISSING, documents, empty, lines
 from calibrate.probe import Domain
-from calibrate.probe.wall.boards import DCMI_OFF, DCMI_WATTS, KWH, resource_figures
-from calibrate.quantity import finite_number
+from calibrate.probe.wall.boards import DCMI_OFF, DCMI_WATTS, resource_figures
+from calibrate.quantity import J_PER_KWH, finite_number
 
 _ENERGY = " energy"
 
@@ -65,7 +65,7 @@ def _figures(told: Mapping[str, Any]) -> Iterator[tuple[Any, str, float]]:
 
 
 #: ReadingType of a Sensor, or the end of a MetricProperty -> joules or watts in one of its unit.
-_TYPES = {"Power": ("", 1.0), "EnergyJoules": (_ENERGY, 1.0), "EnergykWh": (_ENERGY, KWH)}
+_TYPES = {"Power": ("", 1.0), "EnergyJoules": (_ENERGY, 1.0), "EnergykWh": (_ENERGY, J_PER_KWH)}
 _PROPERTIES = {
     "PowerConsumedWatts": "Power",
     "PowerWatts/Reading": "Power",

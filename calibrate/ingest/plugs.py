@@ -16,8 +16,7 @@ from calibrate.ingest.long import Long
 from calibrate.ingest.sheet import Row, figure, instant, rows
 from calibrate.ingest.stamps import MISSING, documents, empty, lines
 from calibrate.probe import Domain
-from calibrate.probe.wall.plugs import WH
-from calibrate.quantity import finite_number
+from calibrate.quantity import J_PER_WH, finite_number
 
 _ENERGY = " energy"
 
@@ -138,7 +137,7 @@ def _intervals(path: Path, options: Options) -> Iterator[tuple[int, str, float]]
                 if wh < 0:
                     options.reject(",".join(row.values()), f"{column} is below zero")
                     continue
-                yield begin_ns, (phase[1] or "node").lower(), wh * WH
+                yield begin_ns, (phase[1] or "node").lower(), wh * J_PER_WH
 
 
 def _beginning(row: Row, time: str, options: Options) -> int | None:
@@ -205,7 +204,7 @@ def _status(told: Mapping[str, object]) -> Iterator[tuple[str, float]]:
     elif "power" in told:
         yield "node", finite_number(told["power"], "power")
     if "total_wh" in told:
-        yield f"node{_ENERGY}", finite_number(told["total_wh"], "total_wh") * WH
+        yield f"node{_ENERGY}", finite_number(told["total_wh"], "total_wh") * J_PER_WH
 
 
 def _text(path: Path, options: Options) -> _Told:

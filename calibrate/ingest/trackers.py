@@ -13,9 +13,8 @@ from calibrate.ingest.feed import Feed, Found, Options, Window, counter, epoch_n
 from calibrate.ingest.long import Long, pivot
 from calibrate.ingest.sheet import Row, figure, instant, rows
 from calibrate.probe import Domain
-from calibrate.quantity import finite_number
+from calibrate.quantity import J_PER_KWH, finite_number
 
-J_PER_KWH = 3.6e6
 _SECOND_NS = 1_000_000_000
 
 

@@ -21,9 +21,10 @@ from calibrate.probe.contract import (
     Target,
     Unavailable,
 )
-from calibrate.quantity import finite_number
+from calibrate.quantity import J_PER_KWH, finite_number
 
 __all__ = [
+    "J_PER_KWH",
     "SCOPES",
     "About",
     "Basis",

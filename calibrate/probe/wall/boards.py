@@ -14,9 +14,8 @@ from typing import Any
 
 from calibrate.probe.wall.meter import Figures, Settings
 from calibrate.probe.wall.web import Web, pick
-from calibrate.quantity import finite_number
+from calibrate.quantity import J_PER_KWH, finite_number
 
-KWH = 3.6e6
 #: Lines of ``ipmitool dcmi power reading``: the power, and that it is not to be believed.
 DCMI_WATTS = re.compile(r"Instantaneous power reading:\s*(\d+) Watts")
 DCMI_OFF = re.compile(r"Power reading state is:\s*deactivated")
@@ -37,7 +36,9 @@ def resource_figures(told: Any) -> Figures:
     kwh = (told.get("EnergykWh") or {}).get("Reading")
     if joules is not None:
         return Figures(watts, finite_number(joules, "EnergyJoules.Reading"))
-    return Figures(watts, None if kwh is None else finite_number(kwh, "EnergykWh.Reading") * KWH)
+    return Figures(
+        watts, None if kwh is None else finite_number(kwh, "EnergykWh.Reading") * J_PER_KWH
+    )
 
 
 class Redfish:

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from calibrate.probe.wall.meter import Figures, Settings, need
 from calibrate.probe.wall.web import Web, pick
-from calibrate.quantity import finite_number
+from calibrate.quantity import J_PER_KWH, J_PER_WH, finite_number
 
-WH, KWH, WATT_MINUTE = 3600.0, 3.6e6, 60.0
+WATT_MINUTE = 60.0
 
 
 class Shelly:
@@ -27,7 +27,7 @@ class Shelly:
         self._info = self._web.get("shelly")
         self._first = "gen" not in self._info
         # Gen1 counts watt-minutes; later ones have watt-hours with three decimals.
-        self.joules_step = WATT_MINUTE if self._first else 1e-3 * WH
+        self.joules_step = WATT_MINUTE if self._first else 1e-3 * J_PER_WH
         self._method = "" if self._first else self._find()
 
     def _find(self) -> str:
@@ -51,7 +51,7 @@ class Shelly:
         if self._method == "EM1":
             return Figures(finite_number(pick(told, "act_power"), "act_power"))
         total = finite_number(pick(told, "aenergy", "total"), "aenergy.total")
-        return Figures(finite_number(pick(told, "apower"), "apower"), total * WH)
+        return Figures(finite_number(pick(told, "apower"), "apower"), total * J_PER_WH)
 
     def about(self) -> Mapping[str, str]:
         """See `Meter`."""
@@ -65,7 +65,7 @@ class Shelly:
 class Tasmota:
     """A plug with the Tasmota firmware. Power comes in whole watts unless `WattRes` is set."""
 
-    joules_step: float | None = 1e-3 * KWH
+    joules_step: float | None = 1e-3 * J_PER_KWH
 
     def __init__(self, settings: Settings) -> None:
         self._web = Web(settings)
@@ -75,7 +75,7 @@ class Tasmota:
         """See `Meter`."""
         energy = pick(self._web.get("cm?cmnd=Status%208"), "StatusSNS", "ENERGY")
         total = finite_number(pick(energy, "Total"), "ENERGY.Total")
-        return Figures(finite_number(pick(energy, "Power"), "ENERGY.Power"), total * KWH)
+        return Figures(finite_number(pick(energy, "Power"), "ENERGY.Power"), total * J_PER_KWH)
 
     def about(self) -> Mapping[str, str]:
         """See `Meter`."""

@@ -12,9 +12,8 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 from calibrate.probe.wall.meter import Figures, Settings, need, secret
-from calibrate.quantity import finite_number
+from calibrate.quantity import J_PER_KWH, finite_number
 
-KWH = 3.6e6
 _Value = TypeVar("_Value")
 
 
@@ -63,7 +62,7 @@ class Tapo:
         energy = self._device.modules[self._energy]
         watts = finite_number(energy.current_consumption, "current_consumption")
         total = getattr(energy, "consumption_total", None)
-        return Figures(watts, None if total is None else finite_number(total, "total") * KWH)
+        return Figures(watts, None if total is None else finite_number(total, "total") * J_PER_KWH)
 
     def about(self) -> Mapping[str, str]:
         """See `Meter`."""

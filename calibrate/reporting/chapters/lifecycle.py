@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibrate.analysis import Analysis
-from calibrate.costs import J_PER_KWH, Bill, Intensity, asked_stages
+from calibrate.costs import Bill, Intensity, asked_stages
 from calibrate.energy import Joules, phase_kind
-from calibrate.quantity import MISSING, figure, prefixed
+from calibrate.quantity import J_PER_KWH, MISSING, figure, prefixed
 from calibrate.reporting.canvas import INK, Canvas, Panel, Style, styles
 from calibrate.reporting.chapters.chapter import Chapter
 from calibrate.reporting.chapters.table import Row, Table
