@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from calibrate.quantity import SIMULATED
 from calibrate.store import MachineRecord
 
 POWERCAP = Path("/sys/class/powercap")
 BENCH_VARIABLE = "CROSSWATT_BENCH"
-BENCH_LABEL = "simulated machine"
 
 
 def describe_machine(
@@ -33,7 +33,7 @@ def describe_machine(
     title = str((model or {}).get("title", "")).removeprefix("simulated ")
     return MachineRecord(
         simulated=model is not None,
-        label=cpu if model is None else f"{BENCH_LABEL}: {title}",
+        label=cpu if model is None else f"{SIMULATED}: {title}",
         bench={**model, "faults": list(faults)} if model else {},
         cpu=cpu,
         cpus=os.cpu_count() or 0,

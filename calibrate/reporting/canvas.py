@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from calibrate.analysis import Analysis
+from calibrate.quantity import SIMULATED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -162,7 +163,7 @@ class Canvas:
         lowest = self.figure.axes[-1]
         label = lowest.xaxis.label
         lowest.annotate(
-            "simulated machine", (1, 0), xycoords=("axes fraction", label), ha="right",
+            SIMULATED, (1, 0), xycoords=("axes fraction", label), ha="right",
             va="bottom", fontsize=8, annotation_clip=False,
         )  # fmt: skip
 

@@ -13,7 +13,6 @@ from calibrate.energy import REFERENCES
 from calibrate.quantity import UNKNOWN, figure, text
 from calibrate.store import Campaign
 
-LABEL = "simulated machine"
 _MEASURED = (
     "Every workload ran while all probes measured at the same time, each in a process of its own "
     "on one monotonic clock."
@@ -57,7 +56,7 @@ SOURCES = (
 def title(analysis: Analysis) -> str:
     """Return the name of the machine; a simulated one says so in its name."""
     machine = analysis.campaign.record.machine
-    name = text(machine.label.removeprefix(f"{LABEL}:"), "")
+    name = text(machine.title, "")
     if machine.simulated:
         return f"Simulated {name or 'machine'}"
     return name or "Machine without a name"

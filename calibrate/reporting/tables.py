@@ -14,6 +14,7 @@ from calibrate.calibration import Band, Correction
 from calibrate.comparison import Comparison, NotCompared, Pair, ProbeSummary, Rate, widest_pair
 from calibrate.quantity import (
     MISSING,
+    SIMULATED,
     UNKNOWN,
     estimated,
     figure,
@@ -28,7 +29,6 @@ from calibrate.quantity import (
 from calibrate.reporting.cards import CONSISTENCY, Card, verdict_cards
 from calibrate.reporting.chapters.table import Row, Table
 from calibrate.reporting.facts import (
-    LABEL,
     METHOD,
     SOURCES,
     Fact,
@@ -72,7 +72,7 @@ def digest(analysis: Analysis) -> Digest:
     return Digest(
         title=title(analysis),
         simulated=comparison.simulated,
-        label=LABEL if comparison.simulated else "",
+        label=SIMULATED if comparison.simulated else "",
         reference=comparison.reference,
         facts=campaign_facts(analysis),
         cards=tuple(verdict_cards(analysis)),

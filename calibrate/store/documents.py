@@ -26,6 +26,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from calibrate.errors import BadFile
+from calibrate.quantity import SIMULATED
 
 SCHEMA = 1
 CAMPAIGN, PROBES, RUN = "campaign.json", "probes.json", "run.json"
@@ -135,6 +136,11 @@ class MachineRecord(Document):
     governor: str
     microcode: str
     boot_id: str
+
+    @property
+    def title(self) -> str:
+        """The label without the words that say that the machine is simulated."""
+        return self.label.removeprefix(f"{SIMULATED}:").strip()
 
 
 class SourceRecord(Document):

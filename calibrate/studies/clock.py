@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -193,8 +193,8 @@ def clocks_document(found: Sequence[Clock]) -> Mapping[str, object]:
             {
                 "probe": clock.probe,
                 "column": clock.column,
-                "lag_s": clock.lag_s.as_dict() if clock.lag_s else None,
-                "drift_ppm": clock.drift_ppm.as_dict() if clock.drift_ppm else None,
+                "lag_s": asdict(clock.lag_s) if clock.lag_s else None,
+                "drift_ppm": asdict(clock.drift_ppm) if clock.drift_ppm else None,
                 "runs": clock.runs,
                 "reason": clock.reason,
             }

@@ -3,11 +3,12 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from calibrate.diagnosis import (
     CONSTANT_POWER,
@@ -219,7 +220,7 @@ def test_runs_without_energy_are_flagged() -> None:
         assert most.name == (NO_ENERGY if bad == 0 else UNEXPLAINED) and most.probability is None
         begin = "Reports no energy at all in" if bad == 0 else "Most runs cannot be compared:"
         assert most.sentence.startswith(f"{begin} 6 of 12 runs")
-        json.dumps(most.as_dict(), allow_nan=False)
+        json.dumps(asdict(most), allow_nan=False)
 
 
 def test_a_stray_run_is_named_and_the_others_judged() -> None:
@@ -335,9 +336,10 @@ def test_refusals() -> None:
         Runs([1.0], [1.0], [1.0], ["a"], u_ref=math.nan)
 
 
-def test_as_dict_is_json_and_complete() -> None:
-    found = diagnose(campaign(0, gain(0.87))).as_dict()
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+def test_a_diagnosis_is_json_and_complete() -> None:
+    diagnosis = diagnose(campaign(0, gain(0.87)))
+    found = json.loads(json.dumps(asdict(diagnosis), allow_nan=False))
+    assert TypeAdapter(Diagnosis).validate_python(found) == diagnosis
     assert {model.name for model in catalogue()} < {each["name"] for each in found["candidates"]}
     assert sum(c["probability"] for c in found["candidates"]) == pytest.approx(1.0)
 
