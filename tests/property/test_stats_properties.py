@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_duplicates_give_the_ratio_and_a_warning(p: float, r: float, n: int) -> 
 def test_diagnosis_always_answers(rows: list[tuple[float, float, float, str]]) -> None:
     probe, reference, seconds, workload = zip(*rows, strict=True)
     found = diagnose(Runs(probe, reference, seconds, workload, resolution_j=0.1))
-    json.dumps(found.as_dict(), allow_nan=False)
+    json.dumps(asdict(found), allow_nan=False)
     assert found.sentence.endswith(".")
 
 
