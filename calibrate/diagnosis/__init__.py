@@ -1,6 +1,7 @@
 """Why a probe differs from the reference: the fault that explains the runs best.
 
 engine        chooses between the models, and refuses to where the runs do not decide
+faults        the faults: titles, causes, exact factors, and what they are looked for in
 case          the data of one probe, and what each model makes of them
 models        faults of the level: wrong units, gains, constant power
 structures    faults with a pattern: offsets, lags, missing or doubled parts

@@ -8,7 +8,7 @@ checks, and the design could have shown otherwise: three usable runs, two worklo
 found` and `constant power`. A unit slip may be named from one workload, since no workload moves a
 meter by a factor of 1000; that its residual gain elsewhere is unknown is then among the reasons.
 
-The models and their priors are in `calibrate.stats.models`.
+The models and their priors are in `calibrate.diagnosis.models`.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
         cause=shown.cause if shown else "",
         aliases=shown.aliases if shown else (),
         alternatives=tuple(model.name for model, _ in group) if named and not shown else (),
-        key=shown.key if shown else "",
+        key=shown.faults[0].key if shown and len(shown.faults) == 1 else "",
+        keys=tuple(tuple(each.key for each in m.faults) for m, _ in group) if named else (),
         factor=factor,
         residual_gain=gain,
         residual_min=None if gain is None else float(left.min()),

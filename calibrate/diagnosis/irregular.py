@@ -28,6 +28,7 @@ from calibrate.diagnosis.evidence import (
     predictive_p,
     sums,
 )
+from calibrate.diagnosis.faults import Fault, fault
 from calibrate.diagnosis.models import Table
 from calibrate.stats.estimate import Vector
 
@@ -57,22 +58,38 @@ class IrregularModel:
 
     Parameters
     ----------
-    name, words, cause, aliases, key : as of other faults; ``{}`` in `words` is the size.
+    fault : what it is the model of.
     loss_j, noise_j : mean and standard deviation of what is missing from each run, J.
     """
 
-    name: str
-    words: str
-    cause: str
+    fault: Fault
     loss_j: Effect
     noise_j: Effect
-    aliases: tuple[str, ...] = ()
-    key: str = ""
     prior: float = _PRIOR
     factor: float | None = None
     base: str = "reference"
     explains: bool = True
     shift: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Return the fault's title."""
+        return self.fault.title
+
+    @property
+    def cause(self) -> str:
+        """Return what usually makes this fault."""
+        return self.fault.cause
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Return other causes with the same signature."""
+        return self.fault.aliases
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Return what it stands for."""
+        return (self.fault,)
 
     def fit(self, table: Table) -> Sized:
         """Return the evidence, averaged over the size, and what the likeliest size leaves."""
@@ -97,7 +114,7 @@ class IrregularModel:
 
     def said(self, fit: Posterior) -> str:
         """Return the fault with its size, for people."""
-        return self.words.format(f"{_size(fit).size_s:.2g}")
+        return self.fault.sizes[0].format(f"{_size(fit).size_s:.2g}")
 
     def parameters(self, fit: Posterior) -> Mapping[str, float]:
         """Return the size, s."""
@@ -123,22 +140,16 @@ def _level(table: Table) -> tuple[Level, ...]:
 
 
 STALE = IrregularModel(
-    "stale counter",
-    "renewed about every {} s",
-    "the counter, or the report that is read, is renewed only now and then",
+    fault("stale"),
     lambda table, period: period / 2 * (table.ends_w[1] - table.ends_w[0]),
     lambda table, period: period / math.sqrt(12) * np.hypot(*table.ends_w),
-    ("a report that is read again", "a meter that samples seldom"),
 )
 DROPPED = IrregularModel(
-    "wrap readings dropped",
-    "about {} s are lost whenever the counter wraps",
-    "a reading below the one before is thrown away, and the energy since that with it",
+    fault("wrap-dropped"),
     lambda table, interval: table.power_w * interval * table.reference_j / table.wraps_at_j,
     lambda table, interval: (
         table.power_w * interval * np.sqrt(table.reference_j / table.wraps_at_j)
     ),
-    key="wrap-dropped",
 )
 
 

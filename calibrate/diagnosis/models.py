@@ -26,11 +26,12 @@ from calibrate.diagnosis.evidence import (
     predictive_p,
     sums,
 )
+from calibrate.diagnosis.faults import Fault, fault, in_runs
 from calibrate.stats.estimate import Vector
 
 NO_FAULT = "no fault found"
-CONSTANT_POWER = "constant power"
-CONSTANT_GAIN = "constant gain"
+_POWER, _GAIN = fault("constant-power"), fault("constant-gain")
+CONSTANT_POWER, CONSTANT_GAIN = _POWER.title, _GAIN.title
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +100,8 @@ class LevelModel:
     base : what the probe follows, the reference's energy or only the time.
     factor : exact ratio the level is counted from.
     cause : what usually makes this fault; for a model that explains nothing, words for it.
-    aliases : other faults with the same signature.
+    aliases : other causes with the same signature.
+    faults : what it stands for, several where they act together; none where it is no fault.
     """
 
     name: str
@@ -111,7 +113,7 @@ class LevelModel:
     explains: bool = True
     cause: str = ""
     aliases: tuple[str, ...] = ()
-    key: str = ""
+    faults: tuple[Fault, ...] = ()
 
     @property
     def shift(self) -> float:
@@ -141,112 +143,23 @@ class LevelModel:
         return predictive_p(data, fit), held_out_p(data, self.shift, self.level, self.spread)
 
 
-@dataclass(frozen=True)
-class Scale:
-    """An exact ratio that a slip of units makes.
-
-    Parameters
-    ----------
-    label : the ratio as people write it.
-    factor : probe/reference.
-    slips : the slips with this ratio, the one in the name first; "A taken for B" is a number in
-        unit A that is read as if it were in unit B.
-    weight : prior weight beside the other scales.
-    residual_sd : prior sd of the residual gain, ln.
-    """
-
-    label: str
-    factor: float
-    slips: tuple[str, ...]
-    weight: float = 1.0
-    residual_sd: float = 0.15
-
-    @property
-    def name(self) -> str:
-        """Return for example ``scale 1e-3 (kW taken for W)``."""
-        return f"scale {self.label} ({self.slips[0]})"
+#: The exact ratios that a slip of units makes, and those of a wrong count.
+SCALES, MULTIPLES = in_runs("unit"), in_runs("count", "overhead")
+#: A scale this near 1 is so near ordinary gains that only a small residual gain tells it from them.
+_NEAR_GAINS = 4.0
 
 
-_INTERVAL = "an interval in {} taken for {}"
-#: The exact ratios: powers of 1000, alone and with an hour taken for a second or the reverse. The
-#: rarer double slips have less prior weight. Neighbours differ by a factor of 3.6 or more, so that
-#: a residual gain cannot lead from one to the next; 3.6 itself is so near ordinary gains that only
-#: a small residual gain tells it from them.
-SCALES = (
-    Scale("1e-3", 1e-3, ("kW taken for W", "kJ taken for J", "W taken for mW", "J taken for mJ",
-          "mJ taken for µJ", _INTERVAL.format("s", "ms"))),
-    Scale("1e3", 1e3, ("mJ taken for J", "mW taken for W", "W taken for kW", "J taken for kJ",
-          "µJ taken for mJ", _INTERVAL.format("ms", "s"))),
-    Scale("1e-6", 1e-6, ("J taken for µJ", "W taken for µW", "kJ taken for mJ", "MJ taken for J",
-          _INTERVAL.format("s", "µs"))),
-    Scale("1e6", 1e6, ("µJ taken for J", "µW taken for W", "mJ taken for kJ", "J taken for MJ",
-          _INTERVAL.format("µs", "s"))),
-    Scale("1/3600", 1 / 3600, ("Wh taken for J", "kWh taken for kJ",
-          _INTERVAL.format("h", "s"))),
-    Scale("3600", 3600.0, ("J taken for Wh", "kJ taken for kWh", _INTERVAL.format("s", "h"))),
-    Scale("1/3.6e6", 1 / 3.6e6, ("kWh taken for J", "Wh taken for mJ",
-          "kW taken for W and h taken for s")),
-    Scale("3.6e6", 3.6e6, ("J taken for kWh", "mJ taken for Wh",
-          "mW taken for W and s taken for h")),
-    Scale("1e-9", 1e-9, ("J taken for nJ", "kJ taken for µJ", _INTERVAL.format("s", "ns")), 0.5),
-    Scale("1e9", 1e9, ("nJ taken for J", "µJ taken for kJ", _INTERVAL.format("ns", "s")), 0.5),
-    Scale("1/3.6", 1 / 3.6, ("Wh taken for kJ", "kWh taken for MJ", "mWh taken for J"), 0.5, 0.05),
-    Scale("3.6", 3.6, ("kJ taken for Wh", "MJ taken for kWh", "J taken for mWh"), 0.5, 0.05),
-    Scale("1e6/3600", 1e6 / 3600, ("Wh taken for MJ", "µWh taken for J", "mWh taken for kJ"), 0.5),
-    Scale("3600/1e6", 3600 / 1e6, ("MJ taken for Wh", "J taken for µWh", "kJ taken for mWh"), 0.5),
-    Scale("1/3.6e9", 1 / 3.6e9, ("kWh taken for mJ", "MWh taken for J", "Wh taken for µJ"), 0.5),
-    Scale("3.6e9", 3.6e9, ("mJ taken for kWh", "J taken for MWh", "µJ taken for Wh"), 0.5),
-    Scale("1/3.6e12", 1 / 3.6e12, ("kWh taken for µJ", "GWh taken for J"), 0.5),
-    Scale("3.6e12", 3.6e12, ("µJ taken for kWh", "J taken for GWh"), 0.5),
-)  # fmt: skip
+def scale_weight(scale: Fault) -> float:
+    """Return the prior weight of a slip of units beside the others."""
+    return 0.5 if scale.rare else 1.0
 
 
-@dataclass(frozen=True)
-class Multiple:
-    """An exact ratio that counting the wrong number of things makes.
-
-    Parameters
-    ----------
-    label : the ratio as people write it.
-    factor : probe/reference.
-    causes : what makes it, the most usual first.
-    key : what a list of reported faults calls it.
-    """
-
-    label: str
-    factor: float
-    causes: tuple[str, ...]
-    key: str = ""
-
-    @property
-    def name(self) -> str:
-        """Return for example ``ratio 1/2 (one of two sockets)``."""
-        return f"ratio {self.label} ({self.causes[0]})"
+def residual_sd(scale: Fault) -> float:
+    """Return the prior sd of the gain that is left behind a slip of units, ln."""
+    return 0.05 if max(scale.ratio, 1 / scale.ratio) < _NEAR_GAINS else 0.15
 
 
-_TWICE = "an interval twice the configured one"
-#: Gains close to these may be something else, so each is taken only within a few percent.
-MULTIPLES = (
-    Multiple("1/2", 1 / 2, ("one of two sockets", _TWICE, "half the samples lost"), "one-socket"),
-    Multiple("1/3", 1 / 3, ("one of three sockets", "one of three parts")),
-    Multiple("1/4", 1 / 4, ("one of four sockets", "DRAM energy unit of 15.3 µJ for 61 µJ")),
-    Multiple("1/8", 1 / 8, ("one of eight sockets", "one of eight dies or devices")),
-    Multiple("3/2", 3 / 2, ("package and core added up", "psys and package added up"),
-             "psys-added"),
-    Multiple("1.58", 1.58, ("a data centre's overhead, PUE", "PUE of 1.55 to 1.59"), "pue-1.58"),
-    Multiple("2", 2.0, ("counted twice", "mirrored dies", "MSR and MMIO added up",
-             "two trackers on one machine", "an interval half the configured one"),
-             "packages-twice"),
-    Multiple("3", 3.0, ("pseudo-targets added up", "three trackers on one machine")),
-    Multiple("4", 4.0, ("counted four times", "DRAM energy unit of 61 µJ for 15.3 µJ",
-             "four mirrored dies")),
-    Multiple("8", 8.0, ("counted eight times", "eight mirrored dies")),
-    Multiple("2^14", 2.0**14, ("raw counts of 61 µJ taken for J",)),
-    Multiple("2^16", 2.0**16, ("raw counts of 15.3 µJ taken for J",)),
-    Multiple("2^14/1e6", 2.0**14 / 1e6, ("raw counts of 61 µJ taken for µJ",)),
-    Multiple("2^16/1e6", 2.0**16 / 1e6, ("raw counts of 15.3 µJ taken for µJ",)),
-)  # fmt: skip
-#: Prior sd of the residual gain of a multiple, ln.
+#: Prior sd of the residual gain of a multiple, ln: gains close to these may be something else.
 _MULTIPLE_SD = 0.015
 
 #: Prior weights: most meters are sound; a ratio decades off is nearly always a slip of units.
@@ -283,36 +196,37 @@ def catalogue(u_ref: float = 0.0, power_w: float = 50.0) -> list[LevelModel]:
             (Level(0.8, math.log(power_w), 1.0), Level(0.2)),
             Spread(0.03, 0.05),
             base="time",
-            cause="a constant, such as a rated power, stands in for a measurement",
-            aliases=("power of an idle or saturated meter", "a stale reading repeated"),
+            cause=_POWER.cause,
+            aliases=_POWER.aliases,
+            faults=(_POWER,),
         ),
     ]  # fmt: skip
-    share = _PRIORS["scales"] / sum(scale.weight for scale in SCALES)
+    share = _PRIORS["scales"] / sum(map(scale_weight, SCALES))
     models += [
         LevelModel(
-            scale.name,
-            scale.weight * share,
-            (Level(0.5, 0.0, sound), Level(0.5, 0.0, math.hypot(scale.residual_sd, u_ref))),
+            scale.title,
+            scale_weight(scale) * share,
+            (Level(0.5, 0.0, sound), Level(0.5, 0.0, math.hypot(residual_sd(scale), u_ref))),
             Spread(0.08, 0.08),
             factor=scale.factor,
-            cause=f"a number is used in the wrong unit: {scale.slips[0]}, or an alias",
-            aliases=scale.slips[1:],
-            key=f"scale-{scale.label}",
+            cause=f"a number is used in the wrong unit: {scale.cause}, or an alias",
+            aliases=scale.aliases,
+            faults=(scale,),
         )
         for scale in SCALES
     ]
     models += [
         LevelModel(
-            each.name,
+            multiple.title,
             _PRIORS["multiples"] / len(MULTIPLES),
             (Level(1.0, 0.0, math.hypot(_MULTIPLE_SD, u_ref)),),
             Spread(0.02, 0.05),
-            factor=each.factor,
-            cause=f"a count is wrong: {each.causes[0]}, or an alias",
-            aliases=each.causes[1:],
-            key=each.key,
+            factor=multiple.factor,
+            cause=f"a count is wrong: {multiple.cause}, or an alias",
+            aliases=multiple.aliases,
+            faults=(multiple,),
         )
-        for each in MULTIPLES
+        for multiple in MULTIPLES
     ]
     models.append(
         LevelModel(
@@ -320,7 +234,8 @@ def catalogue(u_ref: float = 0.0, power_w: float = 50.0) -> list[LevelModel]:
             _PRIORS["gain"],
             ANY_GAIN,
             Spread(0.03, 0.08),
-            cause="losses of a supply, the calibration of a sensor, or a multiplier",
+            cause=_GAIN.cause,
+            faults=(_GAIN,),
         )
     )
     return models + [

@@ -144,7 +144,9 @@ class Diagnosis:
     cause : what usually makes this fault; empty where there is no name.
     aliases : other slips with the same signature; the data cannot tell them from the name.
     alternatives : the faults that the runs cannot tell apart, where `name` joins several.
-    key : what the list of reported faults calls it; empty where it has no name there.
+    key : of the fault in `calibrate.diagnosis.faults`; empty where several are named, or none, and
+        where the runs that show it were left out.
+    keys : the faults that `name` or `alternatives` stand for, each with those that act beside it.
     reported : where users of this release reported it; empty where that is not known.
     factor : the catalogue's exact probe/reference ratio; None for anything but a scale fault.
     residual_gain : what is left after `factor` (probe = factor * residual_gain * reference), also
@@ -169,6 +171,7 @@ class Diagnosis:
     aliases: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
     key: str = ""
+    keys: tuple[tuple[str, ...], ...] = ()
     reported: str = ""
     factor: float | None = None
     residual_gain: Estimate | None = None

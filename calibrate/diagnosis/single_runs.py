@@ -13,16 +13,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from calibrate.diagnosis.faults import Fault, fault
 from calibrate.diagnosis.models import NO_FAULT
 from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis, Flag, Runs
 from calibrate.stats.estimate import Vector
 from calibrate.stats.quantile import chi2_tail, f_tail
 
-LOST_WRAP = "lost wraparound"
-FALSE_WRAP = "false wraparound"
-NO_ENERGY = "no energy counted"
-STRAY = "stray run"
-PART_TIME = "part-time sampling"
+_LOST_WRAP, _FALSE_WRAP, _ZERO, _STRAY, _PART_TIME = map(
+    fault, ("wrap", "wrap-added", "zero", "stray", "part-time")
+)
+LOST_WRAP, FALSE_WRAP = _LOST_WRAP.title, _FALSE_WRAP.title
+NO_ENERGY, STRAY, PART_TIME = _ZERO.title, _STRAY.title, _PART_TIME.title
 
 #: Predictive p-value below which a model does not fit, however much better than the others it is.
 MISFIT_BELOW = 0.001
@@ -96,13 +97,9 @@ def _turned(rest: Diagnosis, lost: Vector, range_j: float) -> Diagnosis:
     count = int((lost != 0).sum())
     text = f"{count} of {lost.size} runs are {way} by multiples of {range_j:.6g} J."
     return replace(
-        _named(rest, LOST_WRAP if missing else FALSE_WRAP),
+        _named(rest, _LOST_WRAP if missing else _FALSE_WRAP),
         flags=(Flag("wrap", places(lost != 0), text), *rest.flags),
-        key="wrap" if missing else "wrap-added",
         sentence=f"{text} The counter's wraps are {what}; apart from that: {rest.sentence}",
-        cause="the counter starts again at zero and the meter does not add its range"
-        if missing
-        else "a counter that trembles or goes back a little is taken for one that wrapped",
     )
 
 
@@ -127,10 +124,10 @@ def _standing(runs: Runs, whole: Diagnosis) -> Diagnosis | None:
         whole,
         name=NO_ENERGY,
         conclusive=True,
-        key="zero",
+        key=_ZERO.key,
+        keys=((_ZERO.key,),),
         sentence=f"Reports no energy at all in {int(zero.sum())} of {zero.size} runs.",
-        cause="a counter that stands still or reads as zero, a part that is not there and is shown "
-        "as zero, or a meter that does not read in time",
+        cause=_ZERO.cause,
     )
 
 
@@ -179,15 +176,17 @@ def _without(rest: Diagnosis, probe: Vector, reference: Vector, keep: Mask) -> D
     text = f"{len(said)} of {keep.size} runs {stand} apart from the others: {', '.join(said)}."
     flag = Flag("stray", places(out), text)
     own = rest.name not in (NO_FAULT, UNEXPLAINED)  # a fault of all runs is the first thing to say
+    flags = (flag, *_moved(rest.flags, keep))
+    if own:
+        return replace(
+            _sure(rest), sentence=f"{rest.sentence} {text}", flags=flags, n_runs=int(keep.size)
+        )
     return replace(
-        _named(rest, rest.name if own else NO_ENERGY if zero else STRAY),
-        key=rest.key if own else "",
-        sentence=f"{rest.sentence} {text}" if own else f"{text} Apart from that: {rest.sentence}",
-        cause=rest.cause
-        if own
-        else "a counter that leapt, went back, stood still or was set to "
-        "zero in these runs, or a reading that was lost",
-        flags=(flag, *_moved(rest.flags, keep)),
+        _named(rest, _ZERO if zero else _STRAY),
+        key="",  # a fault of single runs; the list of reported faults has those of meters
+        cause=_STRAY.cause,
+        sentence=f"{text} Apart from that: {rest.sentence}",
+        flags=flags,
         n_runs=int(keep.size),
     )
 
@@ -227,10 +226,8 @@ def _scattered(runs: Runs, look: Look) -> Diagnosis | None:
     )
     flag = Flag("scatter", places(~keep), text)
     return replace(
-        _named(rest, PART_TIME),
+        _named(rest, _PART_TIME),
         sentence=f"{text} Apart from that: {rest.sentence}",
-        cause="the meter looks at part of the time, which is enough for a steady load and not for "
-        "one that changes as fast",
         flags=(flag, *_moved(rest.flags, keep)),
         n_runs=int(keep.size),
     )
@@ -246,14 +243,18 @@ def _sound(found: Diagnosis) -> bool:
     return likely and steady and min(checks) >= MISFIT_BELOW
 
 
-def _named(rest: Diagnosis, name: str) -> Diagnosis:
-    """Return a diagnosis with another name, as sure as the one on what is left."""
+def _sure(rest: Diagnosis) -> Diagnosis:
+    """Return a diagnosis as one that settles the matter, as sure as its first candidate."""
     return replace(
         rest,
-        name=name,
         probability=rest.probability if rest.conclusive else rest.candidates[0].probability,
         conclusive=True,
     )
+
+
+def _named(rest: Diagnosis, of: Fault) -> Diagnosis:
+    """Return the diagnosis of a fault of single runs, as sure as the one on what is left."""
+    return replace(_sure(rest), name=of.title, key=of.key, keys=((of.key,),), cause=of.cause)
 
 
 def _moved(flags: Sequence[Flag], keep: Mask) -> list[Flag]:

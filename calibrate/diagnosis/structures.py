@@ -5,8 +5,8 @@
 `base` and `shape` are known for every run; theta is watts, seconds or joules. ln(base + theta
 shape) is made linear about its best value, so that theta is one more Gaussian unknown: it adds
 sd^2 J J' to the covariance of the runs and integrates in closed form beside the gain, for every
-workload effect and every noise of the grid in `calibrate.stats.evidence`. The linear form is exact
-where the data fix theta, and where they do not the model is no better than one without it.
+workload effect and every noise of the grid in `calibrate.diagnosis.evidence`. The linear form is
+exact where the data fix theta, and where they do not the model is no better than one without it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,20 +31,21 @@ from calibrate.diagnosis.evidence import (
     predictive_p,
     sums,
 )
+from calibrate.diagnosis.faults import Fault, PartFault, fault, part_fault
 from calibrate.diagnosis.models import (
     ANY_GAIN,
     MULTIPLES,
     SCALES,
     LevelModel,
-    Multiple,
-    Scale,
     Table,
+    residual_sd,
+    scale_weight,
 )
 from calibrate.stats.estimate import Vector
 
 #: Standard deviations of a workload and of a run with which theta is first sought.
 _SEEK_TAU, _SEEK_S = 0.03, 0.03
-#: Prior weights beside those of `calibrate.stats.models.catalogue`.
+#: Prior weights beside those of `calibrate.diagnosis.models.catalogue`.
 _ALONE, _BEHIND_A_SCALE, _WITH_A_GAIN = 0.012, 0.0003, 0.001
 #: A scale is tried before a structure where the median ratio is within this factor of it.
 _NEAR = 5.0
@@ -59,95 +61,65 @@ class Structure:
 
     Parameters
     ----------
-    name : as printed.
-    words : a sentence's middle about theta, with ``{}`` for its size, for a positive theta and for
-        a negative one.
+    fault : what it is the pattern of.
     unit : of theta.
     shape : Table -> relative change of a run for theta = 1, shape (n,); None for a pattern
         without theta.
     sd : Table -> prior standard deviation of theta.
     base : Table -> what is left of the reference without theta, shape (n,).
-    cause : what usually makes it.
-    key : what a list of reported faults calls it.
-    needs_parts : whether it works on the energy of a part of the machine.
     """
 
-    name: str
-    words: tuple[str, str]
-    cause: str
+    fault: Fault
     unit: str = ""
     shape: Callable[[Table], Vector] | None = None
     sd: Callable[[Table], float] = lambda _: 1.0
     base: Callable[[Table], Vector] = lambda table: np.ones(table.y.size)
-    key: str = ""
-    needs_parts: bool = False
+
+    @property
+    def name(self) -> str:
+        """The fault's title."""
+        return self.fault.title
+
+    @property
+    def needs_parts(self) -> bool:
+        """Whether it works on the energy of a part of the machine."""
+        return self.fault.group == "part"
 
 
-STRUCTURES = (
-    Structure(
-        "idle offset",
-        ("{} W more than the reference whatever the load", "{} W less whatever the load"),
-        "idle power is in one of the two figures and not in the other, or a constant is added "
-        "for a part that is not measured (memory, fans)",
-        "W",
-        lambda table: 1 / table.power_w,
-        lambda table: 0.5 * float(np.median(table.power_w)),
-    ),
-    Structure(
-        "window deficit",
-        ("{} s of every run are missing", "{} s too much of every run are counted"),
-        "the probe begins late or ends early: a last interval that is never read, or a start that "
-        "is counted in",
-        "s",
-        lambda table: -1 / table.seconds,
-        lambda _: 3.0,
-    ),
-    Structure(
-        "fixed energy",
-        ("{} J more in every run", "{} J less in every run"),
-        "something is counted once a run: a first reading that is too high, or start-up work",
-        "J",
-        lambda table: 1 / table.reference_j,
-        lambda table: 0.3 * float(np.median(table.reference_j)),
-    ),
+OFFSET = Structure(
+    fault("idle-offset"),
+    "W",
+    lambda table: 1 / table.power_w,
+    lambda table: 0.5 * float(np.median(table.power_w)),
 )
-
+DEFICIT = Structure(fault("window-deficit"), "s", lambda table: -1 / table.seconds, lambda _: 3.0)
+FIXED = Structure(
+    fault("fixed-energy"),
+    "J",
+    lambda table: 1 / table.reference_j,
+    lambda table: 0.3 * float(np.median(table.reference_j)),
+)
+STRUCTURES = (OFFSET, DEFICIT, FIXED)
 LAG = Structure(
-    "lag",
-    ("power follows the load {} s late", "power leads the load by {} s"),
-    "an averaging window, a clock that is behind, or a report that comes late",
+    fault("lag"),
     "s",
     lambda table: -(table.ends_w[1] - table.ends_w[0]) / table.reference_j,
     lambda _: 2.0,
 )
-
-
 REMOVED = Structure(
-    "idle power removed",
-    ("the power of the idle machine is not in it",) * 2,
-    "the meter subtracts the power of the idle machine, or counts the work of processes only",
+    fault("idle-removed"),
     base=lambda table: np.asarray(1 - (table.idle_w or 0.0) / table.power_w),
-    key="idle-removed",
 )
 
 
-def _part(name: str, kind: str) -> Structure:
+def _part(name: str, what: PartFault) -> Structure:
     """Return the structure of one part of the machine that is missing, alone, or counted twice."""
 
     def base(table: Table) -> Vector:
         share = table.parts_j[name] / table.reference_j
-        return {"missing": 1 - share, "only": share, "twice": 1 + share}[kind]
+        return {"missing": 1 - share, "only": share, "twice": 1 + share}[what]
 
-    words = {
-        "missing": f"{name} is not in it",
-        "only": f"only {name} is in it",
-        "twice": f"{name} is counted twice",
-    }[kind]
-    keys = {"missing": f"{name}-missing"}
-    title = {"missing": f"missing {name}", "only": f"only {name}", "twice": f"{name} twice"}[kind]
-    return Structure(
-        title, (words, words), words, base=base, key=keys.get(kind, ""), needs_parts=True
-    )
+    return Structure(part_fault(name, what), base=base)
 
 
 def patterns(table: Table) -> list[Structure]:
@@ -159,8 +131,8 @@ def patterns(table: Table) -> list[Structure]:
     if table.idle_w and float(REMOVED.base(table).min()) > _LOADED:
         found.append(REMOVED)
     for name in table.parts_j:
-        for kind in ("missing", "only", "twice"):
-            part = _part(name, kind)
+        for what in get_args(PartFault):
+            part = _part(name, what)
             base = part.base(table)
             # A part that is nothing, or everything, cannot be missed or stand alone.
             if float(base.min()) > _LEAST and float(np.abs(np.log(base)).max()) > 0.01:
@@ -178,37 +150,38 @@ def catalogue(table: Table) -> list[StructureModel | LevelModel]:
     sound = (Level(1.0, 0.0, math.hypot(0.02, table.u_ref)),)
     spread = Spread(0.03, 0.05)
     middle = float(np.median(table.y))
-    near = [s for s in SCALES if abs(middle - math.log(s.factor)) < math.log(_NEAR)]
+    near = [s for s in SCALES if abs(middle - math.log(s.ratio)) < math.log(_NEAR)]
     found: list[StructureModel | LevelModel] = [
         _counted(scale, multiple, table.u_ref)
         for scale in near
-        if scale.weight == 1.0  # 3.6 times a quarter is nearly one: such pairs explain anything
+        if not scale.rare  # 3.6 times a quarter is nearly one: such pairs explain anything
         for multiple in MULTIPLES
     ]
     for each in patterns(table):
         found.append(StructureModel(each, _ALONE, sound, spread))
         found += [
-            StructureModel(each, _BEHIND_A_SCALE * scale.weight, sound, spread, scale)
+            StructureModel(each, _BEHIND_A_SCALE * scale_weight(scale), sound, spread, scale)
             for scale in near
         ]
-        if each.shape is not None and each.name in {"idle offset", "window deficit"}:
+        if each in (OFFSET, DEFICIT):
             found.append(StructureModel(each, _WITH_A_GAIN, ANY_GAIN, spread, free=True))
     return found
 
 
-def _counted(scale: Scale, multiple: Multiple, u_ref: float) -> LevelModel:
+def _counted(scale: Fault, multiple: Fault, u_ref: float) -> LevelModel:
     """Return the model of a wrong count behind a slip of unit."""
     return LevelModel(
-        f"{scale.name} and {multiple.name}",
-        _BEHIND_A_SCALE * scale.weight,
+        f"{scale.title} and {multiple.title}",
+        _BEHIND_A_SCALE * scale_weight(scale),
         (
             Level(0.5, 0.0, math.hypot(0.02, u_ref)),
-            Level(0.5, 0.0, math.hypot(scale.residual_sd, u_ref)),
+            Level(0.5, 0.0, math.hypot(residual_sd(scale), u_ref)),
         ),
         Spread(0.08, 0.08),
-        factor=scale.factor * multiple.factor,
-        cause=f"a number is used in the wrong unit, {scale.slips[0]}; and {multiple.causes[0]}",
-        aliases=multiple.causes[1:],
+        factor=scale.ratio * multiple.ratio,
+        cause=f"a number is used in the wrong unit, {scale.cause}; and {multiple.cause}",
+        aliases=multiple.aliases,
+        faults=(scale, multiple),
     )
 
 
@@ -227,7 +200,7 @@ class StructureModel:
     Parameters
     ----------
     structure : the pattern.
-    prior, level, spread : as in `calibrate.stats.models.LevelModel`.
+    prior, level, spread : as in `calibrate.diagnosis.models.LevelModel`.
     scale : the exact factor before it, or None.
     free : whether the gain is free; then `level` is wide.
     """
@@ -236,7 +209,7 @@ class StructureModel:
     prior: float
     level: tuple[Level, ...]
     spread: Spread
-    scale: Scale | None = None
+    scale: Fault | None = None
     free: bool = False
     base: str = "reference"
     explains: bool = True
@@ -245,21 +218,22 @@ class StructureModel:
     @property
     def name(self) -> str:
         """Return for example ``scale 1e-3 (kW taken for W) and idle offset``."""
-        before = self.scale.name if self.scale else "gain" if self.free else ""
+        before = self.scale.title if self.scale else "gain" if self.free else ""
         return f"{before} and {self.structure.name}" if before else self.structure.name
 
     @property
-    def key(self) -> str:
-        """Return what a list of reported faults calls it."""
-        return self.structure.key if self.scale is None and not self.free else ""
+    def faults(self) -> tuple[Fault, ...]:
+        """Return what it stands for: the pattern, and what stands before it."""
+        before = self.scale or (fault("constant-gain") if self.free else None)
+        return (before, self.structure.fault) if before else (self.structure.fault,)
 
     @property
     def cause(self) -> str:
         """Return what usually makes this fault."""
+        cause = self.structure.fault.cause
         if self.scale is None:
-            return self.structure.cause
-        slip = self.scale.slips[0]
-        return f"a number is used in the wrong unit, {slip}; and {self.structure.cause}"
+            return cause
+        return f"a number is used in the wrong unit, {self.scale.cause}; and {cause}"
 
     @property
     def factor(self) -> float | None:
@@ -306,7 +280,7 @@ class StructureModel:
     def said(self, fit: Posterior) -> str:
         """Return the pattern with its size, for people."""
         theta = fit.theta if isinstance(fit, Shaped) else 0.0
-        return self.structure.words[int(theta < 0)].format(f"{abs(theta):.3g}")
+        return self.structure.fault.sizes[int(theta < 0)].format(f"{abs(theta):.3g}")
 
     def parameters(self, fit: Posterior) -> Mapping[str, float]:
         """Return theta with its unit in the name."""

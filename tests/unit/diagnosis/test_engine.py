@@ -116,7 +116,7 @@ def test_a_gain_of_no_known_size_is_only_a_gain(factor: float) -> None:
 
 @pytest.mark.parametrize("multiple", MULTIPLES, ids=lambda each: each.label)
 def test_every_multiple_is_found(multiple: Any) -> None:
-    assert share(multiple.name, gain(multiple.factor, workload_sd=0.005), 25) >= 0.95
+    assert share(multiple.title, gain(multiple.factor, workload_sd=0.005), 25) >= 0.95
 
 
 def test_gain_that_depends_on_the_workload_is_unexplained() -> None:
@@ -127,7 +127,7 @@ def test_gain_that_depends_on_the_workload_is_unexplained() -> None:
 
 @pytest.mark.parametrize("scale", SCALES, ids=lambda scale: scale.label)
 def test_every_scale_is_found(scale: Any) -> None:
-    assert share(scale.name, gain(scale.factor, workload_sd=0.01), 25) >= 0.95
+    assert share(scale.title, gain(scale.factor, workload_sd=0.01), 25) >= 0.95
 
 
 def test_constant_power() -> None:
@@ -145,9 +145,9 @@ def test_names_and_factors_belong_together() -> None:
         over, _, under = scale.label.partition("/")
         want = labels.get(scale.label) or float(over) / float(under or 1)
         assert scale.factor == pytest.approx(want)
-        assert scale.name == f"scale {scale.label} ({scale.slips[0]})"
-    assert len({scale.name for scale in SCALES}) == len(SCALES)
-    gaps = np.diff(np.sort([math.log(s.factor) for s in SCALES] + [0.0]))
+        assert scale.title == f"scale {scale.label} ({scale.cause})"
+    assert len({scale.title for scale in SCALES}) == len(SCALES)
+    gaps = np.diff(np.sort([math.log(s.ratio) for s in SCALES] + [0.0]))
     assert gaps.min() > math.log(3.5)
     assert sum(model.prior for model in catalogue()) == pytest.approx(1.0)
 
@@ -166,7 +166,7 @@ def in_si(unit: str) -> float:
 
 def test_every_slip_has_the_ratio_it_is_listed_under() -> None:
     for scale in SCALES:
-        for slip in scale.slips:
+        for slip in (scale.cause, *scale.aliases):
             factor = 1.0
             for part in slip.removeprefix("an interval in ").split(" and "):
                 said, read = part.split(" taken for ")
