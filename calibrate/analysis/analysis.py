@@ -252,7 +252,10 @@ def analyze(
     campaign = store.load_campaign(Path(folder))
     comparison = compare(campaign, reference, across=across)
     diagnoses = {
-        (pair.probe, pair.column): diagnose_pair(pair, comparison) for pair in comparison.pairs
+        (pair.probe, pair.column): diagnose_pair(
+            pair, comparison, store.library_of(campaign, pair.probe)
+        )
+        for pair in comparison.pairs
     }
     made = datetime.fromisoformat(campaign.record.created).date()
     calibration = fit_calibration(comparison, diagnoses, made)

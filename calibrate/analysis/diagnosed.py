@@ -15,18 +15,17 @@ from calibrate.diagnosis import (
     find_report,
     load_reports,
 )
+from calibrate.store import Library
 
 
-def diagnose_pair(pair: Pair, comparison: Comparison) -> Diagnosis:
-    """Return the diagnosis of a pair, with where its release's users reported that fault."""
+def diagnose_pair(pair: Pair, comparison: Comparison, library: Library) -> Diagnosis:
+    """Return the diagnosis of a pair, with where users of its library's release reported it."""
     if pair.across:
         return explain_across(pair)
     found = diagnose(_runs(pair, comparison))
     if not found.key:
         return found
-    release = comparison.probes[pair.probe].facts.get("release", "")
-    library = pair.probe.partition("-")[0]  # an environment is named library-release
-    report = find_report(load_reports(), found.key, library, release)
+    report = find_report(load_reports(), [(found.key,)], library)
     if report is None:
         return found
     fixed = f"; fixed in {report.fixed}" if report.fixed else ""

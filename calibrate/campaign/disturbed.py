@@ -56,10 +56,7 @@ def remaining_disturbed(campaign: Campaign) -> dict[str, str]:
 
 def _kind(record: RunRecord) -> tuple[Any, ...]:
     """Return what siblings share: workload, arguments but for the length, probes."""
-    arguments = record.arguments
-    if arguments[:1] == ("--seconds",):  # as plans put it; see `calibrate.campaign.plan`
-        arguments = arguments[2:]
-    return record.workload, arguments, frozenset(record.probes)
+    return record.workload, record.settings, frozenset(record.probes)
 
 
 def _phases(record: RunRecord) -> Phases:

@@ -245,14 +245,14 @@ def jobs_alone(
 
 def planned_s(job: Job) -> float:
     """Return how long a run is planned to take, in seconds; 0 for a command of the user's own."""
-    return float(job.arguments[1]) if job.arguments[:1] == ("--seconds",) else 0.0
+    return job.seconds or 0.0
 
 
 def _job(step: Step, repeat: int, number: int, extra: Sequence[Path]) -> Job:
     """Return a workload of a plan as a run."""
     seconds = step.seconds[(repeat - 1) % len(step.seconds)]
     own = step.name == COMMAND
-    timed = () if own else ("--seconds", f"{seconds:g}")
+    timed = () if own else ("--seconds", f"{seconds:g}")  # as `Job.seconds` promises
     return Job(
         folder=f"{number:03d}-{step.called}",
         number=number,
@@ -260,4 +260,5 @@ def _job(step: Step, repeat: int, number: int, extra: Sequence[Path]) -> Job:
         script=None if own else str(catalog.find("workloads", step.name, extra)),
         arguments=(*timed, *step.arguments),
         repeat=repeat,
+        seconds=None if own else seconds,
     )

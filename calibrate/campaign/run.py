@@ -127,6 +127,7 @@ def _keep(
         number=job.number,
         workload=job.workload,
         arguments=job.arguments,
+        planned_s=job.seconds,
         repeat=job.repeat,
         exit_code=exit_code,
         **instants,

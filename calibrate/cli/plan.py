@@ -80,13 +80,13 @@ def _steps(found: Plan) -> None:
 
 def _tells(found: Plan, simulations: int) -> None:
     """Print which faults its runs would tell."""
-    from calibrate.studies import FAULTS, foresee
+    from calibrate.studies import METERS, foresee
 
     told = list(
         track(
             foresee(found, simulations),
             "making up campaigns",
-            len(FAULTS),
+            len(METERS),
             console=err,
             transient=True,
         )

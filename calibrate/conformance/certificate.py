@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from calibrate.conformance.trials import (
     TrialFinding,
     TrialVerdict,
 )
+from calibrate.diagnosis import FAULTS, Keys
 from calibrate.errors import BadFile
 from calibrate.quantity import number
 
@@ -37,6 +37,9 @@ MEANING: dict[TrialVerdict, str] = {
     "stopped": "it crashed or hung",
 }
 _AGREE = 1.2
+_REPAIRABLE = {each.key for each in FAULTS if each.repairable}
+#: Between keys in a document: keys hold neither spaces nor commas.
+_AND, _OR = ", ", " or "
 #: One letter for each in the chart, since colour alone says nothing to some.
 _LETTERS: dict[TrialVerdict, str] = {
     "right": "\u2713",
@@ -101,7 +104,7 @@ def repair(found: Conformance) -> Repair | None:
         finding = worst(outcome)
         if outcome.scenario.faults or finding is None or finding.name is None:
             continue
-        if re.fullmatch(r"(scale|pue)[^ ,]*", finding.name.key) and finding.joules > 0:
+        if finding.name.single in _REPAIRABLE and finding.joules > 0:
             factors[outcome.scenario.name] = finding.true_j / finding.joules
     if not factors or max(factors.values()) > _AGREE * min(factors.values()):
         return None
@@ -122,7 +125,10 @@ def certificate_document(found: Sequence[Conformance]) -> dict[str, Any]:
                 "tolerance": each.tolerance,
                 "failed": each.failed,
                 "repair": asdict(found_) if (found_ := repair(each)) else None,
-                "faults": [asdict(suspect) for suspect in each.faults],
+                "faults": [
+                    {"text": e.text, "scenarios": list(e.scenarios), "reference": e.reference}
+                    for e in each.faults
+                ],
                 "outcomes": [_outcome(outcome) for outcome in each.outcomes],
             }
             for each in found
@@ -145,12 +151,23 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
                 "basis": each.basis,
                 "reported_j": each.joules,
                 "true_j": each.true_j,
-                "fault": each.name.key if each.name else None,
+                "fault": _text(each.name.alternatives) if each.name else None,
                 "text": str(each.name) if each.name else None,
             }
             for each in outcome.findings
         ],
     }
+
+
+def _text(alternatives: tuple[Keys, ...]) -> str:
+    """Return keys as a document has them: ``dram-missing, pue-1.58 or one-socket``."""
+    return _OR.join(_AND.join(keys) for keys in alternatives)
+
+
+def _name(keys: str, text: str | None) -> Name:
+    """Return the name that a document gives a figure."""
+    alternatives = tuple(tuple(each.split(_AND)) for each in keys.split(_OR))
+    return Name(alternatives, text or keys)
 
 
 def load_certificate(path: Path) -> list[Conformance]:
@@ -172,8 +189,15 @@ def _meter(raw: dict[str, Any]) -> Conformance:
         raw["meter"],
         raw["facts"],
         raw["tolerance"],
-        tuple(_past(each) for each in raw["outcomes"]),
-        tuple(Suspect(e["text"], tuple(e["scenarios"]), e["reference"]) for e in raw["faults"]),
+        outcomes := tuple(_past(each) for each in raw["outcomes"]),
+        tuple(_suspect(each, outcomes) for each in raw["faults"]),
+    )
+
+
+def _suspect(raw: dict[str, Any], outcomes: Sequence[Outcome]) -> Suspect:
+    astray = {outcome.scenario.astray for outcome in outcomes}
+    return Suspect(
+        raw["text"], tuple(raw["scenarios"]), raw["reference"], unprotected=raw["text"] in astray
     )
 
 
@@ -185,7 +209,7 @@ def _past(raw: dict[str, Any]) -> Outcome:
             each["basis"],
             each["reported_j"],
             each["true_j"],
-            Name(each["fault"], each.get("text") or each["fault"]) if each["fault"] else None,
+            _name(each["fault"], each.get("text")) if each["fault"] else None,
         )
         for each in raw["figures"]
     )
@@ -233,7 +257,6 @@ def certificate_html(found: Sequence[Conformance]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.tests["match"] = lambda text, start: str(text).startswith(start)
     scenarios = [outcome.scenario for outcome in found[0].outcomes]
     return environment.get_template("conformance.html").render(
         meters=[(each, repair(each)) for each in found],

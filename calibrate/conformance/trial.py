@@ -2,11 +2,12 @@
 
     python -m calibrate.conformance FOLDER
 
-FOLDER holds ``trial.json``; the files of a run are written beside it.
+FOLDER holds ``trial.json``; ``counters.json`` and the files of a run are written beside it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from calibrate import store
 from calibrate.campaign import Pause, Source, Timeouts, perform_run
 from calibrate.store import Document, Job, SourceRecord
 
-TRIAL = "trial.json"
+TRIAL, COUNTERS = "trial.json", "counters.json"
 LIMITS = Timeouts(open_s=40, begin_s=10, end_s=15, stop_s=8, workload_s=60)
 PAUSE = Pause(before_s=0.4, after_s=0.25)
 
@@ -27,11 +28,19 @@ class Trial(Document):
     sources: tuple[SourceRecord, ...]
 
 
+class Counters(Document):
+    """At how many joules the counters of the simulated machine wrap, by scope."""
+
+    range_j: dict[str, float]
+
+
 def main() -> int:
     """Do the trial; the faults begin when every probe has been opened."""
     folder = Path(sys.argv[1])
     trial = store.read(folder / TRIAL, Trial)
-    trigger = Path(os.environ["CROSSWATT_BENCH"]) / "trigger"
+    bench = Path(os.environ["CROSSWATT_BENCH"])
+    store.save(folder / COUNTERS, Counters(range_j=_ranges_j(bench)))
+    trigger = bench / "trigger"
     triggered = False
 
     def watch(stage: str) -> None:
@@ -43,3 +52,11 @@ def main() -> int:
     sources = [Source(s.name, Path(s.adapter), Path(s.python), s.options) for s in trial.sources]
     perform_run(trial.job, sources, folder, PAUSE, LIMITS, watch)
     return 0
+
+
+def _ranges_j(bench: Path) -> dict[str, float]:
+    """Return at how many joules every counter of the bench wraps."""
+    model = json.loads((bench / "model.json").read_text(encoding="utf-8"))
+    return {
+        scope: counter["max_energy_range_uj"] / 1e6 for scope, counter in model["counters"].items()
+    }

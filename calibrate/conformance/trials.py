@@ -30,12 +30,22 @@ from typing import Literal
 from calibrate import catalog, store
 from calibrate.bench import own
 from calibrate.campaign import Source
-from calibrate.conformance.naming import KnownEnergy, Name, Usual, explain
-from calibrate.conformance.trial import TRIAL, Trial
-from calibrate.diagnosis import load_reports, report_reference
+from calibrate.conformance.naming import (
+    ABSURD,
+    OTHER,
+    SOMETHING,
+    UNPROTECTED,
+    KnownEnergy,
+    Name,
+    Usual,
+    explain,
+    named,
+)
+from calibrate.conformance.trial import COUNTERS, TRIAL, Counters, Trial
+from calibrate.diagnosis import find_report, load_reports
 from calibrate.energy import Column, native_columns, probe_columns, window_energy
 from calibrate.errors import CrosswattError, UnknownName
-from calibrate.store import Document, Job, SourceRecord
+from calibrate.store import Document, Job, Library, SourceRecord
 
 TrialVerdict = Literal["right", "modelled", "refused", "noticed", "misled", "silent", "stopped"]
 #: Verdicts that a meter should not get.
@@ -48,7 +58,7 @@ J_PER = {
 }  # fmt: skip
 _OUTSIDE_S = 180.0
 _COMMAND = "command"
-_UNNAMED = ("other", "absurd", "zero", "something")
+_UNNAMED = (OTHER, ABSURD, "zero", SOMETHING)
 
 
 class Scenario(Document):
@@ -59,6 +69,11 @@ class Scenario(Document):
     model: str
     faults: tuple[str, ...] = ()
     noticeable: bool = True
+
+    @property
+    def astray(self) -> str:
+        """What a reading is called that only the scenario's fault explains."""
+        return f"led astray: {self.about}"
 
 
 class Scenarios(Document):
@@ -168,11 +183,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Suspect:
-    """A fault of a meter: its name, where it showed, and who reported it before, if anybody."""
+    """A fault of a meter: its name, where it showed, and who reported it before, if anybody.
+
+    ``unprotected`` where only the faults of scenarios explain it.
+    """
 
     text: str
     scenarios: tuple[str, ...]
     reference: str = ""
+    unprotected: bool = False
 
 
 @dataclass(frozen=True)
@@ -247,8 +266,10 @@ def run_trials(
         facts = facts or dict(done.facts)
         usual = healthy.get(scenario.model) if scenario.faults else None
         outcomes.append(_judge(scenario, done, usual))
-    library = meter.name.partition("-")[0]
-    faults = _collect(outcomes, library, facts.get("release", ""))
+    library = next(
+        (done.library for done in trials if isinstance(done, _Done) and done.library), None
+    )
+    faults = _collect(outcomes, library)
     return Conformance(_label(meter), facts, tolerance, tuple(outcomes), faults)
 
 
@@ -292,10 +313,11 @@ class _Done:
     reason: str = ""
     said: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+    library: Library | None = None
 
 
-def _collect(outcomes: Sequence[Outcome], library: str, release: str) -> tuple[Suspect, ...]:
-    """Return every named fault of measured figures, with what is known of it."""
+def _collect(outcomes: Sequence[Outcome], library: Library | None) -> tuple[Suspect, ...]:
+    """Return every named fault of measured figures, with what users of the release reported."""
     names: dict[str, Name] = {}
     where: dict[str, list[str]] = {}
     for outcome in outcomes:
@@ -305,11 +327,16 @@ def _collect(outcomes: Sequence[Outcome], library: str, release: str) -> tuple[S
             where.setdefault(name.text, [])
             if outcome.scenario.name not in where[name.text]:
                 where[name.text].append(outcome.scenario.name)
-    reports = load_reports()
     return tuple(
-        Suspect(text, tuple(where[text]), report_reference(reports, name.key, library, release))
+        Suspect(text, tuple(where[text]), _reported(name, library), name.single == UNPROTECTED)
         for text, name in names.items()
     )
+
+
+def _reported(name: Name, library: Library | None) -> str:
+    """Return where users of the release reported a fault; empty where nobody did."""
+    report = library and find_report(load_reports(), name.alternatives, library)
+    return report.reference if report else ""
 
 
 def _try(
@@ -320,7 +347,14 @@ def _try(
     chosen = [truth, meter] if isinstance(meter, Source) else [truth]
     idle = str(catalog.find("workloads", "idle"))
     last = ("--seconds", f"{scenarios.seconds:g}")
-    job = Job(folder=folder.name, number=1, workload="idle", script=idle, arguments=last)
+    job = Job(
+        folder=folder.name,
+        number=1,
+        workload="idle",
+        script=idle,
+        arguments=last,
+        seconds=scenarios.seconds,
+    )
     if isinstance(meter, Command):
         words = _with_load(meter.words, (sys.executable, idle, "--marks", *last))
         job = Job(folder=folder.name, number=1, workload=_COMMAND, arguments=words)
@@ -368,7 +402,7 @@ def _measure(meter: MeterUnderTest, done: store.Run, tolerance: float) -> _Done:
         known = _known(done, (energy.begin_ns, energy.end_ns)) if energy else None
         if energy and known and column.scope in known.true_j:
             figures.append(_figure(column, energy.joules, energy.u_j, known, tolerance))
-    return _Done(tuple(figures), state.status, state.reason, state.said, log.facts)
+    return _Done(tuple(figures), state.status, state.reason, state.said, log.facts, log.library)
 
 
 def _figure(
@@ -390,12 +424,7 @@ def _known(done: store.Run, window: tuple[int, int]) -> KnownEnergy:
         single = [joules for scope, joules in true_j.items() if scope.startswith(f"{part}-")]
         if single:
             true_j[part] = sum(single)
-    ranges = {
-        key.removeprefix("range "): float(fact.removesuffix(" J"))
-        for key, fact in log.facts.items()
-        if key.startswith("range ")
-    }
-    return KnownEnergy(true_j, ranges)
+    return KnownEnergy(true_j, store.read(done.folder / COUNTERS, Counters).range_j)
 
 
 def _measure_command(meter: Command, done: store.Run, tolerance: float) -> _Done:
@@ -451,9 +480,9 @@ def _judge(scenario: Scenario, done: _Done, healthy: _Done | None) -> Outcome:
 
 def _named(scenario: Scenario, finding: TrialFinding) -> TrialFinding:
     """Where nothing else explains a figure, the scenario's fault does."""
-    if not scenario.faults or finding.name is None or finding.name.key not in _UNNAMED:
+    if not scenario.faults or finding.name is None or finding.name.single not in _UNNAMED:
         return finding
-    name = Name("unprotected", f"led astray: {scenario.about}", finding.name.besides)
+    name = replace(named(UNPROTECTED, scenario.astray), besides=finding.name.besides)
     return replace(finding, name=name)
 
 

@@ -17,23 +17,28 @@ result        the diagnosis
 from calibrate.diagnosis.across import explain_across
 from calibrate.diagnosis.case import IMMATERIAL
 from calibrate.diagnosis.engine import diagnose
+from calibrate.diagnosis.faults import FAULTS, NO_FIGURE, Fault, Keys, fault
 from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT
-from calibrate.diagnosis.reported import find_report, load_reports, report_reference
+from calibrate.diagnosis.reported import find_report, load_reports
 from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis, Runs
 from calibrate.diagnosis.single_runs import NO_ENERGY, STRAY
 
 __all__ = [
     "CONSTANT_POWER",
+    "FAULTS",
     "IMMATERIAL",
     "NO_ENERGY",
     "NO_FAULT",
+    "NO_FIGURE",
     "STRAY",
     "UNEXPLAINED",
     "Diagnosis",
+    "Fault",
+    "Keys",
     "Runs",
     "diagnose",
     "explain_across",
+    "fault",
     "find_report",
     "load_reports",
-    "report_reference",
 ]

@@ -33,6 +33,7 @@ from calibrate.diagnosis.case import (
     _needed,
 )
 from calibrate.diagnosis.evidence import Posterior, log_sum
+from calibrate.diagnosis.faults import Keys
 from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT, Table, catalogue
 from calibrate.diagnosis.result import UNEXPLAINED, Candidate, Diagnosis, Flag, Runs
 from calibrate.diagnosis.single_runs import (
@@ -142,7 +143,7 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
         aliases=shown.aliases if shown else (),
         alternatives=tuple(model.name for model, _ in group) if named and not shown else (),
         key=shown.faults[0].key if shown and len(shown.faults) == 1 else "",
-        keys=tuple(tuple(each.key for each in m.faults) for m, _ in group) if named else (),
+        keys=tuple(_keys(model) for model, _ in group if model.faults) if named else (),
         factor=factor,
         residual_gain=gain,
         residual_min=None if gain is None else float(left.min()),
@@ -161,6 +162,11 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
         n_usable=int(case.usable.sum()),
         n_workloads=len(set(case.labels)),
     )
+
+
+def _keys(model: Model) -> Keys:
+    """Return the keys of the faults that a model stands for."""
+    return tuple(each.key for each in model.faults)
 
 
 def _immaterial(case: _Case, fitted: list[Fitted]) -> bool:

@@ -1,60 +1,75 @@
-"""Faults of released energy meters that users reported; the list is known.toml."""
+"""Faults of released energy meters that users reported; the list is reported.toml."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pydantic import field_validator
+
 from calibrate import store
-from calibrate.store import Document
+from calibrate.diagnosis.faults import fault
+from calibrate.errors import UnknownName
+from calibrate.store import Document, Library
 
 LIST = Path(__file__).resolve().parent / "reported.toml"
 
 
 class UserReport(Document):
-    """One fault: in which releases of which library, and where it was reported.
+    """One report: of which library, of which releases, and where it was made.
 
-    ``key`` is the name that `calibrate.conformance.naming` gives it; ``since`` is the first release
-    that has it, ``fixed`` the first that has not; empty where that is open.
+    ``faults`` are keys of `calibrate.diagnosis.faults`, several where they act together; ``since``
+    is the first release that has them, ``fixed`` the first that has not; empty where that is open.
     """
 
     library: str
-    key: str
+    faults: tuple[str, ...]
     since: str = ""
     fixed: str = ""
     reference: str
 
-    def covers(self, library: str, release: str) -> bool:
-        """Tell whether a release of a library is concerned; one that is not known is."""
-        ours = _version(release)
-        early = self.since and ours < _version(self.since)
-        late = self.fixed and ours >= _version(self.fixed)
-        return library == self.library and not (ours and (early or late))
+    @field_validator("faults")
+    @classmethod
+    def _known(cls, faults: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for key in faults:
+                fault(key)
+        except UnknownName as unknown:
+            raise ValueError(str(unknown)) from None
+        return faults
+
+    def covers(self, library: Library) -> bool:
+        """Tell whether a release of a library is affected; an unknown one counts as affected."""
+        version = _version(library.version)
+        early = self.since and version < _version(self.since)
+        late = self.fixed and version >= _version(self.fixed)
+        return library.is_called(self.library) and not (version and (early or late))
 
 
 class _List(Document):
-    fault: tuple[UserReport, ...]
+    report: tuple[UserReport, ...]
 
 
 def load_reports() -> tuple[UserReport, ...]:
     """Return all reports."""
-    return store.read_toml(LIST, _List, "This file is part of crosswatt.").fault
+    return store.read_toml(LIST, _List, "This file is part of crosswatt.").report
 
 
 def find_report(
-    reports: Sequence[UserReport], key: str, library: str, release: str
+    reports: Sequence[UserReport], alternatives: Iterable[tuple[str, ...]], library: Library
 ) -> UserReport | None:
-    """Return the report of a fault, or None; a key may hold several, joined by "or"."""
-    keys = key.split(" or ")
-    found = (each for each in reports if each.key in keys and each.covers(library, release))
-    return next(found, None)
+    """Return the first report of a fault of a library; None where there is none.
 
-
-def report_reference(reports: Sequence[UserReport], key: str, library: str, release: str) -> str:
-    """Return where a fault was reported, or nothing."""
-    found = find_report(reports, key, library, release)
-    return found.reference if found else ""
+    Parameters
+    ----------
+    reports : see `load_reports`.
+    alternatives : what the fault may be: keys of faults, those that act together in a tuple.
+    library : the probe's, with its release.
+    """
+    wanted = set(alternatives)
+    fitting = (each for each in reports if each.faults in wanted and each.covers(library))
+    return next(fitting, None)
 
 
 def _version(release: str) -> tuple[int, ...]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from calibrate.diagnosis.faults import Keys
 from calibrate.stats.estimate import Estimate, Vector
 
 UNEXPLAINED = "unexplained"
@@ -146,7 +149,8 @@ class Diagnosis:
     alternatives : the faults that the runs cannot tell apart, where `name` joins several.
     key : of the fault in `calibrate.diagnosis.faults`; empty where several are named, or none, and
         where the runs that show it were left out.
-    keys : the faults that `name` or `alternatives` stand for, each with those that act beside it.
+    keys : of the faults that `name` or `alternatives` stand for, those that act together in a tuple;
+        not in documents.
     reported : where users of this release reported it; empty where that is not known.
     factor : the catalogue's exact probe/reference ratio; None for anything but a scale fault.
     residual_gain : what is left after `factor` (probe = factor * residual_gain * reference), also
@@ -171,7 +175,7 @@ class Diagnosis:
     aliases: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
     key: str = ""
-    keys: tuple[tuple[str, ...], ...] = ()
+    keys: Annotated[tuple[Keys, ...], Field(exclude=True)] = ()
     reported: str = ""
     factor: float | None = None
     residual_gain: Estimate | None = None

@@ -61,12 +61,14 @@ class Feed:
     domains : what it covers.
     chunks : its readings; each chunk begins no earlier than the one before ended.
     facts : release, mode and settings, as far as the files tell.
+    library : whose files they are; empty where the files do not tell, and the name may.
     """
 
     name: str
     domains: tuple[Domain, ...]
     chunks: Iterable[Chunk]
     facts: Mapping[str, str] = field(default_factory=dict)
+    library: str = ""
 
 
 @dataclass(frozen=True)

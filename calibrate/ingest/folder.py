@@ -144,6 +144,9 @@ class Sink:
                 "doc": "probe", "schema": store.SCHEMA, "name": feed.name, "period_s": 0.0,
                 "domains": [asdict(domain) for domain in feed.domains],
                 "facts": {"mode": "imported", **feed.facts}, "python": "", "pid": 0,
+                "library": {
+                    "name": feed.library or feed.name, "version": feed.facts.get("release", "")
+                },
             },
             {"doc": "columns", "file": self._path.name, "names": self._names,
              "count": self.count},

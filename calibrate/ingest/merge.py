@@ -89,7 +89,9 @@ def _feed(name: str, other: Campaign, begin_ns: int, seconds: float, shift: int)
             chunks.append(Chunk(at[keep] + shift, values))
     if described is None:
         return None
-    return Feed(name, tuple(described.domains.values()), _apart(chunks), described.facts)
+    library = described.library.name if described.library else ""
+    domains = tuple(described.domains.values())
+    return Feed(name, domains, _apart(chunks), described.facts, library)
 
 
 def _apart(chunks: Sequence[Chunk]) -> list[Chunk]:

@@ -29,7 +29,8 @@ class Measured:
 
 
 def runs(
-    name: str,
+    library: str,
+    options: Options,
     measured: Sequence[Measured],
     domains: Mapping[str, Domain],
     facts: Mapping[str, str],
@@ -62,7 +63,8 @@ def runs(
         windows.append(Window(slug(each.what), begin_ns, end_ns))
         last = end_ns
     at_ns, names, values = zip(*long, strict=True)
-    feed = Feed(name, tuple(domains.values()), [pivot(at_ns, names, values)], facts)
+    chunks = [pivot(at_ns, names, values)]
+    feed = Feed(options.name or library, tuple(domains.values()), chunks, facts, library)
     left = len(measured) - len(windows)
     notes = [f"{left} measurements overlap others and were left out."] if left else []
     return Found([feed], windows, notes=notes)
@@ -98,8 +100,8 @@ def codecarbon(paths: Sequence[Path], options: Options) -> Found:
                 domains[name] = _codecarbon_domain(name, row.get("tracking_mode", ""))
             version = row.get("codecarbon_version", "")
             facts |= {"release": version} if version else {}
-    name = options.name or "codecarbon"
-    return runs(name, list(measured.values()), domains, facts, paths[0], _SECOND_NS)
+    every = list(measured.values())
+    return runs("codecarbon", options, every, domains, facts, paths[0], _SECOND_NS)
 
 
 _CODECARBON = ("timestamp", "duration", "energy_consumed")
@@ -159,7 +161,7 @@ def pyjoules(paths: Sequence[Path], options: Options) -> Found:
             if energies and seconds and seconds > 0 and begin is not None:
                 end = begin + round(seconds * 1e9)
                 measured.append(Measured(begin, end, row["tag"], energies))
-    return runs(options.name or "pyjoules", measured, domains, {}, paths[0])
+    return runs("pyjoules", options, measured, domains, {}, paths[0])
 
 
 # ---- carbontracker ----
@@ -231,7 +233,7 @@ def carbontracker(paths: Sequence[Path], options: Options) -> Found:
         measured.append(Measured(begin_ns, end_ns, last.what, joules))
         found |= {each.lower() for each in re.findall(r"(\w+) with device\(s\)", text)}
     domains = {"energy": _carbontracker_domain(found, options)}
-    made = runs(options.name or "carbontracker", measured, domains, {}, paths[0], _SECOND_NS)
+    made = runs("carbontracker", options, measured, domains, {}, paths[0], _SECOND_NS)
     return Found(made.feeds, made.windows, notes=[*made.notes, _PUE])
 
 
@@ -280,7 +282,7 @@ def _zeus_windows(paths: Sequence[Path], options: Options) -> Found:
             domains |= {name: counter(name, name, "nvml") for name in joules}
             end = begin + round(seconds * 1e9)
             measured.append(Measured(begin, end, row["window_name"], joules))
-    return runs(options.name or "zeus", measured, domains, {}, paths[0])
+    return runs("zeus", options, measured, domains, {}, paths[0])
 
 
 def _is_samples(path: Path) -> bool:

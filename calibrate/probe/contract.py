@@ -140,6 +140,9 @@ class Probe(ABC):
     """Something that says how much energy was used."""
 
     name: ClassVar[str]
+    #: The distribution whose figures it gives, where that is not called as the probe is; kept with
+    #: the data, so that faults that users of a release reported are found.
+    library: ClassVar[str] = ""
     #: Seconds between two readings.
     period_s: ClassVar[float] = 0.1
     #: Whether it takes part in a campaign that names no probes.
@@ -180,5 +183,8 @@ class Probe(ABC):
         """Release the instrument."""
 
     def facts(self) -> Mapping[str, str]:
-        """Return versions, the mode actually in use and settings, to be kept with the data."""
+        """Return versions, the mode actually in use and settings, to be kept with the data.
+
+        ``release`` is the version of the probe's library.
+        """
         return {}

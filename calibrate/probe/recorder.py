@@ -106,13 +106,16 @@ class Recorder:
 
     def describe(self) -> None:
         """Write the description; everything that stays the same is said once, here."""
+        facts = dict(self._probe.facts())
+        name = self._probe.library or self._probe.name
         self._journal.put(
             "probe",
             schema=SCHEMA,
             name=self._probe.name,
             period_s=self._period_s,
             domains=[asdict(domain) for domain in self._domains],
-            facts=dict(self._probe.facts()),
+            facts=facts,
+            library={"name": name, "version": facts.get("release", "")},
             python=platform.python_version(),
             pid=os.getpid(),
         )

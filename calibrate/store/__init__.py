@@ -36,12 +36,13 @@ from calibrate.store.folder import (
     Run,
     changed_copy,
     is_finished,
+    library_of,
     load_campaign,
     load_run,
     load_set_aside,
     set_aside,
 )
-from calibrate.store.readings import ProbeLog, close_log, columns_type, load_log
+from calibrate.store.readings import Library, ProbeLog, close_log, columns_type, load_log
 
 __all__ = [
     "CAMPAIGN",
@@ -55,6 +56,7 @@ __all__ = [
     "Document",
     "Job",
     "KnownFactor",
+    "Library",
     "MachineRecord",
     "PhaseRecord",
     "ProbeLog",
@@ -71,6 +73,7 @@ __all__ = [
     "close_log",
     "columns_type",
     "is_finished",
+    "library_of",
     "load_campaign",
     "load_log",
     "load_run",

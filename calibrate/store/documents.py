@@ -12,7 +12,9 @@
 
 Schema history
 --------------
-1 : first.
+1 : first. Without a break since then, as older folders are read as before:
+    `Job.seconds` and `RunRecord.planned_s`, the length that a script was told, which older
+    documents say in their arguments only; and the library in a probe's description.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from calibrate.errors import BadFile
 from calibrate.quantity import SIMULATED
@@ -67,6 +70,15 @@ class ProbeState(Document):
     said: str = ""
 
 
+def _with_length(document: Any, key: str) -> Any:
+    """Return a document of before there was a planned length with what its arguments say of it."""
+    match document:
+        case {"arguments": ["--seconds", str(text), *_]} if key not in document:
+            with suppress(ValueError):
+                return {**document, key: float(text)}
+    return document
+
+
 class PhaseRecord(Document):
     """A stretch of a workload; see `calibrate.loads.Phase`."""
 
@@ -83,6 +95,7 @@ class RunRecord(Saved):
 
     ``begin_ns`` to ``end_ns`` is the window that is compared: from the moment the workload was
     let go to its end. Instants are CLOCK_MONOTONIC; ``epoch_ns`` is the wall clock at ``begin_ns``.
+    ``planned_s`` is how long a script was told to last; see `Job.seconds`.
     """
 
     kind: Literal["run"] = "run"
@@ -99,18 +112,30 @@ class RunRecord(Saved):
     phases: tuple[PhaseRecord, ...] = ()
     result: dict[str, float | int | str | None] = {}
     probes: dict[str, ProbeState]
+    planned_s: float | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old(cls, data: Any) -> Any:
+        return _with_length(data, "planned_s")
 
     @property
     def seconds(self) -> float:
         """Length of the window."""
         return (self.end_ns - self.begin_ns) / 1e9
 
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The arguments but for the planned length."""
+        return self.arguments if self.planned_s is None else self.arguments[2:]
+
 
 class Job(Document):
     """A run that is planned.
 
     ``script`` is the workload's file; without one, ``arguments`` is a command of the user's own.
-    ``probes`` are those that take part, where not all do.
+    ``seconds`` is how long a script is told to last, where it is: the first two of ``arguments``
+    then say so. ``probes`` are those that take part, where not all do.
     """
 
     folder: str
@@ -120,6 +145,12 @@ class Job(Document):
     arguments: tuple[str, ...] = ()
     repeat: int = 1
     probes: tuple[str, ...] | None = None
+    seconds: float | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old(cls, data: Any) -> Any:
+        return _with_length(data, "seconds")
 
 
 class MachineRecord(Document):

@@ -28,7 +28,7 @@ from calibrate.store.documents import (
     read,
     save,
 )
-from calibrate.store.readings import ProbeLog, load_log
+from calibrate.store.readings import Library, ProbeLog, load_log
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,26 @@ def load_campaign(folder: Path) -> Campaign:
     ended = folder / STOP
     stop = read(ended, StopRecord) if ended.exists() else None
     return Campaign(folder, record, probes, tuple(runs), stop, tuple(load_set_aside(folder)))
+
+
+def library_of(campaign: Campaign, probe: str) -> Library:
+    """Return what a probe's figures come from, as the first run says in which it opened.
+
+    A probe that never opened is known by its adapter's file; one of an unknown adapter by its own
+    name.
+
+    Parameters
+    ----------
+    campaign : with its runs.
+    probe : the name by which it takes part, which may be any.
+    """
+    logs = (run.logs[probe] for run in campaign.runs if probe in run.logs)
+    recorded = next((log.library for log in logs if log.library), None)
+    if recorded:
+        return recorded
+    adapters = {each.name: Path(each.adapter) for each in campaign.record.sources}
+    adapter = adapters.get(probe, Path(probe))
+    return Library(adapter.stem if adapter.suffix == ".py" else probe)
 
 
 @contextmanager

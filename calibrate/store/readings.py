@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,11 +71,34 @@ class Readings:
 
 
 @dataclass(frozen=True)
+class Library:
+    """What a probe's figures come from.
+
+    Parameters
+    ----------
+    name : of the distribution, or of the probe where its figures come from no library.
+    version : its release; empty where that is not known.
+    """
+
+    name: str
+    version: str = ""
+
+    def is_called(self, name: str) -> bool:
+        """Tell whether this is the distribution of that name, however it is spelt (PEP 503)."""
+        return _normalized(self.name) == _normalized(name)
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@dataclass(frozen=True)
 class ProbeLog:
     """A probe's file of one run.
 
     Parameters
     ----------
+    library : what its figures come from; None when the probe never opened.
     domains : by name; empty when the probe never opened.
     readings : in the order they were taken; see `Readings`.
     window_ns : from the end of `Probe.begin` to the start of `Probe.end`; None without both.
@@ -88,6 +112,7 @@ class ProbeLog:
     readings: Readings = field(default_factory=Readings.of)
     window_ns: tuple[int, int] | None = None
     stop: dict[str, Any] = field(default_factory=dict)
+    library: Library | None = None
 
 
 def load_log(path: Path) -> ProbeLog:
@@ -118,6 +143,7 @@ def _readings(
             elif data["doc"] == "probe":
                 log["domains"] = {each["name"]: Domain(**each) for each in data["domains"]}
                 log["facts"], log["period_s"] = data["facts"], data["period_s"]
+                log["library"] = _library(data)
             elif data["doc"] in {"begin", "end"}:
                 marks[data["doc"]] = (data["before_ns"], data["after_ns"])
             elif data["doc"] == "columns":
@@ -128,6 +154,13 @@ def _readings(
                 raise ValueError(f"unknown document {data['doc']!r}")
         except (KeyError, TypeError, ValueError) as error:
             raise BadFile(path, f"it is not a probe's document ({error!r})", number) from None
+
+
+def _library(data: dict[str, Any]) -> Library:
+    """Return the library of a description; older ones have the adapter's name and its facts."""
+    older = {"name": data["name"], "version": dict(data["facts"]).get("release", "")}
+    library = data.get("library", older)
+    return Library(str(library["name"]), str(library["version"]))
 
 
 def columns_type(names: Sequence[str]) -> np.dtype[Any]:

@@ -10,12 +10,12 @@ foresight      which faults the runs of a plan can identify
 from calibrate.studies.clock import clock_offsets, clocks_document, write_aligned
 from calibrate.studies.datasheet import Datasheet, Sheet, characterize
 from calibrate.studies.drift import EXIT, Course, detect_drift, diff
-from calibrate.studies.foresight import FAULTS, Told, foresee
+from calibrate.studies.foresight import METERS, Told, foresee
 from calibrate.studies.interference import Effect, Observation, observe
 
 __all__ = [
     "EXIT",
-    "FAULTS",
+    "METERS",
     "Course",
     "Datasheet",
     "Effect",

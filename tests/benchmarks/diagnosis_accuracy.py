@@ -16,7 +16,7 @@ from collections import Counter
 import numpy as np
 
 from calibrate.diagnosis import diagnose
-from calibrate.studies import FAULTS
+from calibrate.studies import METERS
 from calibrate.studies.foresight import Design, right
 
 IDLE_W = 45.0
@@ -45,7 +45,7 @@ def accuracy(
     fault: str, simulations: int, seed: int = 0, **given: float
 ) -> tuple[float, float, Counter[str]]:
     """Return the share that is right, the seconds of one diagnosis, and what was said instead."""
-    make, wanted = FAULTS[fault]
+    make, wanted = METERS[fault]
     hits, spent, instead = 0, 0.0, Counter[str]()
     wraps_at_j = DROPS_AT_J if fault == "wrap readings dropped" else WRAPS_J
     for number in range(simulations):
@@ -65,7 +65,7 @@ def main() -> None:
     """Print a line a fault."""
     simulations = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     shares = []
-    for fault in FAULTS:
+    for fault in METERS:
         share, seconds, instead = accuracy(fault, simulations)
         shares.append(share)
         print(f"{fault:32s} {share:6.3f} {1e3 * seconds:5.0f} ms  {dict(instead.most_common(3))}")

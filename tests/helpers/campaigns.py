@@ -34,11 +34,15 @@ MACHINE = MachineRecord(
 
 @dataclass(frozen=True)
 class Fake:
-    """A probe whose joules per run are a function of the true watts and the seconds."""
+    """A probe whose joules per run are a function of the true watts and the seconds.
+
+    `library` is what its figures come from; empty as in folders of before that was recorded.
+    """
 
     joules: Callable[[float, float], float]
     domain: Domain
     facts: Mapping[str, str] = ()  # type: ignore[assignment]
+    library: str = ""
 
 
 def truth() -> Fake:
@@ -104,13 +108,19 @@ def _run(folder: Path, job: Job, fakes: Mapping[str, Fake], watts: float, second
     store.save(place / store.RUN, record)
 
 
+def _recorded(fake: Fake) -> dict[str, object]:
+    """Return the library as a recorder writes it."""
+    version = dict(fake.facts or {}).get("release", "")
+    return {"library": {"name": fake.library, "version": version}} if fake.library else {}
+
+
 def write_log(path: Path, fake: Fake, watts: float, seconds: float, begin: int, end: int) -> None:
     """Write a probe's file: a line through the joules it reports over the window."""
     each = fake.domain
     rate = fake.joules(watts, seconds) / seconds
     documents: list[dict[str, object]] = [
         {"doc": "probe", "schema": 1, "name": path.stem, "period_s": 1.0, "domains": [asdict(each)],
-         "facts": dict(fake.facts or {})},
+         "facts": dict(fake.facts or {}), **_recorded(fake)},
         {"doc": "begin", "before_ns": begin, "after_ns": begin},
     ]  # fmt: skip
     first = begin if each.kind == "window" else begin - SECOND

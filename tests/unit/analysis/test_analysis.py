@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -255,14 +256,32 @@ def test_a_bad_policy_is_refused_by_key(tmp_path: Path, text: str, words: str) -
         gate.load(path)
 
 
-def test_the_release_of_a_probe_says_who_reported_its_fault(tmp_path: Path) -> None:
-    fakes = {"truth": truth(), "codecarbon-1.2.0": about(1.01e-3), "other": about(1.01e-3)}
+def kilo(library: str, release: str) -> Fake:
+    """Return a probe a thousandth too low, with the library that its figures come from."""
+    return replace(about(1.01e-3), library=library, facts={"release": release})
+
+
+def test_the_library_of_a_probe_says_who_reported_its_fault(tmp_path: Path) -> None:
+    fakes = {
+        "truth": truth(),
+        "codecarbon-1.2.0": kilo("codecarbon", "1.2.0"),
+        "load": kilo("codecarbon", "1.2.0"),
+        "pj": kilo("pyJoules", "0.5.1"),
+        "codecarbon-check": kilo("scaphandre", "1.0.2"),
+        "codecarbon": kilo("codecarbon", "2.0.0"),
+        "other": about(1.01e-3),
+    }
     told = {
         probe: each.reported
         for (probe, _), each in analysis.analyze(build(tmp_path / "c", fakes)).diagnoses.items()
     }
+    codecarbon = "mlco2/codecarbon issues 212 and 286: kW taken for W; fixed in 2.0.0"
+    assert told.pop("pj").startswith("powerapi-ng/pyJoules issue 32")
     assert told == {
-        "codecarbon-1.2.0": "mlco2/codecarbon issues 212 and 286: kW taken for W; fixed in 2.0.0",
+        "codecarbon-1.2.0": codecarbon,
+        "load": codecarbon,
+        "codecarbon-check": "",
+        "codecarbon": "",
         "other": "",
     }
 

@@ -19,10 +19,11 @@ from calibrate.conformance import (
     load_scenarios,
     trials,
 )
-from calibrate.conformance.naming import KnownEnergy, Name
+from calibrate.conformance.naming import KnownEnergy, named
 from calibrate.conformance.trials import Outcome, Scenario, Suspect, TrialFinding
 from calibrate.energy import Column
 from calibrate.errors import BadFile, CrosswattError, UnknownName
+from calibrate.store import Library
 
 
 @pytest.mark.parametrize(
@@ -116,19 +117,19 @@ def test_what_the_scenario_explains_is_not_guessed_at() -> None:
 
 
 def test_reports_are_known_by_release() -> None:
-    wrong = Name("wrap", "the wrap is not corrected")
+    wrong = named("wrap", "the wrap is not corrected")
     outcome = Outcome(
         HEALTHY, "silent", "", (TrialFinding("cpu", "package", "measured", 1, 2, wrong),)
     )
     said = {
-        release: trials._collect([outcome], "codecarbon", release)[0].reference
+        release: trials._collect([outcome], Library("codecarbon", release))[0].reference
         for release in ("1.2.0", "2.0.0", "2.1.3", "2.1.4", "3.3.2")
     }
     assert [release for release, text in said.items() if "309" in text] == ["2.0.0", "2.1.3"]
 
 
 def example() -> Conformance:
-    name = Name("scale-1e-3", "a thousandth & <more>")
+    name = named("scale-1e-3", "a thousandth & <more>")
     wrong = TrialFinding("cpu", "package", "measured", 0.1, 100.0, name)
     right = TrialFinding("cpu", "package", "measured", 100.0, 100.0)
     return Conformance(

@@ -98,7 +98,7 @@ def test_theta_covers_the_truth() -> None:
 SIMULATIONS = 8
 
 
-@pytest.mark.parametrize("fault", accuracy.FAULTS)
+@pytest.mark.parametrize("fault", accuracy.METERS)
 def test_a_fault_is_named_in_spite_of_an_effect_of_the_workload(fault: str) -> None:
     share, _, instead = accuracy.accuracy(fault, SIMULATIONS, seed=1)
     assert share >= 0.75, instead

@@ -70,6 +70,42 @@ def test_ten_watts_come_out_as_ten_watts(tmp_path: Path) -> None:
     assert energy.joules / energy.seconds == pytest.approx(10.0, rel=2e-3)
 
 
+OWN = """
+from calibrate import Domain, Probe
+
+class Own(Probe):
+    name = "own"
+    library = "Some_Meter"
+
+    def domains(self):
+        return [Domain("ten-watts", scope="synthetic", basis="synthetic")]
+
+    def read(self):
+        return {"ten-watts": 1.0}
+
+    def facts(self):
+        return {"release": "1.2"}
+"""
+
+
+def test_the_library_is_recorded_whatever_a_probe_is_called(tmp_path: Path) -> None:
+    from calibrate.campaign import Pause, Source, Timeouts, perform_run
+    from calibrate.store import Job, Library
+
+    own = tmp_path / "own.py"
+    own.write_text(OWN)
+    script = str(catalog.find("workloads", "idle"))
+    job = Job(folder="-", number=1, workload="idle", script=script, arguments=("--seconds", "0.2"))
+    sources = [
+        Source("load", catalog.find("adapters", "synthetic")),
+        Source("codecarbon-check", own),
+    ]
+    perform_run(job, sources, tmp_path, Pause(0.1, 0.1), Timeouts())
+    logs = store.load_run(tmp_path).logs
+    assert logs["load"].library == Library("synthetic", "")
+    assert logs["codecarbon-check"].library == Library("Some_Meter", "1.2")
+
+
 def test_every_line_is_written_at_once(tmp_path: Path) -> None:
     from calibrate.probe.recorder import Journal
 

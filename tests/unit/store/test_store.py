@@ -9,8 +9,8 @@ import pytest
 
 from calibrate import store
 from calibrate.errors import BadFile, CrosswattError
-from calibrate.store import ProbeState
-from tests.helpers.campaigns import build, truth
+from calibrate.store import Job, Library, ProbeState, RunRecord, library_of
+from tests.helpers.campaigns import Fake, build, domain, truth
 
 
 @pytest.fixture
@@ -102,3 +102,70 @@ def test_writing_is_whole_or_not_at_all(tmp_path: Path) -> None:
     store.write(target, "two")
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
     assert target.read_text() == "two"
+
+
+def test_the_library_of_a_probe_is_what_its_recorder_wrote(tmp_path: Path) -> None:
+    load = Fake(lambda w, s: w * s, domain(), {"release": "2.1.0"}, library="CodeCarbon")
+    campaign = store.load_campaign(build(tmp_path / "c", {"truth": truth(), "load": load}))
+    assert library_of(campaign, "load") == Library("CodeCarbon", "2.1.0")
+    assert library_of(campaign, "load").is_called("codecarbon")
+
+
+def test_an_older_folder_has_the_adapters_name_in_its_logs(tmp_path: Path) -> None:
+    load = Fake(lambda w, s: w * s, domain(), {"release": "1.2.0"})
+    folder = build(tmp_path / "c", {"truth": truth(), "load": load})
+    for path in folder.glob("*/load.jsonl"):
+        path.write_text(path.read_text().replace('"name": "load"', '"name": "codecarbon"'))
+    assert library_of(store.load_campaign(folder), "load") == Library("codecarbon", "1.2.0")
+
+
+def test_a_probe_that_never_opened_is_known_by_its_adapter(folder: Path) -> None:
+    record = json.loads((folder / "campaign.json").read_text())
+    record["sources"] += [
+        {"name": "mine", "adapter": "/some/where/perf-stat.py", "python": "python3"},
+        {"name": "wall", "adapter": "imported", "python": ""},
+    ]
+    (folder / "campaign.json").write_text(json.dumps(record))
+    campaign = store.load_campaign(folder)
+    assert library_of(campaign, "mine") == Library("perf-stat")
+    assert library_of(campaign, "wall") == Library("wall")
+
+
+@pytest.mark.parametrize(
+    ("library", "facts"),
+    [("codecarbon", {}), ({"name": "codecarbon"}, {}), ({}, {}), (3, {}), ({"name": "x"}, [3])],
+)
+def test_a_library_that_is_none_is_named_with_its_line(
+    folder: Path, library: object, facts: object
+) -> None:
+    path = folder / "001-idle" / "truth.jsonl"
+    first, *rest = path.read_text().splitlines(keepends=True)
+    path.write_text(json.dumps({**json.loads(first), "library": library, "facts": facts}) + "\n")
+    with pytest.raises(BadFile, match="line 1"):
+        store.load_log(path)
+    assert rest
+
+
+OLD_JOB = {"folder": "001-gemm", "number": 1, "workload": "gemm", "script": "gemm.py"}
+
+
+def test_a_job_of_before_the_planned_length_has_it_in_its_arguments() -> None:
+    old = Job.model_validate({**OLD_JOB, "arguments": ["--seconds", "5.4", "--cores", "1"]})
+    assert old.seconds == 5.4
+    assert Job.model_validate_json(old.model_dump_json()) == old
+
+
+@pytest.mark.parametrize("arguments", [[], ["--seconds"], ["--seconds", "soon"], ["sleep", "5"]])
+def test_arguments_without_a_length_are_no_planned_length(arguments: list[str]) -> None:
+    assert Job.model_validate({**OLD_JOB, "arguments": arguments}).seconds is None
+
+
+def test_the_settings_of_a_run_are_its_arguments_but_for_the_length(folder: Path) -> None:
+    path = folder / "001-idle" / "run.json"
+    record = json.loads(path.read_text())
+    del record["planned_s"]
+    record["arguments"] = ["--seconds", "5.4", "--cores", "1"]
+    path.write_text(json.dumps(record))
+    run = store.read(path, RunRecord)
+    assert (run.planned_s, run.settings) == (5.4, ("--cores", "1"))
+    assert run.model_copy(update={"planned_s": None}).settings == run.arguments
