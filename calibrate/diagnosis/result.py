@@ -149,8 +149,8 @@ class Diagnosis:
     alternatives : the faults that the runs cannot tell apart, where `name` joins several.
     key : of the fault in `calibrate.diagnosis.faults`; empty where several are named, or none, and
         where the runs that show it were left out.
-    keys : of the faults that `name` or `alternatives` stand for, those that act together in a tuple;
-        not in documents.
+    keys : of the faults that `name` or `alternatives` stand for, those that act together in a
+        tuple; not in documents.
     reported : where users of this release reported it; empty where that is not known.
     factor : the catalogue's exact probe/reference ratio; None for anything but a scale fault.
     residual_gain : what is left after `factor` (probe = factor * residual_gain * reference), also
