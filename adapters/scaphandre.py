@@ -11,17 +11,16 @@ Source: scaphandre 1.0, src/exporters/json.rs and sensors/powercap_rapl.rs.
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import IO, Any
 
 from calibrate import About, Domain, Probe, Target, Unavailable
 from calibrate.linux.processes import descendants
+from calibrate.linux.sysfs import POWERCAP
 from calibrate.probe import finite_number
 from calibrate.probe.program import Stream, version
 from calibrate.probe.wall.web import Web, samples
 
 STEP_S = 0.1
-POWERCAP = Path("/sys/class/powercap")
 _PARTS = ("core", "uncore", "dram")
 
 

@@ -33,6 +33,7 @@ from calibrate.campaign import (
 from calibrate.energy import headline_column, native_columns, window_energy
 from calibrate.errors import CrosswattError
 from calibrate.loads import Phase, marks_taken, plain_value
+from calibrate.simulated import before_figures
 from calibrate.store import PhaseRecord, Run
 
 
@@ -98,7 +99,7 @@ def _execute(shell: Any, cell: str) -> tuple[int, list[PhaseRecord]]:
 
 def summary(done: Run) -> str:
     """Return what was run, for how long, and where it lies."""
-    label = "SIMULATED MACHINE. " if on_bench() else ""
+    label = before_figures(simulated=on_bench())
     failed = ", which failed" if done.record.exit_code else ""
     return f"{label}{done.record.workload}{failed}: {done.record.seconds:.3g} s, {done.folder}"
 

@@ -6,8 +6,6 @@ import math
 from typing import Any, Protocol
 
 MISSING, UNKNOWN = "-", "not known"
-#: The label of whatever comes from the bench.
-SIMULATED = "simulated machine"
 
 #: Joules in a watt-hour and in a kilowatt-hour.
 J_PER_WH, J_PER_KWH = 3600.0, 3.6e6

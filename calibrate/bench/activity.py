@@ -23,6 +23,7 @@ from typing import Protocol
 
 from calibrate.bench.taskclock import TaskClock
 from calibrate.errors import CrosswattError, Unsupported
+from calibrate.linux.cpus import numbers
 
 _CPUACCT = (
     "/sys/fs/cgroup/cpuacct/cpuacct.usage_percpu",
@@ -200,11 +201,7 @@ def online_cpus(path: str = _ONLINE) -> list[int]:
         text = Path(path).read_text(encoding="ascii").strip()
     except OSError:
         return list(range(os.cpu_count() or 1))
-    cpus: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        cpus.extend(range(int(first), int(last or first) + 1))
-    return cpus
+    return numbers(text)
 
 
 def blocks(n_cpus: int, n_packages: int) -> list[range]:

@@ -8,7 +8,8 @@ out. `KINDS` lists them all, in four groups:
     reading   what happens to somebody who reads: `Obstacle`
     gpu, host see `calibrate.bench.gpus` and `calibrate.bench.host`
 
-The true energy is never touched.
+The true energy is never touched. Which fault of a meter each of them makes is said in
+`calibrate.diagnosis.faults`.
 """
 
 from __future__ import annotations

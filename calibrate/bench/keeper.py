@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 
 from calibrate.bench.activity import online_cpus
 from calibrate.bench.namespace import MOUNTPOINT, bind, cover, enter
-from calibrate.bench.process import adopt, die_with_parent, end_children, hear_signals, own, patient
+from calibrate.bench.process import adopt, end_children, hear_signals, own, patient
 from calibrate.bench.setup import Setup, read
 from calibrate.bench.surroundings import of
 from calibrate.bench.tree import CLASSES
+from calibrate.linux.processes import die_with_parent
 
 _START_S = 20.0
 

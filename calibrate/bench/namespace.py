@@ -23,9 +23,9 @@ from pathlib import Path
 from calibrate.bench.process import own, patient
 from calibrate.bench.setup import Setup
 from calibrate.errors import Unsupported
+from calibrate.simulated import bench_folder
 
 MOUNTPOINT = "/sys/devices/virtual/crosswatt"
-VARIABLE = "CROSSWATT_BENCH"
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x0002_0000, 0x1000_0000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x4_0000
@@ -54,7 +54,7 @@ def execute(wanted: Setup, command: Sequence[str]) -> int:
 
     if not command:
         raise Unsupported("There is no command to run on the bench.")
-    if os.environ.get(VARIABLE):
+    if bench_folder():
         raise Unsupported("This already is a simulated machine; a bench within a bench is refused.")
     wanted.check()
     check()

@@ -11,7 +11,6 @@ import sys
 import threading
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _SI_KERNEL = 0x80
 _FORWARDED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
@@ -29,19 +28,6 @@ def own(module: str, *arguments: str) -> list[str]:
     """Return how to run a module of ours as a process."""
     code = f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
     return python(code, *arguments)
-
-
-def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
-    """Have the kernel end this process when its parent ends.
-
-    Parameters
-    ----------
-    parent : process number of the parent: it may have ended before this call.
-    number : the signal.
-    """
-    _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), number)
 
 
 def adopt() -> None:

@@ -22,11 +22,11 @@ from calibrate.bench.activity import online_cpus
 from calibrate.bench.demand import Demand
 from calibrate.bench.files import Device, File, Folder, Link, Node, always
 from calibrate.bench.host import Host
-from calibrate.bench.process import die_with_parent
 from calibrate.bench.setup import Setup
 from calibrate.bench.snapshot import Snapshots
 from calibrate.bench.tree import build
 from calibrate.errors import CrosswattError
+from calibrate.linux.processes import die_with_parent
 
 _SYSFS_SIZE = 4096  # sysfs says one page for every file, whatever is in it
 _CACHE_S = 60  # names and attributes never change while the server lives

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from calibrate.bench.library import build
-from calibrate.bench.namespace import MOUNTPOINT, VARIABLE
+from calibrate.bench.namespace import MOUNTPOINT
 from calibrate.bench.setup import Setup
 from calibrate.errors import Unsupported
+from calibrate.simulated import VARIABLE
 
 _REAL_DRIVER = Path("/dev/nvidiactl")
 

@@ -28,12 +28,13 @@ from types import TracebackType
 
 from calibrate.bench.library import build
 from calibrate.bench.model import Model
-from calibrate.bench.namespace import MOUNTPOINT, VARIABLE, enter
+from calibrate.bench.namespace import MOUNTPOINT, enter
 from calibrate.bench.process import own
 from calibrate.bench.require import check
 from calibrate.bench.setup import Setup
 from calibrate.bench.surroundings import of
 from calibrate.errors import CrosswattError, Unsupported
+from calibrate.simulated import bench_folder
 
 _CLONE_FS, _CLONE_NEWNS = 0x200, 0x0002_0000
 _OURS = "/proc/thread-self/ns/mnt"
@@ -113,7 +114,7 @@ class Visit:
     """
 
     def __init__(self, wanted: Setup) -> None:
-        if os.environ.get(VARIABLE):
+        if bench_folder():
             raise Unsupported(
                 "This already is a simulated machine; a bench within a bench is refused."
             )

@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calibrate.quantity import SIMULATED
+from calibrate.linux.sysfs import POWERCAP
+from calibrate.simulated import SIMULATED, bench_folder
 from calibrate.store import MachineRecord
-
-POWERCAP = Path("/sys/class/powercap")
-BENCH_VARIABLE = "CROSSWATT_BENCH"
 
 
 def describe_machine(
@@ -26,7 +24,7 @@ def describe_machine(
     model : of the simulated machine that stands in for this host; None asks the environment.
     faults : what is wrong with that machine.
     """
-    if model is None and (bench := os.environ.get(BENCH_VARIABLE)):
+    if model is None and (bench := bench_folder()):
         about = json.loads((Path(bench) / "model.json").read_text(encoding="utf-8"))
         model, faults = about["model"], about["faults"]
     cpu = _field("/proc/cpuinfo", "model name")
@@ -48,7 +46,7 @@ def describe_machine(
 
 def on_bench() -> bool:
     """Tell whether this process sees a simulated machine."""
-    return BENCH_VARIABLE in os.environ
+    return bench_folder() is not None
 
 
 def rapl_readable() -> bool:

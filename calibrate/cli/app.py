@@ -46,6 +46,7 @@ from calibrate.cli.stage import bench_model, inside, interruptible, ready
 from calibrate.cli.studies import characterize, observe
 from calibrate.cli.time import align, diff, drift
 from calibrate.errors import CrosswattError, Unsupported
+from calibrate.simulated import before_figures
 
 if TYPE_CHECKING:
     from calibrate.analysis import Analysis
@@ -260,7 +261,7 @@ def _say(found: Analysis) -> None:
     from calibrate.reporting import verdicts
 
     comparison = found.comparison
-    label = "SIMULATED MACHINE. " if comparison.simulated else ""
+    label = before_figures(simulated=comparison.simulated)
     table = Table(
         title=f"{label}Energy beside {comparison.reference}, {comparison.runs} runs",
         title_justify="left",

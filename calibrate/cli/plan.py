@@ -14,6 +14,7 @@ from calibrate.cli.options import Reference, Workloads, err, out
 from calibrate.cli.progress import span
 from calibrate.comparison import forecast, parse_goal, seconds_of_repeat
 from calibrate.errors import CrosswattError
+from calibrate.simulated import before_figures
 
 if TYPE_CHECKING:
     from calibrate.campaign import Plan
@@ -118,7 +119,7 @@ def _from_pilot(pilot: Path, target: float, reference: str | None) -> None:
     from calibrate import analysis
 
     found = analysis.analyze(pilot, reference)
-    label = "SIMULATED MACHINE. " if found.comparison.simulated else ""
+    label = before_figures(simulated=found.comparison.simulated)
     table = Table(
         title=f"{label}To know every factor to {100 * target:g} %, for these workloads",
         title_justify="left",

@@ -14,6 +14,7 @@ from rich.table import Table
 from calibrate.cli.options import Adapters, AsJson, Bench, NoBench, Rates, Settings, out, signed
 from calibrate.cli.stage import bench_model, perform, ready
 from calibrate.probe.adapter import load_probe
+from calibrate.simulated import before_figures
 
 if TYPE_CHECKING:
     from calibrate.studies import Datasheet, Effect, Observation, Sheet
@@ -128,7 +129,7 @@ def characterize(
 
 def _sheet(found: Datasheet, sheet: Sheet) -> Table:
     """Return the datasheet of one domain as a table."""
-    label = "SIMULATED MACHINE. " if found.simulated else ""
+    label = before_figures(simulated=found.simulated)
     beside = f", beside {found.reference}" if found.reference else ", without a reference"
     title = f"{label}{found.probe} {sheet.domain} ({sheet.kind}){beside}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
@@ -154,7 +155,7 @@ def _say_effects(found: Observation, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(found.model_dump_json(indent=1) + "\n")
         return
-    label = "SIMULATED MACHINE. " if found.simulated else ""
+    label = before_figures(simulated=found.simulated)
     for workload in dict.fromkeys(each.workload for each in found.effects):
         mine = [each for each in found.effects if each.workload == workload]
         affected = list(dict.fromkeys(each.affected for each in mine))

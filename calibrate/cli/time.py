@@ -14,6 +14,7 @@ from rich.table import Table
 
 from calibrate.cli.options import AsJson, Reference, out, signed
 from calibrate.quantity import interval
+from calibrate.simulated import before_figures
 
 if TYPE_CHECKING:
     from calibrate.stats.estimate import Estimate
@@ -74,7 +75,7 @@ def diff(
     if as_json:
         sys.stdout.write(found.model_dump_json(indent=1) + "\n")
         return EXIT[found.state]
-    label = "SIMULATED MACHINE. " if found.simulated else ""
+    label = before_figures(simulated=found.simulated)
     table = Table(
         title=f"{label}Change of probe / reference from {first.name} to {second.name}",
         title_justify="left",
@@ -109,7 +110,7 @@ def drift(
     if as_json:
         sys.stdout.write(found.model_dump_json(indent=1) + "\n")
         return EXIT[found.state]
-    label = "SIMULATED MACHINE. " if found.simulated else ""
+    label = before_figures(simulated=found.simulated)
     for course in found.courses:
         out.print(_chart(course, label))
         if course.change:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from calibrate import store
 from calibrate.campaign import Pause, Source, Timeouts, perform_run
+from calibrate.simulated import VARIABLE
 from calibrate.store import Document, Job, SourceRecord
 
 TRIAL, COUNTERS = "trial.json", "counters.json"
@@ -38,7 +39,7 @@ def main() -> int:
     """Do the trial; the faults begin when every probe has been opened."""
     folder = Path(sys.argv[1])
     trial = store.read(folder / TRIAL, Trial)
-    bench = Path(os.environ["CROSSWATT_BENCH"])
+    bench = Path(os.environ[VARIABLE])
     store.save(folder / COUNTERS, Counters(range_j=_ranges_j(bench)))
     trigger = bench / "trigger"
     triggered = False

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The data of one probe when its verdict is due, and how sure a name has to be."""
 
 from __future__ import annotations
 

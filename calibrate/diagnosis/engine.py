@@ -47,6 +47,7 @@ from calibrate.diagnosis.single_runs import (
     wild,
 )
 from calibrate.diagnosis.words import _against, _digits, _misfits, _notes, _sentence, _sized, _thin
+from calibrate.quantity import u_of_step
 from calibrate.stats.estimate import MAX_LOG, encode
 
 __all__ = [
@@ -265,7 +266,7 @@ def _same_power(runs: Runs, usable: NDArray[np.bool_], table: Table) -> tuple[Fl
     reported = table.y + np.log(table.power_w)
     span = float(np.ptp(np.log(table.power_w)))
     probe_j = np.asarray(runs.probe_j, dtype=np.float64)[usable]
-    step = runs.resolution_j / math.sqrt(6) / float(np.median(probe_j))
+    step = u_of_step(runs.resolution_j) / float(np.median(probe_j))
     alike = float(np.ptp(reported)) <= max(2e-3, 3 * step)
     if not alike or span < math.log(LOAD_SPAN):
         return ()
@@ -284,8 +285,7 @@ def _table(runs: Runs, usable: NDArray[np.bool_]) -> tuple[Table, tuple[str, ...
     labels = tuple(str(w) for w, good in zip(runs.workload, usable, strict=True) if good)
     _, code = encode(labels, len(labels))
     u_probe_j, u_reference_j = (
-        # A difference of two readings, each rounded to a step q, has the sd q/sqrt(6).
-        np.full(probe.size, step_j / math.sqrt(6)) if u_j is None else np.asarray(u_j)[usable]
+        np.full(probe.size, u_of_step(step_j)) if u_j is None else np.asarray(u_j)[usable]
         for step_j, u_j in (
             (runs.resolution_j, runs.u_probe_j),
             (runs.reference_resolution_j, runs.u_reference_j),

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The sentences of a diagnosis: the verdict, what limits it, and the run that would tell more."""
 
 from __future__ import annotations
 

@@ -2,5 +2,6 @@
 
 cpus         processors, sockets, and lists of CPUs
 perf_event   performance counters
-processes    processes and their threads
+processes    processes and their threads, and how one ends with its parent
+sysfs        the kernel's folders
 """

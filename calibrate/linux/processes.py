@@ -4,7 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int | None = None, number: int = signal.SIGKILL) -> None:
+    """Have the kernel end this process when its parent ends.
+
+    Parameters
+    ----------
+    parent : process number of the parent, which may have ended before this call; None where the
+        parent is known to live.
+    number : the signal.
+
+    Raises
+    ------
+    ImportError, OSError, AttributeError : this Python or this system has no means for it.
+    """
+    import ctypes  # an interpreter may lack it
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), number)
 
 
 def descendants(pid: int) -> list[int]:

@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 from calibrate.linux.cpus import numbers
 from calibrate.loads.marks import Phase, Stage
 from calibrate.loads.script import parser
+from calibrate.simulated import bench_folder
 
 What = Literal["gemm", "copy"]
 _SIDE = 4096
@@ -176,7 +177,7 @@ def gpus(what: What, wanted: Sequence[int] = ()) -> Gpus:
     what : the work that they will do.
     wanted : their numbers; none means all.
     """
-    bench = os.environ.get("CROSSWATT_BENCH")
+    bench = bench_folder()
     if bench:
         return Simulated(Path(bench), wanted)
     tried = []

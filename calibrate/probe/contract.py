@@ -23,11 +23,12 @@ This module imports the standard library only: a probe may live under an interpr
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
+
+from calibrate.simulated import bench_folder
 
 Kind = Literal["counter", "power", "window"]
 Basis = Literal["measured", "modelled", "truth", "synthetic"]
@@ -111,7 +112,7 @@ class Target:
     @property
     def bench(self) -> str | None:
         """Folder of the simulated machine this process runs on, or None on a real one."""
-        return os.environ.get("CROSSWATT_BENCH")
+        return bench_folder()
 
 
 @dataclass(frozen=True)

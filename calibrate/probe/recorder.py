@@ -24,7 +24,6 @@ import math
 import os
 import platform
 import select
-import signal
 import sys
 import time
 import traceback
@@ -32,11 +31,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from calibrate.linux.processes import die_with_parent
 from calibrate.probe.adapter import load_probe
 from calibrate.probe.contract import Domain, Probe, Target, Unavailable
 
 SCHEMA = 1
-_PR_SET_PDEATHSIG = 1
 
 
 class Journal:
@@ -237,9 +236,7 @@ def _die_with_parent() -> None:
     """Ask the kernel to end this process with its parent, should it hang just then."""
     # Without it, it still stops when its input closes.
     with contextlib.suppress(ImportError, OSError, AttributeError):
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with_parent()
 
 
 __all__ = ["SCHEMA", "Domain", "Journal", "Orders", "Recorder", "main"]

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from calibrate.analysis import Analysis
-from calibrate.quantity import SIMULATED
+from calibrate.simulated import SIMULATED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,6 @@ from calibrate.calibration import Band, Correction
 from calibrate.comparison import Comparison, NotCompared, Pair, ProbeSummary, Rate, widest_pair
 from calibrate.quantity import (
     MISSING,
-    SIMULATED,
     UNKNOWN,
     estimated,
     figure,
@@ -38,6 +37,7 @@ from calibrate.reporting.facts import (
     title,
 )
 from calibrate.reporting.verdict import way
+from calibrate.simulated import SIMULATED
 from calibrate.stats.estimate import Estimate
 
 #: More workloads than a cell can list.

@@ -1,4 +1,4 @@
-"""TODO."""
+"""A campaign with its finished runs, as its folder has them."""
 
 from __future__ import annotations
 

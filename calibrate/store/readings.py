@@ -1,4 +1,4 @@
-"""TODO."""
+"""The readings of one probe in one run, as its file has them."""
 
 from __future__ import annotations
 

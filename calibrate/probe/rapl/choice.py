@@ -35,7 +35,7 @@ def ways() -> dict[str, Callable[[], Way]]:
 
 def has_zones() -> bool:
     """Tell whether the kernel's powercap driver shows any zone, readable or not."""
-    from calibrate.probe.rapl.powercap import POWERCAP
+    from calibrate.linux.sysfs import POWERCAP
 
     return any(POWERCAP.glob("intel-rapl:*"))
 

@@ -14,10 +14,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from calibrate.linux.sysfs import POWERCAP
 from calibrate.probe.contract import Domain, Unavailable
 from calibrate.probe.rapl.guard import Guard
 
-POWERCAP = Path("/sys/class/powercap")
 FAMILIES = {"intel-rapl": "rapl", "intel-rapl-mmio": "rapl-mmio"}
 
 

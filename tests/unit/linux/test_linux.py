@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,32 @@ def test_threads_of_a_process() -> None:
         done.set()
         thread.join()
     assert threads(2**22 + 1) == set()  # no process has a number as high as that
+
+
+CHILD = (
+    "import os, time; from calibrate.linux.processes import die_with_parent;"
+    "die_with_parent(os.getppid()); print(os.getpid(), flush=True); time.sleep(60)"
+)
+PARENT = (
+    "import subprocess, sys;"
+    "child = subprocess.Popen([sys.executable, '-c', sys.argv[1]], stdout=subprocess.PIPE);"
+    "print(child.stdout.readline().decode())"
+)
+
+
+def test_a_process_ends_with_its_parent() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PARENT, CHILD], capture_output=True, text=True, check=True
+    )
+    until = time.monotonic() + 30  # far less than the child would sleep
+    while lives(int(done.stdout)):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def lives(pid: int) -> bool:
+    """Tell whether a process is there and runs; one that nobody waits for may stay as a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
