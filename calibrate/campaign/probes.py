@@ -1,4 +1,4 @@
-"""TODO."""
+"""Which probes take part in a campaign, under which names and with which settings."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from calibrate.campaign.crew import Source
 from calibrate.campaign.environment import environment_sources
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.probe.adapter import load_probe
-from calibrate.store import (
-    CampaignRecord,
-    SourceRecord,
-)
+from calibrate.store import CampaignRecord, SourceRecord
 
 
 def known_probes(extra: Iterable[Path] = ()) -> dict[str, Source]:
-    """Return every probe that there is, by name: adapters, then environments."""
+    """Return every probe that there is, by name: adapters, then environments.
+
+    Parameters
+    ----------
+    extra : folders with adapters of the user's own.
+
+    Raises
+    ------
+    CrosswattError : see `calibrate.catalog.files`.
+    """
     adapters = catalog.files("adapters", extra)
     return {name: Source(name, path) for name, path in adapters.items()} | environment_sources()
 
@@ -32,10 +38,17 @@ def sources(
     The truth is asked for only where a machine is simulated. ``NAME=PROBE`` asks for a probe under
     a name of its own, so that one probe can take part several times, with other settings.
 
+    Parameters
+    ----------
+    wanted : names, or ``NAME=PROBE``; none means all that take part by default.
+    extra : folders with adapters of the user's own.
+    simulated : whether the machine is a simulated one.
+
     Raises
     ------
     UnknownName : a probe that is neither an adapter nor an environment.
     CrosswattError : a name that is taken, or cannot be a file's.
+    BadFile : an adapter that defines no probe.
     """
     every = known_probes(extra)
     chosen: dict[str, Source] = {}
@@ -50,6 +63,9 @@ def sources(
             )
         if (name or probe) in chosen:
             raise CrosswattError(f"The probe {name or probe!r} is named twice.")
+        load_probe(
+            every[probe].adapter
+        )  # one that cannot be loaded is refused before anything runs
         chosen[name or probe] = replace(every[probe], name=name or probe)
     if chosen:
         return list(chosen.values())
