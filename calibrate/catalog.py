@@ -105,6 +105,8 @@ def load(path: Path) -> Any:
     """
     file, name = _split(path)
     spec = importlib.util.spec_from_file_location(f"calibrate._loaded.{file.stem}", file)
+    if not file.is_file():
+        raise BadFile(file, "there is no such file")
     if spec is None or spec.loader is None:
         raise BadFile(file, "it is not a Python file")
     module = importlib.util.module_from_spec(spec)
@@ -123,10 +125,6 @@ def _execute(file: Path, spec: ModuleSpec, module: ModuleType) -> None:
     """Run a module's code; whatever is wrong with it is a sentence about the file."""
     try:
         spec.loader.exec_module(module)  # type: ignore[union-attr]
-    except FileNotFoundError as error:
-        if error.filename != str(file):
-            raise _raised(file, error) from error
-        raise BadFile(file, "there is no such file") from None
     except SyntaxError as error:
         where = error.filename or str(file)
         raise BadFile(where, f"it is not valid Python ({error.msg})", error.lineno) from error

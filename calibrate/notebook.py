@@ -15,9 +15,6 @@ A kernel that runs cannot enter a simulated machine: start it there, with
 from __future__ import annotations
 
 import argparse
-import json
-import re
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,21 +22,15 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.table import Table
 
-from calibrate.campaign import (
-    TITLE,
-    measure_here,
-    on_bench,
-)
-from calibrate.energy import headline_column, native_columns, window_energy
+from calibrate.campaign import on_bench
 from calibrate.errors import CrosswattError
-from calibrate.loads import Phase, marks_taken, plain_value
+from calibrate.measurement import Measurement
 from calibrate.simulated import before_figures
-from calibrate.store import PhaseRecord, Run
 
 
 def load_ipython_extension(shell: Any) -> None:
     """Register ``%%crosswatt`` with an interactive shell."""
-    usual = Path(f"crosswatt-{TITLE}-{datetime.now():%Y%m%d-%H%M%S}")
+    usual = Path(f"crosswatt-notebook-{datetime.now():%Y%m%d-%H%M%S}")
 
     def crosswatt(line: str, cell: str) -> None:
         from IPython.core.error import UsageError
@@ -74,49 +65,52 @@ def _options() -> argparse.ArgumentParser:
     return options
 
 
+class _CellFailed(Exception):
+    """The kernel has shown why already."""
+
+
+class _CellInterrupted(BaseException):
+    """The kernel has shown that already."""
+
+
 def _magic(shell: Any, line: str, cell: str, usual: Path) -> None:
     given = _options().parse_args(line.split())
-    if not re.fullmatch(r"[A-Za-z0-9][\w-]*", given.name):
-        raise CrosswattError(f"--name {given.name}: it is letters, digits and dashes.")
-    done = measure_here(
-        lambda: _execute(shell, cell), cell, given.out or usual, given.probe, given.name
-    )
+    run = Measurement(given.out or usual, given.probe, {}, (), given.name, code=cell)
+    failed = False
+    try:
+        with run:
+            done = shell.run_cell(cell)
+            if isinstance(done.error_in_exec, KeyboardInterrupt):
+                raise _CellInterrupted
+            if not done.success:
+                raise _CellFailed from (done.error_before_exec or done.error_in_exec)
+    except _CellFailed:
+        failed = True
+    except _CellInterrupted:
+        raise CrosswattError("The cell was interrupted; nothing of its run is kept.") from None
     console = Console(highlight=False, soft_wrap=True)
-    console.print(summary(done), markup=False)
-    console.print(table(done))
-    if done.record.exit_code:  # cells below are not to run on, as after any cell that fails
+    console.print(summary(run, given.name, failed), markup=False)
+    console.print(table(run))
+    if failed:  # cells below are not to run on, as after any cell that fails
         raise CrosswattError("The cell failed; its run is kept, and left out of comparisons.")
 
 
-def _execute(shell: Any, cell: str) -> tuple[int, list[PhaseRecord]]:
-    """Run a cell in its kernel; what is wrong with it, the kernel shows."""
-    phases: list[Phase] = []
-    with marks_taken(phases.append):
-        succeeded = shell.run_cell(cell).success
-    documents = [json.loads(plain_value(asdict(phase))) for phase in phases]
-    return int(not succeeded), [PhaseRecord.model_validate(each) for each in documents]
-
-
-def summary(done: Run) -> str:
+def summary(run: Measurement, name: str, failed: bool) -> str:
     """Return what was run, for how long, and where it lies."""
     label = before_figures(simulated=on_bench())
-    failed = ", which failed" if done.record.exit_code else ""
-    return f"{label}{done.record.workload}{failed}: {done.record.seconds:.3g} s, {done.folder}"
+    return f"{label}{name}{', which failed' if failed else ''}: {run.seconds:.3g} s, {run.folder}"
 
 
-def table(done: Run) -> Table:
+def table(run: Measurement) -> Table:
     """Return the joules of a run by each probe, or why there are none."""
     shown = Table(box=None, pad_edge=False)
     for heading, justify in (("probe", "left"), ("column", "left"), ("joules", "right")):
         shown.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    window = done.record.begin_ns, done.record.end_ns
-    for name, state in done.record.probes.items():
-        if state.status != "ok":
-            shown.add_row(name, "-", f"- ({state.reason})")
-            continue
-        log = done.logs[name]
-        column = headline_column(native_columns(log.domains.values()))
-        found = None if column is None else window_energy(log, column, window)
-        said = "- (its readings do not cover the cell)" if found is None else f"{found.joules:.4g}"
-        shown.add_row(name, column.name if column else "-", said)
+    for name, joules in run.joules.items():
+        if name in run.missing:
+            shown.add_row(name, "-", f"- ({run.missing[name]})")
+        elif joules is None:
+            shown.add_row(name, run.columns[name].name, "- (its readings do not cover the cell)")
+        else:
+            shown.add_row(name, run.columns[name].name, f"{joules:.4g}")
     return shown

@@ -6,7 +6,12 @@ apply    correct readings
 tables   correct the files that meters write
 """
 
-from calibrate.calibration.apply import Corrections, load_calibration
+from calibrate.calibration.apply import (
+    Corrected,
+    CorrectionWarning,
+    Corrector,
+    load_calibration,
+)
 from calibrate.calibration.fit import Band, Calibration, Correction, fit_calibration
 from calibrate.calibration.tables import (
     Columns,
@@ -20,8 +25,10 @@ __all__ = [
     "Band",
     "Calibration",
     "Columns",
+    "Corrected",
     "Correction",
-    "Corrections",
+    "CorrectionWarning",
+    "Corrector",
     "carbontracker_table",
     "codecarbon_columns",
     "correct_csv",

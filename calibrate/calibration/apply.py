@@ -1,8 +1,8 @@
-"""Apply a calibration to other readings: a number, or a column of a CSV file.
+"""Apply a calibration to other readings: numbers, arrays, tables.
 
-    corrections = calibrate.load("calibration.json")
-    found = corrections.correct(5230.0, seconds=61.2, probe="codecarbon")
-    found.joules, found.low_j, found.high_j, found.notes
+    corrector = calibrate.load_calibration("calibration.json")
+    corrected = corrector.correct(5230.0, seconds=61.2, probe="codecarbon")
+    corrected.joules, corrected.low, corrected.high, corrected.notes
 
 A correction holds for the probe, its release, its machine and the loads with which it was made.
 Outside of these it is still applied, and every departure is said: in `Corrected.notes`, and as a
@@ -12,12 +12,16 @@ Outside of these it is still applied, and every departure is said: in `Corrected
 from __future__ import annotations
 
 import math
+import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from calibrate import store
 from calibrate.calibration.fit import Calibration, Correction
@@ -25,10 +29,16 @@ from calibrate.errors import CrosswattError, UnknownName
 from calibrate.stats.estimate import Estimate
 from calibrate.stats.quantile import t_quantile
 
-Part = TypeVar("Part")
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Joules in a unit that a file may use.
 UNITS = {"J": 1.0, "kJ": 1e3, "mJ": 1e-3, "uJ": 1e-6, "Wh": 3600.0, "kWh": 3.6e6}
+
+Numbers = NDArray[np.float64]
+#: One number, or many of them: an array or a series.
+T = TypeVar("T")
+Part = TypeVar("Part")
 
 
 class CorrectionWarning(UserWarning):
@@ -36,46 +46,67 @@ class CorrectionWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class Corrected:
-    """Energy after correction.
+class Corrected(Generic[T]):
+    """Energy after correction; every field has the form of what was corrected.
 
     Parameters
     ----------
     joules : J.
-    u_j : standard uncertainty for a workload that was not among those calibrated with, J; None
+    u : standard uncertainty for a workload that was not among those calibrated with, J; None
         where the calibration has none.
-    low_j, high_j : limits of the interval at the calibration's level, J; None where it has none.
-    notes : why the correction may not hold here, a sentence each; empty where it should.
-    distribution_free_j : limits of an interval that assumes no distribution of workloads, J, and
+    low, high : limits of the interval at the calibration's level, J; None where it has none.
+    notes : why the correction may not hold here, a sentence each; empty where it should. Of many
+        readings, each is said once, with their number.
+    distribution_free : limits of an interval that assumes no distribution of workloads, J, and
         its level, which is what the number of workloads allows; None where there is none.
+
+    In an array or a series, a number that is missing, or cannot be corrected, is NaN.
     """
 
-    joules: float
-    u_j: float | None
-    low_j: float | None
-    high_j: float | None
+    joules: T
+    u: T | None
+    low: T | None
+    high: T | None
     notes: tuple[str, ...] = ()
-    distribution_free_j: tuple[float, float, float] | None = None
+    distribution_free: tuple[T, T, float] | None = None
 
 
 @dataclass(frozen=True)
-class Corrections:
-    """The corrections of one calibration."""
+class Corrector:
+    """The corrections of one calibration, ready to be applied; see `load_calibration`.
+
+    Parameters
+    ----------
+    calibration : the document.
+    """
 
     calibration: Calibration
 
-    def find(self, probe: str, column: str | None = None) -> Correction:
-        """Return the correction of a probe's column; the column may be left out if it has one.
+    def find(self, probe: str | None = None, column: str | None = None) -> Correction:
+        """Return the correction of a probe's column.
+
+        Parameters
+        ----------
+        probe : its name in the calibration; may be left out if that has one probe.
+        column : its column; may be left out if the probe has one.
 
         Raises
         ------
         UnknownName : the probe or the column is not in the calibration.
-        CrosswattError : the probe has several columns and none was named.
+        CrosswattError : there are several, and none was named.
         """
         every = self.calibration.corrections
+        probes = [*dict.fromkeys(each.probe for each in every)]
+        if probe is None:
+            if len(probes) != 1:
+                names = ", ".join(probes) or "none"
+                raise CrosswattError(
+                    f"This calibration has {len(probes)} probes; name one of {names}."
+                )
+            [probe] = probes
         ours = [each for each in every if each.probe == probe]
         if not ours:
-            raise UnknownName("probe in this calibration", probe, {each.probe for each in every})
+            raise UnknownName("probe in this calibration", probe, probes)
         columns = [each.column for each in ours]
         if column is None and len(ours) > 1:
             raise CrosswattError(
@@ -87,73 +118,210 @@ class Corrections:
                 return each
         raise UnknownName(f"column of {probe} in this calibration", str(column), columns)
 
+    @overload
+    def correct(
+        self, joules: float, *, seconds: float, probe: str | None = None,
+        column: str | None = None, release: str | None = None, machine: str | None = None,
+        on: date | None = None,
+    ) -> Corrected[float]: ...  # fmt: skip
+
+    @overload
+    def correct(
+        self, joules: Numbers, *, seconds: float | Numbers, probe: str | None = None,
+        column: str | None = None, release: str | None = None, machine: str | None = None,
+        on: date | None = None,
+    ) -> Corrected[Numbers]: ...  # fmt: skip
+
+    @overload
+    def correct(
+        self, joules: pd.Series, *, seconds: float | pd.Series, probe: str | None = None,
+        column: str | None = None, release: str | None = None, machine: str | None = None,
+        on: date | None = None,
+    ) -> Corrected[pd.Series]: ...  # fmt: skip
+
     def correct(
         self,
-        joules: float,
+        joules: Any,
         *,
-        seconds: float,
-        probe: str,
+        seconds: Any,
+        probe: str | None = None,
         column: str | None = None,
         release: str | None = None,
         machine: str | None = None,
         on: date | None = None,
-    ) -> Corrected:
-        """Correct one reading.
+    ) -> Corrected[Any]:
+        """Correct a reading, or many of them.
 
         Parameters
         ----------
-        joules : what the probe reported, J.
-        seconds : for how long, s.
-        probe, column : whose correction to apply; the column may be left out if there is one.
-        release, machine : with what and where the reading was made, where that is known.
-        on : the day of the reading, where it is not today.
+        joules : what the probe reported, J: a number, an array of any shape, or a pandas series.
+        seconds : for how long, s: a number for all, or as many as `joules`.
+        probe, column : whose correction to apply; each may be left out if there is one.
+        release, machine : with what and where the readings were made, where that is known.
+        on : the day of the readings, where it is not today.
+
+        Returns
+        -------
+        Corrected : of a number, with numbers; of an array or a series, with arrays of its shape or
+            series of its index.
 
         Raises
         ------
         UnknownName, CrosswattError : there is no such correction, or the probe cannot be
-            calibrated, or a number is not finite, or the duration not above zero.
+            calibrated. Of one number also: it is not finite, or below zero, or the duration is not
+            above zero.
 
         Warns
         -----
         CorrectionWarning : once for every note of the result.
         """
-        made = CorrectedReading(joules, seconds, release, machine, on or date.today())
-        found = self._apply(made, self.find(probe, column))
-        for note in found.notes:
+        correction = self.find(probe, column)
+        day = on or date.today()
+        if np.ndim(joules) == np.ndim(seconds) == 0:
+            one = CorrectedReading(float(joules), float(seconds), release, machine, day)
+            corrected: Corrected[Any] = self.apply(one, correction)
+        else:
+            each_j, each_s, shaped = _broadcast(joules, seconds)
+            corrected = self._apply_all(
+                [
+                    CorrectedReading(j, s, release, machine, day)
+                    for j, s in zip(each_j, each_s, strict=True)
+                ],
+                correction,
+                shaped,
+            )
+        for note in corrected.notes:
             warnings.warn(note, CorrectionWarning, stacklevel=2)
-        return found
+        return corrected
 
-    def _apply(self, reading: CorrectedReading, correction: Correction) -> Corrected:
+    def correct_frame(
+        self,
+        frame: pd.DataFrame,
+        *,
+        energy: str = "joules",
+        seconds: str = "seconds",
+        unit: str = "J",
+        probe: str | None = None,
+        column: str | None = None,
+        release: str | None = None,
+        machine: str | None = None,
+    ) -> pd.DataFrame:
+        """Correct a column of a table.
+
+        Parameters
+        ----------
+        frame : a row for each reading.
+        energy, seconds : its columns with the energy, and with the duration in s.
+        unit : of the energy: J, kJ, mJ, uJ, Wh or kWh.
+        probe, column, release, machine : see `correct`.
+
+        Returns
+        -------
+        DataFrame : a copy with three more columns in the same unit, for `energy` called ``joules``
+            ``joules_corrected``, ``joules_low`` and ``joules_high``.
+
+        Raises
+        ------
+        UnknownName : there is no such column or unit.
+        CrosswattError : see `correct`.
+
+        Warns
+        -----
+        CorrectionWarning : once for every note; see `Corrected`.
+        """
+        for name in (energy, seconds):
+            if name not in frame.columns:
+                raise UnknownName("column in the table", name, map(str, frame.columns))
+        if unit not in UNITS:
+            raise UnknownName("unit", unit, UNITS)
+        corrected = self.correct(
+            frame[energy] * UNITS[unit], seconds=frame[seconds], probe=probe, column=column,
+            release=release, machine=machine,
+        )  # fmt: skip
+        ends = {"corrected": corrected.joules, "low": corrected.low, "high": corrected.high}
+        return frame.assign(
+            **{
+                f"{energy}_{end}": math.nan if each is None else each / UNITS[unit]
+                for end, each in ends.items()
+            }
+        )
+
+    def apply(self, reading: CorrectedReading, correction: Correction) -> Corrected[float]:
+        """Apply a correction to one reading, without a warning; see `correct`."""
+        made, notes = self._applied(reading, correction)
+        return replace(made, notes=tuple(notes.values()))
+
+    def _apply_all(
+        self,
+        readings: Sequence[CorrectedReading],
+        correction: Correction,
+        shaped: Callable[[Sequence[float]], Any],
+    ) -> Corrected[Any]:
+        """Apply a correction to many readings; every kind of note is said once."""
+        _form(correction)
+        results: list[Corrected[float] | None] = []
+        said: dict[str, list[str]] = {}
+        for each in readings:
+            made, notes = None, {"missing": "The energy or the duration is missing."}
+            if not (math.isnan(each.joules) or math.isnan(each.seconds)):
+                try:
+                    made, notes = self._applied(each, correction)
+                except CrosswattError as why:
+                    notes = {"refused": str(why)}
+            results.append(made)
+            for kind, text in notes.items():
+                said.setdefault(kind, []).append(text)
+
+        def field(of: Callable[[Corrected[float]], float | None]) -> Any:
+            values = [None if made is None else of(made) for made in results]
+            known = any(value is not None for value in values)
+            return shaped([math.nan if v is None else v for v in values]) if known else None
+
+        free = next((made.distribution_free for made in results if made), None)
+        return Corrected(
+            shaped([math.nan if made is None else made.joules for made in results]),
+            field(lambda made: made.u),
+            field(lambda made: made.low),
+            field(lambda made: made.high),
+            tuple(_summary(texts, len(readings)) for texts in said.values()),
+            free
+            and (
+                field(lambda made: made.distribution_free and made.distribution_free[0]),
+                field(lambda made: made.distribution_free and made.distribution_free[1]),
+                free[2],
+            ),
+        )
+
+    def _applied(
+        self, reading: CorrectedReading, correction: Correction
+    ) -> tuple[Corrected[float], dict[str, str]]:
+        """Return a corrected reading, and why that may not hold, by kind."""
         joules, seconds = reading.joules, reading.seconds
         if not (math.isfinite(joules) and math.isfinite(seconds) and seconds > 0 and joules >= 0):
             raise CrosswattError(
                 f"{joules:g} J in {seconds:g} s cannot be corrected; the energy must be zero or "
                 "more and the duration above zero."
             )
-        form = _FORMS.get(correction.verdict)
-        if form is None:
-            raise CrosswattError(
-                f"{correction.probe} {correction.column} is not calibratable: {correction.reason}."
-            )
-        made = form(joules, seconds, correction)
-        return replace(made, notes=tuple(self._notes(made.joules, reading, correction)))
+        made = _form(correction)(joules, seconds, correction)
+        return made, dict(self._notes(made.joules, reading, correction))
 
     def _notes(
         self, corrected_j: float, reading: CorrectedReading, correction: Correction
-    ) -> Iterator[str]:
-        """Yield in what this reading departs from those calibrated with."""
+    ) -> Iterator[tuple[str, str]]:
+        """Yield in what this reading departs from those calibrated with: a kind, a sentence."""
         ours = self.calibration
         if ours.simulated:
-            yield "This calibration was made on a simulated machine."
+            yield "simulated", "This calibration was made on a simulated machine."
         if reading.release is not None and reading.release != correction.release:
             yield (
+                "release",
                 f"The reading is of release {reading.release}, the calibration of "
-                f"{correction.probe} {correction.release}."
+                f"{correction.probe} {correction.release}.",
             )
         if reading.machine is not None and reading.machine != ours.machine:
-            yield f"The calibration was made on another machine, {ours.machine}."
+            yield "machine", f"The calibration was made on another machine, {ours.machine}."
         if ours.expires and reading.on.isoformat() > ours.expires:
-            yield f"The calibration, made on {ours.made}, expired on {ours.expires}."
+            yield "expired", f"The calibration, made on {ours.made}, expired on {ours.expires}."
         if correction.valid is not None:
             watts = corrected_j / reading.seconds
             for unit, value, (low, high) in (
@@ -162,8 +330,9 @@ class Corrections:
             ):
                 if not low <= value <= high:
                     yield (
+                        unit,
                         f"{value:.3g} {unit} is outside the {low:.3g} to {high:.3g} {unit} that "
-                        "were calibrated."
+                        "were calibrated.",
                     )
 
 
@@ -188,7 +357,7 @@ def _need(part: Part | None, correction: Correction) -> Part:
     return part
 
 
-def _times(joules: float, seconds: float, correction: Correction) -> Corrected:
+def _times(joules: float, seconds: float, correction: Correction) -> Corrected[float]:
     """Return the energy times the factor; one that is not needed is not applied.
 
     Its uncertainty remains that of the reading.
@@ -202,10 +371,10 @@ def _times(joules: float, seconds: float, correction: Correction) -> Corrected:
         return made
     scale = joules * shift / factor.value
     limits = scale * free.low, scale * free.high, free.level
-    return replace(made, distribution_free_j=limits)
+    return replace(made, distribution_free=limits)
 
 
-def _scaled(joules: float, by: float, factor: Estimate, u: float | None) -> Corrected:
+def _scaled(joules: float, by: float, factor: Estimate, u: float | None) -> Corrected[float]:
     """Return the energy times a number, with the relative interval of a factor."""
     low, high = factor.low, factor.high
     scale = joules * by / factor.value
@@ -217,7 +386,7 @@ def _scaled(joules: float, by: float, factor: Estimate, u: float | None) -> Corr
     )
 
 
-def _less(joules: float, seconds: float, correction: Correction) -> Corrected:
+def _less(joules: float, seconds: float, correction: Correction) -> Corrected[float]:
     """Return the energy less a constant power; no limit is below zero."""
     offset_w = _need(correction.offset_w, correction)
     left = joules - offset_w.value * seconds
@@ -232,7 +401,7 @@ def _less(joules: float, seconds: float, correction: Correction) -> Corrected:
     return Corrected(left, offset_w.u * seconds, low, high)
 
 
-def _along(joules: float, seconds: float, correction: Correction) -> Corrected:
+def _along(joules: float, seconds: float, correction: Correction) -> Corrected[float]:
     """Return the energy by the line, inverted.
 
     u of reference/probe = (1 - b/P)/a by the law of propagation (JCGM 100, 5.2), with the scatter
@@ -254,7 +423,7 @@ def _along(joules: float, seconds: float, correction: Correction) -> Corrected:
     return Corrected(value, u_j, max(value - half, 0.0), value + half)
 
 
-def _by_load(joules: float, seconds: float, correction: Correction) -> Corrected:
+def _by_load(joules: float, seconds: float, correction: Correction) -> Corrected[float]:
     """Return the energy times the factor of the range in which the probe's power is."""
     watts = joules / seconds
     band = next(b for b in correction.bands if b.below_w is None or watts < b.below_w)
@@ -262,7 +431,7 @@ def _by_load(joules: float, seconds: float, correction: Correction) -> Corrected
 
 
 #: Verdict -> how it is applied; what is not here is not calibratable.
-_FORMS: Mapping[str, Callable[[float, float, Correction], Corrected]] = {
+_FORMS: Mapping[str, Callable[[float, float, Correction], Corrected[float]]] = {
     "factor": _times,
     "not needed": _times,
     "offset": _less,
@@ -271,11 +440,73 @@ _FORMS: Mapping[str, Callable[[float, float, Correction], Corrected]] = {
 }
 
 
-def load_calibration(path: Path | str) -> Corrections:
+def _form(correction: Correction) -> Callable[[float, float, Correction], Corrected[float]]:
+    """Return how a correction is applied, or refuse one that is not to be."""
+    form = _FORMS.get(correction.verdict)
+    if form is None:
+        raise CrosswattError(
+            f"{correction.probe} {correction.column} is not calibratable: {correction.reason}."
+        )
+    return form
+
+
+def _broadcast(joules: Any, seconds: Any) -> tuple[list[float], list[float], Callable[..., Any]]:
+    """Return energies and durations one by one, and what gives results their form."""
+    try:
+        pair = np.broadcast_arrays(_numbers(joules), _numbers(seconds))
+    except (TypeError, ValueError) as error:
+        raise CrosswattError(
+            f"The energies and durations are not numbers, or not as many of both: {error}."
+        ) from None
+    series = [each for each in (joules, seconds) if _is_series(each)]
+    if len(series) == 2 and not series[0].index.equals(series[1].index):
+        raise CrosswattError("The energies and durations are series with different indices.")
+    shape = pair[0].shape
+
+    def shaped(values: Sequence[float]) -> Any:
+        if series:
+            return type(series[0])(values, index=series[0].index, dtype="float64")
+        return np.array(values, dtype=np.float64).reshape(shape)
+
+    each_j, each_s = (each.ravel().tolist() for each in pair)
+    return each_j, each_s, shaped
+
+
+def _numbers(values: Any) -> Numbers:
+    """Return numbers as an array; NaN where one is missing."""
+    if _is_series(values):
+        return np.asarray(values.to_numpy(dtype="float64", na_value=math.nan))
+    return np.asarray(values, dtype=np.float64)
+
+
+def _is_series(values: object) -> bool:
+    """Tell whether something is a pandas series, without importing pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(values, pandas.Series)
+
+
+def _summary(texts: Sequence[str], readings: int) -> str:
+    """Return what is said of some of many readings, as one sentence."""
+    if len({*texts}) > 1:
+        return f"{len(texts)} of {readings} readings, for example: {texts[0]}"
+    return (
+        texts[0] if len(texts) == readings else f"{len(texts)} of {readings} readings: {texts[0]}"
+    )
+
+
+def load_calibration(path: Path | str) -> Corrector:
     """Read a ``calibration.json``.
+
+    Parameters
+    ----------
+    path : the file, which `analyze` wrote into a campaign's folder.
+
+    Returns
+    -------
+    Corrector : its `Corrector.correct` and `Corrector.correct_frame` apply it.
 
     Raises
     ------
     BadFile : it is not there, or is no calibration.
     """
-    return Corrections(store.read(Path(path), Calibration))
+    return Corrector(store.read(Path(path), Calibration))

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Correct the files that meters write: a table of their readings, or a log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from calibrate.calibration.apply import UNITS, CorrectedReading, Corrections
+from calibrate.calibration.apply import UNITS, CorrectedReading, Corrector
 from calibrate.calibration.fit import Correction
 from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.ingest import consumptions
@@ -63,7 +63,7 @@ def carbontracker_table(text: str) -> str | None:
     return "\n".join(["consumption,seconds,energy", *rows, ""]) if rows else None
 
 
-def codecarbon_columns(header: Sequence[str], corrections: Corrections, probe: str) -> Columns:
+def codecarbon_columns(header: Sequence[str], corrector: Corrector, probe: str) -> Columns:
     """Return the columns of CodeCarbon's ``emissions.csv`` that the calibration knows.
 
     Raises
@@ -75,11 +75,11 @@ def codecarbon_columns(header: Sequence[str], corrections: Corrections, probe: s
             "This is not CodeCarbon's emissions.csv; name the columns with --energy, --unit and "
             "--seconds."
         )
-    known = {each.column for each in corrections.calibration.corrections if each.probe == probe}
+    known = {each.column for each in corrector.calibration.corrections if each.probe == probe}
     every = CODECARBON | CODECARBON_TOTAL
     energy = {name: ours for name, ours in every.items() if name in header and ours in known}
     if not energy:
-        corrections.find(probe)  # says so where the probe itself is not there
+        corrector.find(probe)  # says so where the probe itself is not there
         raise CrosswattError(
             f"The calibration of {probe} is of {', '.join(sorted(known))}; the file has none of "
             "these."
@@ -87,7 +87,7 @@ def codecarbon_columns(header: Sequence[str], corrections: Corrections, probe: s
     return Columns(energy, "duration", "kWh", "codecarbon_version", "timestamp")
 
 
-def correct_csv(text: str, corrections: Corrections, probe: str, columns: Columns) -> str:
+def correct_csv(text: str, corrector: Corrector, probe: str, columns: Columns) -> str:
     """Return the table with three more columns for every energy, and one of notes.
 
     ``X_corrected``, ``X_low`` and ``X_high`` are in the unit of ``X``. A cell that is empty, or no
@@ -105,7 +105,7 @@ def correct_csv(text: str, corrections: Corrections, probe: str, columns: Column
     for name in (*columns.energy, columns.seconds):
         if name not in header:
             raise UnknownName("column in the file", name, header)
-    wanted = {name: corrections.find(probe, ours) for name, ours in columns.energy.items()}
+    wanted = {name: corrector.find(probe, ours) for name, ours in columns.energy.items()}
     possible = {n: c for n, c in wanted.items() if c.verdict != "not calibratable"}
     if not possible:
         name, found = next(iter(wanted.items()))
@@ -119,7 +119,7 @@ def correct_csv(text: str, corrections: Corrections, probe: str, columns: Column
             raise BadFile("the table", "it has more cells than its header", reader.line_num)
         notes = [f"{n} is not calibratable." for n in wanted if n not in possible]
         for name, correction in possible.items():
-            cells, said = _row(row, name, correction, corrections, columns)
+            cells, said = _row(row, name, correction, corrector, columns)
             row.update(cells)
             notes += said
         row["crosswatt_notes"] = " ".join(dict.fromkeys(notes))
@@ -131,7 +131,7 @@ def _row(
     row: Mapping[str, str],
     name: str,
     correction: Correction,
-    corrections: Corrections,
+    corrector: Corrector,
     columns: Columns,
 ) -> tuple[dict[str, str], Sequence[str]]:
     """Return the new cells of one energy of one row, and the notes."""
@@ -139,12 +139,12 @@ def _row(
     release, on = row.get(columns.release) or None, _day(row.get(columns.when))
     try:
         joules, seconds = float(row[name]) * unit, float(row[columns.seconds])
-        found = corrections._apply(CorrectedReading(joules, seconds, release, None, on), correction)
+        found = corrector.apply(CorrectedReading(joules, seconds, release, None, on), correction)
     except (ValueError, TypeError):
         return {}, [f"{name} or {columns.seconds} is no number."]
     except CrosswattError as why:
         return {}, [str(why)]
-    values = {"corrected": found.joules, "low": found.low_j, "high": found.high_j}
+    values = {"corrected": found.joules, "low": found.low, "high": found.high}
     return {
         f"{name}_{end}": "" if value is None else f"{value / unit:.9g}"
         for end, value in values.items()

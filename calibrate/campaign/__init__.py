@@ -9,7 +9,7 @@ work          the process of the workload
 run           one run: start the recorders, run the workload, stop the recorders
 disturbed     finds runs that another program disturbed
 campaign      all runs of a plan, in order; can be interrupted and resumed
-session       measure code of the current process, for notebooks
+session       one more run of a folder, of what the current process does
 """
 
 from calibrate.campaign.campaign import create_campaign, perform_campaign, require_same_machine
@@ -37,8 +37,8 @@ from calibrate.campaign.probes import (
     sources,
     with_settings,
 )
-from calibrate.campaign.run import Pause, describe_probes, perform_run, perform_run_here
-from calibrate.campaign.session import TITLE, measure_here
+from calibrate.campaign.run import Pause, describe_probes, perform_run
+from calibrate.campaign.session import TITLE, Session
 
 __all__ = [
     "COMMAND",
@@ -46,6 +46,7 @@ __all__ = [
     "Pause",
     "Plan",
     "Positive",
+    "Session",
     "Source",
     "Stages",
     "Step",
@@ -60,12 +61,10 @@ __all__ = [
     "known_probes",
     "load_plan",
     "load_quick_plan",
-    "measure_here",
     "on_bench",
     "only_workloads",
     "perform_campaign",
     "perform_run",
-    "perform_run_here",
     "rapl_readable",
     "recorded_sources",
     "remaining_disturbed",

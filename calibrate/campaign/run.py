@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,43 +74,73 @@ def perform_run(
     with _hired(job, sources, folder) as (crew, work):
         watch("opening probes")
         work.prepare()
-
-        def act() -> None:
-            began_ns = time.monotonic_ns()
-            work.go()
-            while not work.done(0.25):
-                watch("measuring")
-                if time.monotonic_ns() - began_ns > limits.workload_s * 1e9:
-                    work.kill()
-
-        instants = _measure(crew, act, pause, limits, watch)
+        crew.gather("ready", limits.open_s)
+        instants = _begin(crew, pause, limits, watch)
+        work.go()
+        while not work.done(0.25):
+            watch("measuring")
+            if time.monotonic_ns() - instants["begin_ns"] > limits.workload_s * 1e9:
+                work.kill()
+        instants |= _end(crew, pause, limits, watch)
         code = work.finish()
         return _keep(folder, job, crew, instants, code, work.phases, work.result)
 
 
-def perform_run_here(
-    job: Job,
-    act: Callable[[], tuple[int, Sequence[PhaseRecord]]],
-    sources: Sequence[Source],
-    folder: Path,
-    pause: Pause = Pause(),
-    limits: Timeouts = Timeouts(),
-) -> RunRecord:
-    """Do one run, as `run` does, whose workload is a function of this process.
+class RunHere:
+    """One run whose workload is what this process does between `begin` and `end`.
 
     Parameters
     ----------
     job : what the record says of it.
-    act : does the work; returns an exit code and the phases.
+    sources : the probes.
+    folder : where the files go; it exists and is empty.
+    pause : idle time before and after, in which this process waits.
+    limits : how long a probe may be silent.
     """
-    done: list[tuple[int, Sequence[PhaseRecord]]] = []
-    crew = Crew(sources, folder, os.getpid())
-    try:
-        instants = _measure(crew, lambda: done.append(act()), pause, limits)
-        [(code, phases)] = done
-        return _keep(folder, job, crew, instants, code, phases, {})
-    finally:
-        crew.dismiss()
+
+    def __init__(
+        self,
+        job: Job,
+        sources: Sequence[Source],
+        folder: Path,
+        pause: Pause = Pause(),
+        limits: Timeouts = Timeouts(),
+    ) -> None:
+        self._job, self._folder = job, folder
+        self._pause, self._limits = pause, limits
+        self._instants: dict[str, int] = {}
+        self._crew = Crew(sources, folder, os.getpid())
+
+    def open(self) -> dict[str, ProbeState]:
+        """Wait until every probe is open, and return which are, and why the others are not."""
+        self._crew.gather("ready", self._limits.open_s)
+        return {m.name: m.state or ProbeState(status="ok") for m in self._crew.members}
+
+    def leave_out(self, names: Iterable[str]) -> None:
+        """Drop probes that are not open; the run then knows nothing of them."""
+        gone = {*names}
+        for member in [each for each in self._crew.members if each.name in gone]:
+            self._crew.members.remove(member)
+            member.path.unlink(missing_ok=True)
+
+    def begin(self) -> None:
+        """Record idleness, then begin: what this process does from now on is measured."""
+        self._instants |= _begin(self._crew, self._pause, self._limits)
+
+    def end(self, exit_code: int, phases: Sequence[PhaseRecord]) -> RunRecord:
+        """End, record idleness, stop the probes, and write ``run.json``.
+
+        Parameters
+        ----------
+        exit_code : 0 where the work succeeded.
+        phases : what was marked.
+        """
+        self._instants |= _end(self._crew, self._pause, self._limits)
+        return _keep(self._folder, self._job, self._crew, self._instants, exit_code, phases, {})
+
+    def dismiss(self) -> None:
+        """Kill what is left of the probes; to be called however it ends."""
+        self._crew.dismiss()
 
 
 def _keep(
@@ -139,35 +169,39 @@ def _keep(
     return record
 
 
-def _measure(
+def _begin(
     crew: Crew,
-    act: Callable[[], object],
     pause: Pause,
     limits: Timeouts,
     watch: Callable[[str], None] = lambda stage: None,
 ) -> dict[str, int]:
-    """Have a crew record while something is done; return the instants of a `RunRecord`."""
-    crew.gather("ready", limits.open_s)
+    """Have open probes record, rest, and begin; return these instants of a `RunRecord`."""
     crew.tell("record")
     recording_ns = time.monotonic_ns()
     _rest(pause.before_s, watch)
     crew.tell("begin")
     crew.gather("begun", limits.begin_s)
-    begin_ns, epoch_ns = time.monotonic_ns(), time.time_ns()
-    act()
+    return {
+        "recording_ns": recording_ns,
+        "begin_ns": time.monotonic_ns(),
+        "epoch_ns": time.time_ns(),
+    }
+
+
+def _end(
+    crew: Crew,
+    pause: Pause,
+    limits: Timeouts,
+    watch: Callable[[str], None] = lambda stage: None,
+) -> dict[str, int]:
+    """End, rest, and stop the probes; return these instants of a `RunRecord`."""
     end_ns = time.monotonic_ns()
     crew.tell("end")
     crew.gather("ended", limits.end_s)
     _rest(pause.after_s, watch)
     crew.tell("stop")
     crew.gather("", limits.stop_s)
-    return {
-        "recording_ns": recording_ns,
-        "begin_ns": begin_ns,
-        "end_ns": end_ns,
-        "stopped_ns": time.monotonic_ns(),
-        "epoch_ns": epoch_ns,
-    }
+    return {"end_ns": end_ns, "stopped_ns": time.monotonic_ns()}
 
 
 def _rest(seconds: float, watch: Callable[[str], None]) -> None:

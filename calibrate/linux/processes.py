@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from itertools import pairwise
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -30,14 +31,30 @@ def die_with_parent(parent: int | None = None, number: int = signal.SIGKILL) -> 
         os.kill(os.getpid(), number)
 
 
-def descendants(pid: int) -> list[int]:
-    """Return the numbers of all processes that a process has started, directly or not."""
+def descendants(pid: int, without: str = "") -> list[int]:
+    """Return the numbers of all processes that a process has started, directly or not.
+
+    Parameters
+    ----------
+    pid : the process.
+    without : a module of Python; processes that run it, and theirs, are left out.
+    """
     found: list[int] = []
     for task in threads(pid):
         with contextlib.suppress(OSError):
             for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
-                found += [int(child), *descendants(int(child))]
+                if not (without and runs_module(int(child), without)):
+                    found += [int(child), *descendants(int(child), without)]
     return found
+
+
+def runs_module(pid: int, module: str) -> bool:
+    """Tell whether a process is a Python that runs a module, ``python -m MODULE``."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return (b"-m", module.encode()) in pairwise(words)
 
 
 def threads(pid: int) -> set[int]:

@@ -124,7 +124,9 @@ def _used_ns(cgroup: Path) -> float:
 
 
 def _tree(pid: int) -> set[int]:
-    return set().union(*(threads(each) for each in (pid, *descendants(pid))))
+    """Return the threads of a tree; recorders that it started measure it, and are no part of it."""
+    every = (pid, *descendants(pid, without="calibrate.probe.recorder"))
+    return set().union(*(threads(each) for each in every))
 
 
 def _sums(files: Sequence[Sequence[int]]) -> Counts:

@@ -72,8 +72,24 @@ class Campaign:
     set_aside: tuple[SetAside, ...] = ()
 
 
-def load_campaign(folder: Path) -> Campaign:
-    """Read a campaign folder and every finished run in it."""
+def load_campaign(folder: Path | str) -> Campaign:
+    """Read a campaign folder and every finished run in it.
+
+    Parameters
+    ----------
+    folder : what ``crosswatt run --out`` or `calibrate.measure` wrote.
+
+    Returns
+    -------
+    Campaign : the plan and the machine (``record``), the state of every probe (``probes``), and
+        the finished runs with all readings (``runs``).
+
+    Raises
+    ------
+    CrosswattError : there is no such folder.
+    BadFile : a document or a line of readings in it is damaged.
+    """
+    folder = Path(folder)
     if not folder.is_dir():
         raise CrosswattError(f"{folder}: there is no such folder. {FOREIGN}")
     record = read(folder / CAMPAIGN, CampaignRecord)

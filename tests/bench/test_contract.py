@@ -54,6 +54,29 @@ def described(folder: Path, *faults: str, model: str = "server", **env: str) -> 
     return told
 
 
+CHECK = """
+import json, sys
+from calibrate.testing import check_probe
+told = {name: len(report.domains) - len(report.silent)
+        for name in sys.argv[2].split(",") for report in [check_probe(name)] if report.available}
+json.dump(told, open(sys.argv[1], "w"))
+"""
+
+
+def test_every_adapter_keeps_the_contract_of_a_probe(bench_ready: None, tmp_path: Path) -> None:
+    """The test that authors of probes have, where there is something to read."""
+    line = ["bench", "exec", "--model", "server", "--", sys.executable, "-c", CHECK]
+    done = subprocess.run(
+        [sys.executable, "-m", "calibrate", *line, str(tmp_path / "told"), ",".join(ADAPTERS)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    values = json.loads((tmp_path / "told").read_text())
+    assert values.keys() >= READERS | {"truth", "synthetic"}
+    # What can be opened there gives figures.
+    assert [name for name, count in values.items() if not count] == []
+
+
 def working(told: dict[str, Any]) -> set[str]:
     return {name for name, each in told.items() if each["status"] == "ok"}
 

@@ -14,7 +14,7 @@ import pytest
 
 from calibrate import analysis, gate, load, store
 from calibrate.analysis import Analysis
-from calibrate.calibration.apply import CorrectionWarning
+from calibrate.calibration import CorrectionWarning
 from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.quantity import interval, number
 from calibrate.reporting import verdicts

@@ -2,14 +2,21 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import calibrate
 from calibrate import store
-from calibrate.calibration import Calibration, Correction, Corrections, carbontracker_table
-from calibrate.calibration.apply import CorrectionWarning
+from calibrate.calibration import (
+    Calibration,
+    Correction,
+    CorrectionWarning,
+    Corrector,
+    carbontracker_table,
+)
 from calibrate.calibration.fit import Range
 from calibrate.cli.app import app
 from calibrate.errors import BadFile, CrosswattError, UnknownName
@@ -37,23 +44,23 @@ def calibration(*corrections: Correction, simulated: bool = False) -> Calibratio
     )
 
 
-def loaded(tmp_path: Path, *corrections: Correction, simulated: bool = False) -> Corrections:
+def loaded(tmp_path: Path, *corrections: Correction, simulated: bool = False) -> Corrector:
     path = tmp_path / "calibration.json"
     store.save(path, calibration(*corrections, simulated=simulated))
-    return calibrate.load(path)
+    return calibrate.load_calibration(path)
 
 
 def test_a_reading_is_multiplied_with_its_interval(tmp_path: Path) -> None:
     found = loaded(tmp_path, one("cpu")).correct(250.0, seconds=10.0, probe="codecarbon")
-    assert found.joules == 500.0 and found.u_j == pytest.approx(10.0) and not found.notes
-    assert (found.low_j, found.high_j) == pytest.approx((475.0, 530.0))
+    assert found.joules == 500.0 and found.u == pytest.approx(10.0) and not found.notes
+    assert (found.low, found.high) == pytest.approx((475.0, 530.0))
 
 
 def test_what_is_not_needed_is_not_applied_but_keeps_its_uncertainty(tmp_path: Path) -> None:
     ours = loaded(tmp_path, one("cpu", "not needed", 1.004))
     found = ours.correct(250.0, seconds=10.0, probe="codecarbon")
-    assert found.joules == 250.0 and found.u_j == pytest.approx(5.0)
-    assert found.low_j == pytest.approx(237.5) and found.high_j == pytest.approx(265.0)
+    assert found.joules == 250.0 and found.u == pytest.approx(5.0)
+    assert found.low == pytest.approx(237.5) and found.high == pytest.approx(265.0)
 
 
 def test_an_offset_is_subtracted(tmp_path: Path) -> None:
@@ -61,7 +68,7 @@ def test_an_offset_is_subtracted(tmp_path: Path) -> None:
     shifted = one("cpu", "offset").model_copy(update={"factor": None, "offset_w": watts})
     ours = loaded(tmp_path, shifted)
     found = ours.correct(250.0, seconds=10.0, probe="codecarbon")
-    assert (found.joules, found.u_j, found.low_j, found.high_j) == (210.0, 5.0, 200.0, 220.0)
+    assert (found.joules, found.u, found.low, found.high) == (210.0, 5.0, 200.0, 220.0)
     with pytest.raises(CrosswattError, match="less than the offset of 4 W alone"):
         ours.correct(30.0, seconds=10.0, probe="codecarbon")
 
@@ -99,7 +106,7 @@ def test_refusals(tmp_path: Path) -> None:
         with pytest.raises(CrosswattError, match="cannot be corrected"):
             ours.correct(joules, seconds=seconds, probe="codecarbon", column="cpu")
     with pytest.raises(BadFile, match="no such file"):
-        calibrate.load(tmp_path / "none.json")
+        calibrate.load_calibration(tmp_path / "none.json")
 
 
 EMISSIONS = (
@@ -197,3 +204,91 @@ def test_a_carbontracker_log_is_corrected(tmp_path: Path) -> None:
     assert second["seconds"] == "3601" and second["energy_corrected"] == "0.04"
     assert "3.6e+03 s is outside the 5 to 60 s" in second["crosswatt_notes"]
     assert carbontracker_table("duration,energy\n1,2\n") is None
+
+
+def numbers(values: Any) -> list[float]:
+    return [float(each) for each in np.ravel(values)]
+
+
+def test_arrays_give_arrays_with_the_figures_of_each(tmp_path: Path) -> None:
+    ours = loaded(tmp_path, one("cpu"))
+    joules = np.array([[250.0, 300.0], [400.0, 500.0]])
+    many = ours.correct(joules, seconds=10.0)
+    assert many.joules.shape == (2, 2) and many.notes == ()
+    singly = [ours.correct(float(each), seconds=10.0) for each in joules.ravel()]
+    for name in ("joules", "u", "low", "high"):
+        assert numbers(getattr(many, name)) == [getattr(each, name) for each in singly]
+    # As many durations as energies, or one of them for all.
+    each = ours.correct(np.array([250.0, 500.0]), seconds=np.array([10.0, 20.0]))
+    assert numbers(each.joules) == [500.0, 1000.0]
+    with pytest.raises(CrosswattError, match="or not as many of both"):
+        ours.correct(np.zeros(3), seconds=np.ones(2))
+    with pytest.raises(CrosswattError, match="are not numbers"):
+        ours.correct(np.array(["a"]), seconds=1.0)
+
+
+def test_of_many_readings_a_missing_one_stays_missing_and_notes_are_said_once(
+    tmp_path: Path,
+) -> None:
+    ours = loaded(tmp_path, one("cpu"))
+    joules = np.array([250.0, np.nan, -1.0, 3000.0, 4000.0, 0.0])
+    with pytest.warns(CorrectionWarning) as warned:
+        many = ours.correct(joules, seconds=10.0, probe="codecarbon")
+    assert many.joules[0] == 500.0 and np.isnan(many.joules[1:3]).all()
+    assert np.isnan(many.low[1:3]).all() and many.joules[5] == 0  # type: ignore[index]
+    assert many.notes == (
+        "1 of 6 readings: The energy or the duration is missing.",
+        "1 of 6 readings: -1 J in 10 s cannot be corrected; the energy must be zero or more and "
+        "the duration above zero.",
+        "3 of 6 readings, for example: 600 W is outside the 10 to 100 W that were calibrated.",
+    )
+    assert [str(each.message) for each in warned] == [*many.notes]
+    with pytest.raises(CrosswattError, match="not calibratable"):
+        loaded(tmp_path, one("cpu", "not calibratable")).correct(joules, seconds=1.0)
+
+
+def test_what_a_calibration_has_not_many_readings_have_not(tmp_path: Path) -> None:
+    factor = {"value": 2.0, "u": None, "low": None, "high": None, "level": 0.95}
+    bare = one("cpu").model_copy(update={"factor": factor, "relative_u": None})
+    many = loaded(tmp_path, bare).correct(np.array([250.0]), seconds=10.0)
+    assert (many.u, many.low, many.high, many.distribution_free) == (None, None, None, None)
+    free = {"value": 2.0, "low": 1.9, "high": 2.2, "level": 0.8}
+    ours = loaded(tmp_path, one("cpu").model_copy(update={"distribution_free": free}))
+    found = ours.correct(np.array([250.0]), seconds=10.0).distribution_free
+    assert found is not None and numbers(found[0]) == [475.0]
+    assert numbers(found[1]) == pytest.approx([550.0]) and found[2] == 0.8
+
+
+def test_a_series_keeps_its_index_and_a_table_its_rows(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    ours = loaded(tmp_path, one("cpu"))
+    joules = pd.Series([250, None, 500], index=["a", "b", "c"], dtype="Int64")
+    seconds = pd.Series([10, 10, 20], index=joules.index)
+    with pytest.warns(CorrectionWarning, match="is missing"):
+        many = ours.correct(joules, seconds=seconds)
+    assert many.joules.index.equals(joules.index) and many.joules["c"] == 1000.0
+    assert many.low is not None and many.low.isna().tolist() == [False, True, False]
+    with pytest.raises(CrosswattError, match="different indices"):
+        ours.correct(joules, seconds=seconds.reset_index(drop=True))
+
+    frame = pd.DataFrame({"run": ["x", "y"], "wh": [0.1, 0.2], "s": [10.0, 20.0]}, index=[7, 8])
+    made = ours.correct_frame(frame, energy="wh", seconds="s", unit="Wh", probe="codecarbon")
+    assert list(made.columns) == ["run", "wh", "s", "wh_corrected", "wh_low", "wh_high"]
+    assert list(made.index) == [7, 8] and "wh_low" not in frame
+    assert made["wh_corrected"].tolist() == pytest.approx([0.2, 0.4])
+    assert made["wh_high"].tolist() == pytest.approx([0.212, 0.424])
+    for wrong, words in (
+        ({"energy": "kwh"}, "no column in the table named 'kwh'"),
+        ({"energy": "wh", "seconds": "s", "unit": "cal"}, "no unit named 'cal'"),
+    ):
+        with pytest.raises(UnknownName, match=words):
+            ours.correct_frame(frame, **wrong)
+
+
+def test_the_probe_may_be_left_out_if_there_is_one(tmp_path: Path) -> None:
+    assert loaded(tmp_path, one("cpu")).correct(250.0, seconds=10.0).joules == 500.0
+    other = one("cpu").model_copy(update={"probe": "rapl"})
+    with pytest.raises(CrosswattError, match="has 2 probes; name one of codecarbon, rapl"):
+        loaded(tmp_path, one("cpu"), other).correct(250.0, seconds=10.0)
+    with pytest.raises(CrosswattError, match="has 0 probes; name one of none"):
+        loaded(tmp_path).correct(250.0, seconds=10.0)

@@ -20,8 +20,7 @@ import numpy as np
 import pytest
 
 from calibrate import analysis, store
-from calibrate.calibration import Corrections
-from calibrate.calibration.apply import CorrectionWarning
+from calibrate.calibration import CorrectionWarning, Corrector
 from calibrate.cli import main
 from calibrate.diagnosis.across import NAME
 from calibrate.energy import probe_columns, window_energy
@@ -669,7 +668,7 @@ def test_a_calibration_of_one_published_campaign_predicts_the_next(tmp_path: Pat
         assert imported(tmp_path / part, "ccgrid2023", folder, flags=[]) == 0
         places.append(analysis.analyze(tmp_path / part, "wall", across=True))
     first, second = places
-    corrections = Corrections(first.calibration)
+    corrections = Corrector(first.calibration)
     for pair in second.comparison.pairs:
         if pair.column == "machine":
             for row in pair.rows:

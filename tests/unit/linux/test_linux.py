@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from calibrate.linux.cpus import Processor, numbers, online, package, processor
-from calibrate.linux.processes import descendants, threads
+from calibrate.linux.processes import descendants, runs_module, threads
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,25 @@ def lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_what_measures_is_no_part_of_what_it_measures() -> None:
+    """A recorder that the measured process has started; another module is a part of it."""
+    idle = "import sys; sys.stdin.read()"
+    lines = ([sys.executable, "-c", idle], [sys.executable, "-i", "-m", "this"])
+    there = [
+        subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL)
+        for line in lines
+    ]  # fmt: skip
+    try:
+        plain, module = (process.pid for process in there)
+        while not runs_module(module, "this"):  # it is still a copy of this process
+            assert there[1].poll() is None
+        assert {plain, module} <= {*descendants(os.getpid())}
+        assert plain in descendants(os.getpid(), without="this")
+        assert module not in descendants(os.getpid(), without="this")
+        assert not runs_module(plain, "this")
+    finally:
+        for process in there:
+            process.communicate()

@@ -1,0 +1,379 @@
+"""The contract test of a probe, for its author; pytest is not needed.
+
+    import calibrate.testing
+    from my_package.meter import MyMeter
+
+    def test_my_meter():
+        calibrate.testing.check_probe(MyMeter, address="127.0.0.1")
+
+`check_probe` does with a probe what a recorder does, here and then in a process of its own, and
+says what is not as `calibrate.Probe` promises. On a simulated machine a probe finds hardware:
+
+    crosswatt bench exec -- pytest
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import math
+import os
+import re
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from calibrate import catalog
+from calibrate.probe import About, Domain, Probe, Target, Unavailable
+from calibrate.probe.adapter import load_probe
+
+__all__ = ["ContractError", "ProbeReport", "check_probe"]
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+#: Readings of a window here, and the longest wait between two.
+_READS, _WAIT_S = 4, 0.05
+#: How long a recorder records it: two periods, within these limits.
+_LEAST_S, _MOST_S = 0.3, 3.0
+
+
+class ContractError(AssertionError):
+    """A probe does not keep its contract.
+
+    Parameters
+    ----------
+    name : the probe's.
+    violations : what is wrong, a sentence each.
+    """
+
+    def __init__(self, name: str, violations: tuple[str, ...]) -> None:
+        super().__init__(f"{name} breaks the contract of a probe:\n- " + "\n- ".join(violations))
+        self.violations = violations
+
+
+@dataclass(frozen=True)
+class ProbeReport:
+    """What a probe that keeps its contract is like here.
+
+    Parameters
+    ----------
+    name : the probe's.
+    available : whether it could be opened here.
+    why, fix : why not, and what would help; empty if it could.
+    domains : what it measures.
+    silent : the names of domains that had no value in any reading.
+    facts : versions, mode and settings.
+    readings : how many a recorder took in a process of its own; None where it was not tried, since
+        the probe cannot be opened, or is defined in no file.
+    """
+
+    name: str
+    available: bool = False
+    why: str = ""
+    fix: str = ""
+    domains: tuple[Domain, ...] = ()
+    silent: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    readings: int | None = None
+
+
+def check_probe(probe: type[Probe] | str | os.PathLike[str], /, **settings: object) -> ProbeReport:
+    """Check that a probe keeps its contract; see `calibrate.Probe`.
+
+    Its methods are called here in the order in which a recorder calls them, twice from `open` to
+    `close`; then a recorder takes readings in a process of its own for a moment.
+
+    Parameters
+    ----------
+    probe : a class, the path of an adapter file, or a name as in ``crosswatt probes``. A class in a
+        file of that name is held to be an adapter: it may import no library at module level.
+    settings : options for `Probe.open`, as ``--set`` gives them.
+
+    Returns
+    -------
+    ProbeReport : what it is like. A probe that says why it is `Unavailable` here keeps its
+        contract; see ``available``.
+
+    Raises
+    ------
+    ContractError : it does not; the message has one sentence for each violation.
+    UnknownName, BadFile : there is no such probe, or its file cannot be loaded.
+    """
+    kind, file = _resolved(probe)
+    options = {key: str(value) for key, value in settings.items()}
+    name = str(getattr(kind, "name", kind.__name__))
+    violations = [*_class_violations(kind, file)]
+    report = ProbeReport(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of a library are its own business
+        if not violations:
+            visit = _Visit(kind, options)
+            report = visit.report(name)
+            violations += visit.violations
+        if not violations and report.available:
+            violations += _second_violations(kind, options)
+    if not violations and report.available and file is not None:
+        report, more = _recorded(report, file, kind, options)
+        violations += more
+    if violations:
+        raise ContractError(name, tuple(dict.fromkeys(violations)))
+    return report
+
+
+def _resolved(probe: type[Probe] | str | os.PathLike[str]) -> tuple[type[Probe], Path | None]:
+    """Return a probe's class and its file, with the object in it where the file has several."""
+    if inspect.isclass(probe):
+        if not issubclass(probe, Probe):
+            raise TypeError(f"{probe.__name__} is no subclass of calibrate.Probe.")
+        with suppress(TypeError, OSError):
+            file = Path(inspect.getfile(probe))
+            if file.is_file() and "." not in probe.__qualname__:  # a recorder can find it there
+                named = Path(f"{file}:{probe.__name__}")
+                return probe, file if file.stem == getattr(probe, "name", "") else named
+        return probe, None
+    text = os.fspath(probe)
+    path = Path(text) if os.sep in text or text.endswith(".py") else catalog.find("adapters", text)
+    return load_probe(path), path
+
+
+# ---- what can be seen before it is opened ----
+
+
+def _class_violations(kind: type[Probe], file: Path | None) -> Iterator[str]:
+    """Yield what is wrong with a class, and with an adapter file."""
+    name = getattr(kind, "name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        yield f"name is {name!r}: it is letters, digits, dots and dashes, and names a file."
+    if inspect.isabstract(kind):
+        yield f"It lacks {' and '.join(sorted(kind.__abstractmethods__))}()."
+    period_s = getattr(kind, "period_s", None)
+    if isinstance(period_s, bool) or not isinstance(period_s, int | float) or not period_s > 0:
+        yield f"period_s is {period_s!r}: it is the seconds between two readings, above zero."
+    if kind.about is not None and not isinstance(kind.about, About):
+        yield f"about is {kind.about!r}: it is an About, or None."
+    if file is None or file.suffix != ".py":
+        return
+    if file.stem.rstrip("_") != name:
+        yield f"name is {name!r} in {file.name}: a probe has the name of its file."
+    for module in _libraries(file):
+        yield f"Its file imports {module}: import it in open(), so that listing probes needs none."
+
+
+def _libraries(file: Path) -> list[str]:
+    """Return what a file imports at module level beyond the standard library and calibrate."""
+    known = {*sys.stdlib_module_names, "calibrate"}
+    modules: list[str] = []
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules.append("." * node.level + (node.module or ""))
+    return [each for each in modules if each.partition(".")[0] not in known]
+
+
+# ---- one visit: open ... close ----
+
+
+class _Visit:
+    """Everything from `open` to `close` of one object, with what is wrong in it."""
+
+    def __init__(self, kind: type[Probe], options: Mapping[str, str]) -> None:
+        self._kind, self._options = kind, options
+        self.violations: list[str] = []
+        self._domains: dict[str, Domain] = {}
+        self._last: dict[str, float] = {}
+
+    def report(self, name: str) -> ProbeReport:
+        """Go through it; return what the probe is like."""
+        probe = self._kind()
+        try:
+            probe.open(Target(os.getpid(), self._options))
+        except Unavailable as missing:
+            self.violations += _unavailable_violations(missing)
+            return ProbeReport(name, why=missing.why, fix=missing.fix)
+        except Exception as error:
+            self.violations.append(
+                f"open() raised {_said(error)}: where the probe cannot work, raise Unavailable "
+                "with the reason and the fix."
+            )
+            return ProbeReport(name)
+        facts: Mapping[str, str] = {}
+        try:
+            self._check_domains(probe)
+            facts = self._check_facts(probe)
+            if not self.violations:
+                self._check_window(probe)
+        finally:
+            self._call(probe.close, "close")
+        silent = tuple(each for each in self._domains if each not in self._last)
+        return ProbeReport(name, True, "", "", tuple(self._domains.values()), silent, facts)
+
+    def _call(self, method: Callable[[], T], what: str) -> T | None:
+        """Call a method; what it raises is a violation."""
+        try:
+            return method()
+        except Exception as error:
+            self.violations.append(f"{what}() raised {_said(error)}.")
+            return None
+
+    def _check_domains(self, probe: Probe) -> None:
+        first: Any = self._call(probe.domains, "domains")
+        if self.violations:
+            return
+        if not isinstance(first, list | tuple) or not all(isinstance(d, Domain) for d in first):
+            self.violations.append(f"domains() returned {first!r:.80}, not a list of Domain.")
+            return
+        if not first:
+            self.violations.append("domains() is empty: where there is nothing, raise Unavailable.")
+        names = [domain.name for domain in first]
+        for name in sorted({each for each in names if names.count(each) > 1}):
+            self.violations.append(f"Two domains are called {name!r}: a name is used once.")
+        for domain in first:
+            self.violations += _domain_violations(domain, self._kind)
+        if self._call(probe.domains, "domains") != first:
+            self.violations.append("domains() changed: it is fixed once open() has returned.")
+        self._domains = {domain.name: domain for domain in first}
+
+    def _check_facts(self, probe: Probe) -> Mapping[str, str]:
+        facts: Any = self._call(probe.facts, "facts")
+        if facts is None and self.violations:
+            return {}
+        texts = isinstance(facts, Mapping) and all(
+            isinstance(key, str) and isinstance(value, str) for key, value in facts.items()
+        )
+        if not texts:
+            self.violations.append(f"facts() returned {facts!r:.80}, not text by text.")
+            return {}
+        return dict(facts)
+
+    def _check_window(self, probe: Probe) -> None:
+        """Read before, in and after a window, as a recorder does."""
+        self._read(probe)
+        self._call(probe.begin, "begin")
+        self._last.clear()  # a counter of a tracker may start again with its window
+        for _ in range(_READS):
+            self._read(probe)
+            if self.violations:
+                break
+            time.sleep(min(_WAIT_S, self._kind.period_s))
+        self._call(probe.end, "end")
+        if not self.violations:
+            self._read(probe)
+
+    def _read(self, probe: Probe) -> None:
+        """Take a reading, and what the meter dates itself."""
+        self._check_values(self._call(probe.read, "read"), "read")
+        before_ns = 0
+        for dated in self._call(lambda: list(probe.drain()), "drain") or ():
+            at_ns, values = dated if isinstance(dated, tuple) and len(dated) == 2 else (dated, None)
+            if type(at_ns) is not int or not before_ns <= at_ns <= time.monotonic_ns():
+                self.violations.append(
+                    f"drain() dates a reading {at_ns!r:.80}: it is an instant of the past, in "
+                    "CLOCK_MONOTONIC ns, and not before the one before it."
+                )
+                return
+            before_ns = at_ns
+            self._check_values(values, "drain")
+
+    def _check_values(self, values: Any, what: str) -> None:
+        if values is None and self.violations:
+            return
+        if not isinstance(values, Mapping):
+            self.violations.append(
+                f"{what}() returned {values!r:.80}, not joules or watts by domain."
+            )
+            return
+        for name, value in values.items():
+            domain = self._domains.get(name)
+            if domain is None:
+                self.violations.append(f"{what}() has {name!r:.80}, which domains() has not.")
+            elif isinstance(value, bool) or not isinstance(value, int | float):
+                self.violations.append(f"{what}() has {value!r:.80} for {name}, not a number.")
+            elif not math.isfinite(value):
+                self.violations.append(f"{what}() has {value} for {name}: leave it out instead.")
+            else:
+                self._check_value(domain, float(value), what)
+
+    def _check_value(self, domain: Domain, value: float, what: str) -> None:
+        """Check that a counter grows, and stays below where it wraps."""
+        before = self._last.get(domain.name)
+        self._last[domain.name] = value
+        if domain.kind != "counter":
+            return
+        wraps = domain.wraps_at_j
+        if value < 0 or (wraps is not None and value > wraps):
+            within = "below zero" if wraps is None else f"not between 0 and {wraps:g} J"
+            self.violations.append(f"{what}() has {value:g} J for {domain.name}: it is {within}.")
+        elif before is not None and value < before and wraps is None:
+            self.violations.append(
+                f"{domain.name} fell from {before:g} to {value:g} J: a counter grows; say where it "
+                "starts again by wraps_at_j."
+            )
+
+
+def _domain_violations(domain: Domain, kind: type[Probe]) -> Iterator[str]:
+    """Yield what is wrong with the description of a domain."""
+    if not isinstance(domain.name, str) or not domain.name:
+        yield f"A domain is called {domain.name!r}: give it a name."
+    for key, least in (("resolution_j", 0.0), ("wraps_at_j", 0.0), ("u_relative", -1e-300)):
+        value = getattr(domain, key)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (number and math.isfinite(value) and value > least):
+            yield f"{key} of {domain.name} is {value!r}: it is a number above zero, or None."
+    if domain.kind == "window" and kind.begin is Probe.begin:
+        yield f"{domain.name} counts since begin(), and there is no begin()."
+
+
+def _unavailable_violations(missing: Unavailable) -> Iterator[str]:
+    """Yield what a refusal lacks."""
+    if not missing.why.strip() or "\n" in missing.why:
+        yield f"Unavailable says why by {missing.why!r}: it is one line."
+    if not missing.fix.strip():
+        yield f"Unavailable ({missing.why}) has no fix: say what to type, or to do."
+
+
+def _second_violations(kind: type[Probe], options: Mapping[str, str]) -> Iterator[str]:
+    """Yield why a probe that was closed cannot be opened again."""
+    probe = kind()
+    try:
+        probe.open(Target(os.getpid(), options))
+        probe.close()
+    except Exception as error:
+        yield f"It cannot be opened again after close(): {_said(error)}."
+
+
+# ---- a recorder ----
+
+
+def _recorded(
+    report: ProbeReport, file: Path, kind: type[Probe], options: Mapping[str, str]
+) -> tuple[ProbeReport, list[str]]:
+    """Have a recorder read the probe for a moment, beside a process that sleeps."""
+    from calibrate.campaign import Pause, Source, perform_run
+    from calibrate.store import Job, load_run
+
+    seconds = min(max(2 * kind.period_s, _LEAST_S), _MOST_S)
+    nap = (sys.executable, "-c", f"import time; time.sleep({seconds})")
+    job = Job(folder="-", number=1, workload="nap", arguments=nap)
+    with tempfile.TemporaryDirectory(prefix="crosswatt-") as place:
+        folder = Path(place)
+        source = Source(report.name, file, options=options)
+        state = perform_run(job, [source], folder, Pause(0.1, 0.1)).probes[report.name]
+        count = len(load_run(folder).logs[report.name].readings)
+    if state.status != "ok":
+        return report, [f"In a process of its own it is {state.status}: {state.reason}."]
+    if not count and len(report.silent) < len(report.domains):
+        return report, ["In a process of its own it gave no reading."]
+    return replace(report, readings=count), []
+
+
+def _said(error: Exception) -> str:
+    """Return an exception as text."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
