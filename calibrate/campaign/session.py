@@ -28,7 +28,6 @@ from calibrate.store import CampaignRecord, Job, PhaseRecord, ProbesRecord, Prob
 TITLE = "python"
 _TITLES = (TITLE, "notebook")
 PAUSE = Pause(0.5, 0.3)
-OUTPUT = "output.log"
 
 
 class Session:
@@ -88,7 +87,7 @@ class Session:
         assert self._job is not None  # noqa: S101
         place = self._folder / self._job.folder
         try:
-            (place / OUTPUT).write_text(output, encoding="utf-8")
+            (place / store.OUTPUT).write_text(output, encoding="utf-8")
             self._running.end(exit_code, phases)
         except BaseException:
             self.abandon()

@@ -8,6 +8,7 @@ folder      a campaign with its finished runs
 from calibrate.store.documents import (
     CAMPAIGN,
     IMPORTED,
+    OUTPUT,
     PROBES,
     RUN,
     SCHEMA,
@@ -47,6 +48,7 @@ from calibrate.store.readings import Library, ProbeLog, close_log, columns_type,
 __all__ = [
     "CAMPAIGN",
     "IMPORTED",
+    "OUTPUT",
     "PROBES",
     "RUN",
     "SCHEMA",
