@@ -13,9 +13,9 @@ session       one more run of a folder, of what the current process does
 """
 
 from calibrate.campaign.campaign import create_campaign, perform_campaign, require_same_machine
-from calibrate.campaign.crew import Source, Timeouts
+from calibrate.campaign.crew import Timeouts
 from calibrate.campaign.disturbed import remaining_disturbed
-from calibrate.campaign.environment import add_environment, environments_home, remove_environment
+from calibrate.campaign.environment import add_environment, remove_environment
 from calibrate.campaign.machine import describe_machine, on_bench, rapl_readable, why_no_rapl
 from calibrate.campaign.plan import (
     COMMAND,
@@ -31,7 +31,6 @@ from calibrate.campaign.plan import (
 )
 from calibrate.campaign.probes import (
     at_rates,
-    known_probes,
     recorded_sources,
     source_records,
     sources,
@@ -39,6 +38,7 @@ from calibrate.campaign.probes import (
 )
 from calibrate.campaign.run import Pause, describe_probes, perform_run
 from calibrate.campaign.session import TITLE, Session
+from calibrate.probe.available import Source, environments_home, known_probes
 
 __all__ = [
     "COMMAND",

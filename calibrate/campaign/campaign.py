@@ -20,7 +20,7 @@ from typing import Protocol
 
 from calibrate import bench, store
 from calibrate._version import __version__
-from calibrate.campaign.crew import Source, Timeouts
+from calibrate.campaign.crew import Timeouts
 from calibrate.campaign.disturbed import disturbed_runs
 from calibrate.campaign.machine import describe_machine
 from calibrate.campaign.plan import Plan, jobs_alone, plan_jobs, planned_s
@@ -28,6 +28,7 @@ from calibrate.campaign.probes import recorded_sources, source_records
 from calibrate.campaign.run import describe_probes, perform_run
 from calibrate.campaign.work import check_workload
 from calibrate.errors import CrosswattError
+from calibrate.probe.available import Source
 from calibrate.store import (
     CampaignRecord,
     Job,

@@ -9,14 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from calibrate import store
 from calibrate.errors import CrosswattError
+from calibrate.probe.available import Source
 from calibrate.store import ProbeState
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -31,24 +32,6 @@ class Timeouts:
     end_s: float = 10.0
     stop_s: float = 10.0
     workload_s: float = 3600.0
-
-
-@dataclass(frozen=True)
-class Source:
-    """A probe to be recorded.
-
-    Parameters
-    ----------
-    name : the name its file gets.
-    adapter : the adapter's file.
-    python : the interpreter it runs under.
-    options : settings handed to `Probe.open`.
-    """
-
-    name: str
-    adapter: Path
-    python: Path = Path(sys.executable)
-    options: Mapping[str, str] = field(default_factory=dict)
 
 
 class Recording:

@@ -7,7 +7,6 @@ then on there is a probe ``codecarbon-1.2.0``. They live under ``CROSSWATT_HOME`
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -15,11 +14,10 @@ import sys
 from pathlib import Path
 
 from calibrate import catalog, store
-from calibrate.campaign.crew import Source
 from calibrate.errors import CrosswattError
+from calibrate.probe.available import DESCRIPTION, environment_sources, environments_home
 from calibrate.store import Document
 
-DESCRIPTION = "probe.json"
 #: Modules whose name is not the library's in lower case.
 MODULES = {"pyjoules": "pyJoules", "pyrapl": "pyRAPL"}
 #: Old releases leave these open, and a release of today breaks them.
@@ -33,22 +31,6 @@ class Environment(Document):
     adapter: str
     requirement: str
     repairs: tuple[str, ...] = ()
-
-
-def environments_home() -> Path:
-    """Return the folder of the environments."""
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(os.environ.get("CROSSWATT_HOME") or Path(data) / "crosswatt") / "environments"
-
-
-def environment_sources() -> dict[str, Source]:
-    """Return every environment as a source, by name."""
-    found = {}
-    for description in sorted(environments_home().glob(f"*/{DESCRIPTION}")):
-        each = store.read(description, Environment)
-        adapter = catalog.find("adapters", each.adapter)
-        found[each.name] = Source(each.name, adapter, description.parent / "bin" / "python")
-    return found
 
 
 def add_environment(requirement: str) -> Environment:

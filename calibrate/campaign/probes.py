@@ -7,27 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from calibrate import catalog
-from calibrate.campaign.crew import Source
-from calibrate.campaign.environment import environment_sources
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.probe.adapter import load_probe
-from calibrate.store import CampaignRecord, SourceRecord
-
-
-def known_probes(extra: Iterable[Path] = ()) -> dict[str, Source]:
-    """Return every probe that there is, by name: adapters, then environments.
-
-    Parameters
-    ----------
-    extra : folders with adapters of the user's own.
-
-    Raises
-    ------
-    CrosswattError : see `calibrate.catalog.files`.
-    """
-    adapters = catalog.files("adapters", extra)
-    return {name: Source(name, path) for name, path in adapters.items()} | environment_sources()
+from calibrate.probe.available import Source, known_probes
+from calibrate.store import (
+    CampaignRecord,
+    SourceRecord,
+)
 
 
 def sources(

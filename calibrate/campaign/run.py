@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calibrate import store
-from calibrate.campaign.crew import Crew, Source, Timeouts
+from calibrate.campaign.crew import Crew, Timeouts
 from calibrate.campaign.work import WorkloadProcess
 from calibrate.loads import Value
+from calibrate.probe.available import Source
 from calibrate.store import Job, PhaseRecord, ProbeState, RunRecord
 
 

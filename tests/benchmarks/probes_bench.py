@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from calibrate.campaign.environment import environment_sources
+from calibrate.probe.available import environment_sources
 
 OURS = ("truth", "rapl", "nvml", "pyjoules", "codecarbon", "powerapi", "synthetic")
 PLAN = """
