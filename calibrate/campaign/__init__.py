@@ -27,6 +27,7 @@ from calibrate.campaign.plan import (
     load_plan,
     load_quick_plan,
     only_workloads,
+    plan_names,
     workload_of,
 )
 from calibrate.campaign.probes import (
@@ -65,6 +66,7 @@ __all__ = [
     "only_workloads",
     "perform_campaign",
     "perform_run",
+    "plan_names",
     "rapl_readable",
     "recorded_sources",
     "remaining_disturbed",

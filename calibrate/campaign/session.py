@@ -17,11 +17,11 @@ from pathlib import Path
 from calibrate import store
 from calibrate._version import __version__
 from calibrate.campaign.campaign import require_same_machine
-from calibrate.campaign.crew import Source
 from calibrate.campaign.machine import describe_machine
 from calibrate.campaign.probes import recorded_sources, source_records
 from calibrate.campaign.run import Pause, RunHere
 from calibrate.errors import CrosswattError
+from calibrate.probe.available import Source
 from calibrate.store import CampaignRecord, Job, PhaseRecord, ProbesRecord, ProbeState, Run
 
 #: Title of the plan of a campaign that is made in Python, and an earlier one.

@@ -1,23 +1,44 @@
-"""What can be measured here, and what to type where it cannot."""
+"""The command that says what can be measured here, and what to type where it cannot."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
-from calibrate import bench
-from calibrate.campaign import Source, describe_probes, known_probes, rapl_readable, why_no_rapl
-from calibrate.energy import native_columns
+from calibrate.cli.console import out, plain_table
+from calibrate.cli.help import Commands, examples
+from calibrate.cli.options import Adapters
 from calibrate.errors import Unsupported
-from calibrate.probe.adapter import load_probe
+
+if TYPE_CHECKING:
+    from calibrate.campaign import Source
+
+commands = Commands()
+
+
+@commands.command(epilog=examples("crosswatt doctor", "crosswatt doctor --adapters my-probes"))
+def doctor(adapters: Adapters = None) -> None:
+    """Show what can be measured here, and how to enable the rest.
+
+    Opens every probe: what each measures and in which mode, or why not and what to type.
+    """
+    from calibrate import campaign
+    from calibrate.campaign import describe_machine
+
+    here = describe_machine()
+    out.print(f"Machine: {here.label}, {here.cpus} CPUs, kernel {here.kernel}", markup=False)
+    for line in conditions():
+        out.print(line, markup=False)
+    print_probes(out, campaign.sources(extra=tuple(adapters or ())))
 
 
 def conditions() -> list[str]:
     """Return a sentence each on RAPL and on the bench."""
+    from calibrate import bench
+    from calibrate.campaign import rapl_readable, why_no_rapl
+
     rapl = "RAPL: readable" if rapl_readable() else f"RAPL: no. {why_no_rapl()}"
     try:
         bench.check()
@@ -26,45 +47,22 @@ def conditions() -> list[str]:
     return [rapl, f"Bench: yes, models {', '.join(bench.names())} (simulated machines)"]
 
 
-def table(console: Console, sources: Sequence[Source]) -> None:
+def print_probes(console: Console, sources: Sequence[Source]) -> None:
     """Open every probe; print what each can measure, then why the others cannot and the fix."""
-    shown = Table(box=None, pad_edge=False)
-    for title in ("probe", "mode", "measures"):
-        shown.add_column(title, overflow="fold")
+    from calibrate.campaign import describe_probes
+    from calibrate.energy import native_columns
+
+    table = plain_table("probe", "mode", "measures")
     missing = []
     for name, (state, log) in describe_probes(sources).items():
         if state.status != "ok":
-            fix = f" To mend it: {state.fix}" if state.fix else ""
+            fix = f" Fix: {state.fix}" if state.fix else ""
             missing.append(f"{name}: {state.status}: {state.reason}.{fix}")
             continue
         measures = ", ".join(f"{c.name} ({c.basis})" for c in native_columns(log.domains.values()))
         mode = " ".join(log.facts.get(key, "") for key in ("release", "mode")).strip()
-        shown.add_row(name, mode, measures)
-    if shown.rows:
-        console.print(shown)
+        table.add_row(name, mode, measures)
+    if table.rows:
+        console.print(table)
     for line in missing:
         console.print(line, style="yellow", markup=False)
-
-
-def catalogue(console: Console) -> None:
-    """Print every probe with its line, without opening any."""
-    shown = Table(box=None, pad_edge=False)
-    titles = ("probe", "scope", "basis", "unit", "renewed", "read", "platforms", "tested")
-    for title in titles:
-        shown.add_column(title, overflow="fold")
-    homes = []
-    for name, source in known_probes().items():
-        probe = load_probe(source.adapter)
-        told = probe.about
-        known = (
-            ("-",) * 6
-            if told is None
-            else (told.scope, told.basis, told.unit, told.granularity, told.platforms, told.tested)
-        )
-        every = f"{probe.period_s:g} s"
-        shown.add_row(name, *known[:4], every, *known[4:])
-        if source.python != Path(sys.executable):
-            homes.append(f"{name} has an interpreter of its own: {source.python}")
-    console.print(shown)
-    for line in homes:
-        console.print(line, markup=False, style="dim")

@@ -9,37 +9,73 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeElapsedColumn
 
-from calibrate.cli.options import err, out
+from calibrate.cli import complete
+from calibrate.cli.console import err, out
+from calibrate.cli.help import Commands, examples
 from calibrate.cli.stage import interruptible
 from calibrate.ingest import can_resume, import_files, importers, source_files
+
+commands = Commands()
 
 _HELP = "The format: " + ", ".join(importers()) + ". Files may be packed (gz, xz, bz2, zip, zst)."
 
 
+@commands.command(
+    "import",
+    epilog=examples(
+        "crosswatt import codecarbon emissions.csv --out mine",
+        "crosswatt import csv power.csv --mapping columns.toml --out wall",
+        "crosswatt import shelly log.jsonl --zone Europe/Paris --out plug",
+    ),
+)
 def import_(
-    form: Annotated[str, typer.Argument(metavar="FORMAT", help=_HELP)],
-    paths: Annotated[list[Path], typer.Argument(help="Files, or folders as published.")],
-    folder: Annotated[Path, typer.Option("--out", help="The folder to write; new or empty.")],
+    form: Annotated[
+        str,
+        typer.Argument(metavar="FORMAT", help=_HELP, autocompletion=complete.import_formats),
+    ],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Files, or folders as published.")
+    ],
+    folder: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="FOLDER", help="The folder to write, new or empty."),
+    ],
     zone: Annotated[
-        str | None, typer.Option("--zone", help="Of times without one: UTC, Europe/Paris ...")
+        str | None,
+        typer.Option(
+            "--zone", metavar="ZONE", help="The zone of times without one: UTC, Europe/Paris ..."
+        ),
     ] = None,
     unit: Annotated[
-        str | None, typer.Option("--unit", help="Of figures without one: W, mW, J, kWh ...")
+        str | None,
+        typer.Option(
+            "--unit", metavar="UNIT", help="The unit of values without one: W, mW, J, kWh ..."
+        ),
     ] = None,
     scope: Annotated[
-        str | None, typer.Option("--scope", help="What the meter covers, where nothing says it.")
+        str | None,
+        typer.Option(
+            "--scope", metavar="SCOPE", help="What the meter covers, where the file lacks it."
+        ),
     ] = None,
     mapping: Annotated[
-        Path | None, typer.Option("--mapping", help="What the columns of a CSV are, TOML.")
+        Path | None,
+        typer.Option("--mapping", metavar="FILE", help="What the columns of a CSV file are, TOML."),
     ] = None,
-    name: Annotated[str | None, typer.Option("--name", help="What to call the probe.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What to call the probe.")
+    ] = None,
     max_bad: Annotated[
-        int, typer.Option("--max-bad", min=0, help="More bad lines than this end the import.")
+        int,
+        typer.Option(
+            "--max-bad", min=0, metavar="N", help="Stop when more lines than this are bad."
+        ),
     ] = 1000,
 ) -> None:
-    """Make measurements that were taken elsewhere a campaign, for analyze, report and correct.
+    """Make a campaign from measurements that were taken elsewhere.
 
-    One that was interrupted goes on when the same is typed again.
+    analyze, report, gate, diff and correct take it as any other. After an interruption, give the
+    same command again to go on.
     """
     try:
         with interruptible(), _Bar(paths) as bar:
@@ -50,7 +86,7 @@ def import_(
             )  # fmt: skip
     except KeyboardInterrupt:
         if can_resume(folder):
-            err.print("Interrupted. Type the same again to go on.")
+            err.print("Interrupted. Give the same command again to go on.")
         raise
     for note in made.notes:
         out.print(note)
@@ -59,24 +95,10 @@ def import_(
     out.print(f"{len(record.jobs)} runs of {_names(j.workload for j in record.jobs)}; {probes}")
     if made.rejected:
         out.print(
-            f"{made.rejected} lines made no sense and are kept in {made.rejects_file}; the "
+            f"{made.rejected} lines could not be parsed and are kept in {made.rejects_file}; the "
             f"first: {made.first_rejected}"
         )
-    out.print(f"Now: crosswatt report {folder} --reference NAME --out report.html")
-
-
-def merge(
-    folder: Annotated[Path, typer.Argument(help="A campaign's folder.")],
-    other: Annotated[Path, typer.Argument(help="An imported one, of the same time.")],
-    target: Annotated[Path, typer.Option("--out", help="The folder to write.")],
-) -> None:
-    """Join a log that was taken elsewhere to a campaign: a wall meter as its reference."""
-    from calibrate import store
-    from calibrate.ingest import merge_log
-
-    runs = merge_log(store.load_campaign(folder), store.load_campaign(other), target)
-    out.print(f"{len(runs)} runs have more probes now: {', '.join(runs)}")
-    out.print(f"Now: crosswatt align {target} --reference NAME, if the clocks may differ")
+    out.print(f"Now: crosswatt report {folder} --reference NAME")
 
 
 class _Bar:

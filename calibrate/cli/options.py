@@ -1,58 +1,129 @@
-"""What the commands share: the two consoles, the options, the codes on leaving."""
+"""What the commands share: options, and exit codes.
+
+A letter means one thing in all commands: -b bench, -f format, -h help, -n repeats, -o out,
+-p probe, -q quick, -r reference, -s set, -V version, -w workload.
+"""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-if TYPE_CHECKING:
-    pass
+from calibrate.cli import complete
 
 FAILED, REFUSED, IMPOSSIBLE, INTERRUPTED = 1, 64, 69, 130
 DEFAULT_MODEL = "desktop"
 
-#: Where nobody has a terminal, a table is as wide as it likes: a log is searched, not looked at.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+ENERGY_UNITS = "J, kJ, mJ, uJ, Wh or kWh"
 
-Folder = Annotated[Path, typer.Argument(help="A campaign's folder.")]
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a campaign.")]
+Quick = Annotated[
+    bool, typer.Option("--quick", "-q", help="The plan 'quick', or the quick form of a plan.")
+]
+_PLAN = typer.Option(
+    "--plan",
+    metavar="PLAN",
+    help="A shipped plan by name, or a TOML file.",
+    autocompletion=complete.plan_names,
+)
+PlanName = Annotated[str, _PLAN]
+OptionalPlanName = Annotated[str | None, _PLAN]
+Probes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--probe",
+        "-p",
+        metavar="PROBE",
+        help="Only this probe; may be repeated. ALIAS=PROBE gives it another name, so that one "
+        "probe can run several times with different settings.",
+        autocompletion=complete.probe_names,
+    ),
+]
+WorkloadNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--workload",
+        "-w",
+        metavar="WORKLOAD",
+        help="Only this workload of the plan; may be repeated.",
+        autocompletion=complete.workload_names,
+    ),
+]
 Bench = Annotated[
     str | None,
-    typer.Option("--bench", help="Run on this simulated machine: a model, or a TOML file."),
+    typer.Option(
+        "--bench",
+        "-b",
+        metavar="MODEL",
+        help="Run on a simulated machine: a model by name, or a TOML file.",
+        autocompletion=complete.bench_models,
+    ),
 ]
 NoBench = Annotated[
     bool, typer.Option("--no-bench", help="Measure this machine even without RAPL.")
 ]
+Faults = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fault",
+        metavar="FAULT",
+        help="A fault of the simulated machine, such as stuck,at_s=20,scope=package-0; may be "
+        "repeated. 'crosswatt bench faults' lists them.",
+        autocompletion=complete.bench_faults,
+    ),
+]
+OutFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", metavar="FOLDER",
+        help="The folder to write, new or empty; by default a new one named after the time.",
+    ),
+]  # fmt: skip
 Rates = Annotated[
     list[str] | None,
-    typer.Option("--rate", help="Readings a second of a probe, NAME=HZ; may be repeated."),
+    typer.Option(
+        "--rate", metavar="PROBE=HZ", help="Readings per second of a probe; may be repeated."
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A setting of a probe, PROBE.KEY=VALUE; may be repeated."),
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="PROBE.KEY=VALUE",
+        help="A setting of a probe; may be repeated.",
+    ),
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", help="Seed for the order of the runs.")
 ]
 Adapters = Annotated[
-    list[Path] | None, typer.Option("--adapters", help="A folder with adapters of your own.")
+    list[Path] | None,
+    typer.Option(
+        "--adapters", metavar="FOLDER", help="A folder with your own adapters; may be repeated."
+    ),
 ]
 Workloads = Annotated[
-    list[Path] | None, typer.Option("--workloads", help="A folder with workloads of your own.")
+    list[Path] | None,
+    typer.Option(
+        "--workloads", metavar="FOLDER", help="A folder with your own workloads; may be repeated."
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 Across = Annotated[
     bool,
-    typer.Option("--across", help="Compare different scopes too, on purpose: RAPL with the wall."),
+    typer.Option("--across", help="Also compare different scopes, such as RAPL with the wall."),
 ]
 Reference = Annotated[
-    str | None, typer.Option("--reference", help="The probe that the others are compared with.")
+    str | None,
+    typer.Option(
+        "--reference",
+        "-r",
+        metavar="PROBE",
+        help="The probe that the others are compared with; by default the best there is.",
+        autocompletion=complete.probe_names,
+    ),
 ]
-
-
-def signed(share: float | None) -> str:
-    """Return a relative change in percent."""
-    if share is None:
-        return "-"
-    return f"{100 * share:+.{2 if abs(share) < 0.1 else 3}g} %"

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import track
-from rich.table import Table
 
-from calibrate import store
-from calibrate.cli.options import Reference, Workloads, err, out
-from calibrate.cli.progress import span
-from calibrate.comparison import forecast, parse_goal, seconds_of_repeat
+from calibrate.cli import complete
+from calibrate.cli.console import err, out, plain_table, span
+from calibrate.cli.help import Commands, examples
+from calibrate.cli.options import Quick, Reference, Workloads
 from calibrate.errors import CrosswattError
 from calibrate.simulated import before_figures
 
@@ -20,32 +18,55 @@ if TYPE_CHECKING:
     from calibrate.campaign import Plan
     from calibrate.studies import Told
 
+commands = Commands()
+
 #: Seconds that opening and closing probes take around a run, as seen with five of them.
 _AROUND_S = 2.5
 
 
+@commands.command(
+    epilog=examples(
+        "crosswatt plan default",
+        "crosswatt plan ml-study --quick",
+        "crosswatt plan my-plan.toml --workloads my-workloads",
+        "crosswatt plan first --until 1%",
+    )
+)
 def plan(
     what: Annotated[
         str,
         typer.Argument(
             metavar="PLAN|FOLDER",
-            help="A plan, by name or TOML file; or a pilot campaign's folder.",
+            help="A plan, by name or TOML file; or the folder of a pilot campaign.",
+            autocompletion=complete.plan_names,
         ),
     ],
-    quick: Annotated[bool, typer.Option("--quick", help="The plan's quick form.")] = False,
+    quick: Quick = False,
     until: Annotated[
-        str, typer.Option("--until", help="Of a pilot: how well every factor shall be known.")
+        str,
+        typer.Option(
+            "--until",
+            metavar="PERCENT",
+            help="With a pilot: the uncertainty wanted of every factor.",
+        ),
     ] = "1%",
     reference: Reference = None,
     workloads: Workloads = None,
     simulations: Annotated[
-        int, typer.Option("--simulations", min=1, help="Campaigns made up for each fault.")
+        int,
+        typer.Option(
+            "--simulations", min=1, metavar="N", help="Simulated campaigns for each fault."
+        ),
     ] = 5,
 ) -> None:
-    """Say what a plan does, how long it takes and which faults it tells; or what a pilot asks for.
+    """Show what a plan runs, how long it takes and which faults it can find.
 
-    From a pilot: how many repeats, and how long runs, a wanted uncertainty takes.
+    With the folder of a pilot campaign instead: how many repeats, and how long runs, a wanted
+    uncertainty takes.
     """
+    from calibrate import store
+    from calibrate.comparison import parse_goal
+
     target = parse_goal(until)
     if (Path(what) / store.CAMPAIGN).is_file():
         _from_pilot(Path(what), target, reference)
@@ -64,9 +85,7 @@ def _steps(found: Plan) -> None:
     runs = found.repeats * len(found.workload)
     about = found.seconds + runs * _AROUND_S
     title = f"{found.title}: {runs} runs, about {span(about)}, in an order by chance"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in ("workload", "arguments", "seconds, repeat by repeat"):
-        table.add_column(name, overflow="fold")
+    table = plain_table("workload", "arguments", "seconds, repeat by repeat", title=title)
     for step in found.workload:
         lengths = [s for _, each, s in found.in_turn() if each is step]
         table.add_row(
@@ -81,6 +100,8 @@ def _steps(found: Plan) -> None:
 
 def _tells(found: Plan, simulations: int) -> None:
     """Print which faults its runs would tell."""
+    from rich.progress import track
+
     from calibrate.studies import METERS, foresee
 
     told = list(
@@ -117,25 +138,13 @@ def _taken(each: Told) -> str:
 def _from_pilot(pilot: Path, target: float, reference: str | None) -> None:
     """Print how many repeats, and how long runs, a wanted uncertainty takes."""
     from calibrate import analysis
+    from calibrate.comparison import forecast, seconds_of_repeat
 
     found = analysis.analyze(pilot, reference)
     label = before_figures(simulated=found.comparison.simulated)
-    table = Table(
-        title=f"{label}To know every factor to {100 * target:g} %, for these workloads",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
-    for name in (
-        "probe",
-        "column",
-        "spread",
-        "repeats",
-        "with --until",
-        "time",
-        "runs of at least",
-    ):
-        table.add_column(name, overflow="fold")
+    columns = ("probe", "column", "spread", "repeats", "with --until", "time", "runs of at least")
+    title = f"{label}To know every factor to {100 * target:g} %, for these workloads"
+    table = plain_table(*columns, title=title)
     repeat_s = seconds_of_repeat(found.campaign)
     for each in forecast(found.comparison.pairs, target, repeat_s):
         if each.sd is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,7 +82,7 @@ class Plain:
         )
 
     def _drop(self, name: str, state: ProbeState, where: str = "") -> None:
-        fix = f" To mend it: {state.fix}" if state.fix else ""
+        fix = f" Fix: {state.fix}" if state.fix else ""
         text = f"  {name} dropped out{where}: {state.reason}.{fix}"
         self._console.print(text, style="yellow", markup=False)
 
@@ -190,15 +189,3 @@ def watcher(console: Console) -> Iterator[Plain]:
     shown = Screen(console)
     with shown.live:
         yield shown
-
-
-def elapsed(since: float) -> str:
-    """Return the time since an instant of `time.monotonic`, for a person."""
-    return span(time.monotonic() - since)
-
-
-def span(seconds: float) -> str:
-    """Return a duration for a person."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibrate.cli.options import DEFAULT_MODEL, err, out
+from calibrate.cli.console import err, out, stdout_for_json
+from calibrate.cli.options import DEFAULT_MODEL
 from calibrate.errors import CrosswattError
 
 if TYPE_CHECKING:
@@ -71,14 +72,20 @@ def ready(model: str | None) -> None:
         bench.check()
 
 
-def perform(folder: Path, model: str | None, faults: Sequence[str]) -> int:
-    """Perform a campaign here or on the simulated machine; return an exit code."""
+def perform(
+    folder: Path, model: str | None, faults: Sequence[str], *, as_json: bool = False
+) -> int:
+    """Perform a campaign here or on the simulated machine; return an exit code.
+
+    Its progress goes to standard output, or with `as_json` to standard error.
+    """
     from calibrate.bench import Setup
     from calibrate.campaign import on_bench, perform_campaign
     from calibrate.cli.progress import watcher
 
     if model and not on_bench():
-        return inside(Setup(model, tuple(faults)), folder)
-    with interruptible(), watcher(out) as watching:
+        with stdout_for_json(as_json):
+            return inside(Setup(model, tuple(faults)), folder)
+    with interruptible(), watcher(err if as_json else out) as watching:
         perform_campaign(folder, watching)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from calibrate.cli.options import Adapters, AsJson, Bench, NoBench, Rates, Settings, out, signed
+from calibrate.cli import complete
+from calibrate.cli.console import out, plain_table, print_json, signed
+from calibrate.cli.help import Commands, examples
+from calibrate.cli.options import (
+    Adapters,
+    AsJson,
+    Bench,
+    Faults,
+    NoBench,
+    OutFolder,
+    PlanName,
+    Probes,
+    Rates,
+    Reference,
+    Seed,
+    Settings,
+)
 from calibrate.cli.stage import bench_model, perform, ready
 from calibrate.probe.adapter import load_probe
 from calibrate.simulated import before_figures
@@ -19,38 +34,42 @@ from calibrate.simulated import before_figures
 if TYPE_CHECKING:
     from calibrate.studies import Datasheet, Effect, Observation, Sheet
 
+commands = Commands()
+
 #: How often the truth is read for a datasheet: windows of 25 ms are to be seen.
 _TRUTH_HZ = 500
 #: How often a sensor is read for a datasheet; trackers, which measure by themselves, are not.
 _SHEET_HZ, _TRACKER_S = 100, 0.15
 
 
+@commands.command(
+    epilog=examples(
+        "crosswatt observe --out effects",
+        "crosswatt observe -p rapl -p codecarbon --bench desktop",
+        "crosswatt observe effects --json",
+    )
+)
 def observe(
     folder: Annotated[
-        Path | None, typer.Argument(help="A folder that this command wrote; says it again.")
-    ] = None,
-    probe: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--probe", help="Only this probe; may be repeated. NAME=PROBE gives it another name."
+        Path | None,
+        typer.Argument(
+            metavar="FOLDER", help="The folder of an earlier one; prints it, measures nothing."
         ),
     ] = None,
-    plan: Annotated[
-        str, typer.Option("--plan", help="A shipped plan by name, or a TOML file.")
-    ] = "observe",
-    reference: Annotated[
-        str | None, typer.Option("--reference", help="The probe that is always there.")
-    ] = None,
+    probe: Probes = None,
+    plan: PlanName = "observe",
+    reference: Reference = None,
     bench: Bench = None,
     no_bench: NoBench = False,
-    target: Annotated[
-        Path | None, typer.Option("--out", help="The folder to write; new or empty.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the order of runs.")] = None,
+    target: OutFolder = None,
+    seed: Seed = None,
     as_json: AsJson = False,
     adapters: Adapters = None,
 ) -> int:
-    """Say what probes do to the machine and to each other: each alone, all together, none."""
+    """Measure what probes do to the machine and to each other.
+
+    Each probe runs alone, all run together, and none runs; only the reference is always there.
+    """
     from calibrate import campaign, studies
     from calibrate.campaign import create_campaign, load_plan
 
@@ -66,37 +85,53 @@ def observe(
         order = secrets.randbelow(2**31) if seed is None else seed
         ready(model)
         create_campaign(folder, chosen, sources, order, model, alone=always)
-        if code := perform(folder, model, []):
+        if code := perform(folder, model, [], as_json=as_json):
             return code
     _say_effects(studies.observe(folder), as_json=as_json)
     return 0
 
 
+@commands.command(
+    epilog=examples(
+        "crosswatt characterize codecarbon --out sheet",
+        "crosswatt characterize rapl --bench desktop --fault stale=0.2",
+        "crosswatt characterize rapl --folder sheet --domain package-0 --json",
+    )
+)
 def characterize(
-    probe: Annotated[str, typer.Argument(help="The probe; with --folder, one of that campaign.")],
+    probe: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROBE",
+            help="The probe; with --folder, one of that campaign.",
+            autocompletion=complete.probe_names,
+        ),
+    ],
     folder: Annotated[
-        Path | None, typer.Option("--folder", help="A campaign's folder; nothing is measured.")
+        Path | None,
+        typer.Option(
+            "--folder", metavar="FOLDER", help="The folder of a campaign; measures nothing."
+        ),
     ] = None,
     domain: Annotated[
-        str | None, typer.Option("--domain", help="Only this domain of the probe.")
+        str | None,
+        typer.Option("--domain", metavar="DOMAIN", help="Only this domain of the probe."),
     ] = None,
-    plan: Annotated[
-        str, typer.Option("--plan", help="A shipped plan by name, or a TOML file.")
-    ] = "characterize",
+    plan: PlanName = "characterize",
     bench: Bench = None,
-    fault: Annotated[
-        list[str] | None, typer.Option("--fault", help="What is wrong with it: stale=0.2 ...")
-    ] = None,
+    fault: Faults = None,
     no_bench: NoBench = False,
-    target: Annotated[
-        Path | None, typer.Option("--out", help="The folder to write; new or empty.")
-    ] = None,
+    target: OutFolder = None,
     rate: Rates = None,
     settings: Settings = None,
     as_json: AsJson = False,
     adapters: Adapters = None,
 ) -> int:
-    """Measure how a probe responds, and write its datasheet: period, resolution, window, lag ..."""
+    """Measure how a probe responds, and write its datasheet.
+
+    Update period, resolution, averaging window, duty cycle, lag, noise, linearity and more, each
+    with its uncertainty, or the reason why it could not be measured.
+    """
     from calibrate import campaign, store, studies
     from calibrate.campaign import at_rates, create_campaign, load_plan, with_settings
 
@@ -115,12 +150,12 @@ def characterize(
         folder = target or Path(f"crosswatt-{probe}-{datetime.now():%Y%m%d-%H%M%S}")
         ready(model)
         create_campaign(folder, chosen, sources, secrets.randbelow(2**31), model, (), fault or [])
-        if code := perform(folder, model, fault or []):
+        if code := perform(folder, model, fault or [], as_json=as_json):
             return code
     found = studies.characterize(folder, probe, domain)
     store.save(folder / f"datasheet-{probe}.json", found)
     if as_json:
-        sys.stdout.write(found.model_dump_json(indent=1, by_alias=True) + "\n")
+        print_json(found.model_dump_json(indent=1, by_alias=True))
         return 0
     for sheet in found.sheets:
         out.print(_sheet(found, sheet))
@@ -132,9 +167,7 @@ def _sheet(found: Datasheet, sheet: Sheet) -> Table:
     label = before_figures(simulated=found.simulated)
     beside = f", beside {found.reference}" if found.reference else ", without a reference"
     title = f"{label}{found.probe} {sheet.domain} ({sheet.kind}){beside}"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in ("quantity", "value", "interval", "how, or why not"):
-        table.add_column(name, overflow="fold")
+    table = plain_table("quantity", "value", "interval", "how, or why not", title=title)
     for entry in sheet.entries:
         if entry.estimate is None:
             table.add_row(entry.quantity, "-", "-", entry.reason, style="dim")
@@ -153,21 +186,15 @@ def _sheet(found: Datasheet, sheet: Sheet) -> Table:
 def _say_effects(found: Observation, *, as_json: bool) -> None:
     """Print the interference matrix: conditions by what they affect."""
     if as_json:
-        sys.stdout.write(found.model_dump_json(indent=1) + "\n")
+        print_json(found.model_dump_json(indent=1))
         return
     label = before_figures(simulated=found.simulated)
     for workload in dict.fromkeys(each.workload for each in found.effects):
         mine = [each for each in found.effects if each.workload == workload]
         affected = list(dict.fromkeys(each.affected for each in mine))
         cells = {(each.condition, each.affected): _effect(each) for each in mine}
-        table = Table(
-            title=f"{label}What measuring changes, workload {workload}, beside {found.reference}",
-            title_justify="left",
-            box=None,
-            pad_edge=False,
-        )
-        for name in ("measured by", *affected):
-            table.add_column(name, overflow="fold")
+        title = f"{label}What measuring changes, workload {workload}, beside {found.reference}"
+        table = plain_table("measured by", *affected, title=title)
         for condition in dict.fromkeys(each.condition for each in mine):
             table.add_row(condition, *(cells.get((condition, name), "-") for name in affected))
         out.print(table)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from calibrate.cli.options import AsJson, Reference, out, signed
+from calibrate.cli.console import err, out, plain_table, print_json, signed
+from calibrate.cli.help import Commands, examples
+from calibrate.cli.options import AsJson, Folder, Reference
 from calibrate.quantity import interval
 from calibrate.simulated import before_figures
 
@@ -20,23 +21,34 @@ if TYPE_CHECKING:
     from calibrate.stats.estimate import Estimate
     from calibrate.studies import Course
 
+commands = Commands()
 
+
+@commands.command(
+    epilog=examples(
+        "crosswatt align both --reference wall",
+        "crosswatt align both --reference wall --out aligned",
+    )
+)
 def align(
-    folder: Annotated[Path, typer.Argument(help="A campaign's folder.")],
+    folder: Folder,
     reference: Reference = None,
     target: Annotated[
-        Path | None, typer.Option("--out", help="Write the campaign with every lag taken out here.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FOLDER", help="Write the campaign without the lags here."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how late each probe's clock is against the reference's, and take that out."""
+    """Measure how late the clock of each probe is, and correct for it."""
     from calibrate import store
     from calibrate.studies import clock_offsets, clocks_document, write_aligned
 
     campaign = store.load_campaign(folder)
     found = clock_offsets(campaign, reference)
     if as_json:
-        sys.stdout.write(json.dumps(clocks_document(found), indent=1) + "\n")
+        print_json(json.dumps(clocks_document(found), indent=1))
     else:
         table = Table("probe", "by", "lag", "drift", "runs", box=None, header_style="bold")
         for clock in found:
@@ -48,42 +60,51 @@ def align(
         out.print(table)
     if target:
         write_aligned(campaign, found, target)
-        out.print(f"Written: {target}")
+        (err if as_json else out).print(f"Written: {target}", markup=False)
 
 
 def _interval(found: Estimate) -> str:
     return interval(found.value, found.low, found.high)
 
 
+@commands.command(
+    epilog=examples(
+        "crosswatt diff monday friday",
+        "crosswatt diff monday friday --tolerance 2% --json",
+    )
+)
 def diff(
-    first: Annotated[Path, typer.Argument(help="A campaign's folder.")],
-    second: Annotated[Path, typer.Argument(help="A later one, of the same machine.")],
+    first: Annotated[
+        Path, typer.Argument(metavar="FIRST", help="The folder of the earlier campaign.")
+    ],
+    second: Annotated[
+        Path,
+        typer.Argument(metavar="SECOND", help="The folder of a later one, of the same machine."),
+    ],
     tolerance: Annotated[
-        str, typer.Option("--tolerance", help="A change up to this is none: 1% ...")
+        str,
+        typer.Option(
+            "--tolerance", metavar="PERCENT", help="Changes up to this size count as no change."
+        ),
     ] = "1%",
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Compare two machines all the same.")
+        bool, typer.Option("--anyway", help="Compare although the machines differ.")
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Say whether probes have changed between two campaigns: 0 same, 1 changed, 2 inconclusive."""
+    """Compare probes between two campaigns: 0 same, 1 changed, 2 inconclusive."""
     from calibrate import studies
     from calibrate.comparison import parse_goal
     from calibrate.studies import EXIT
 
     found = studies.diff(first, second, parse_goal(tolerance), anyway=anyway)
     if as_json:
-        sys.stdout.write(found.model_dump_json(indent=1) + "\n")
+        print_json(found.model_dump_json(indent=1))
         return EXIT[found.state]
     label = before_figures(simulated=found.simulated)
-    table = Table(
-        title=f"{label}Change of probe / reference from {first.name} to {second.name}",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
-    for name in ("probe", "column", "change", "90 % interval", "En", "verdict"):
-        table.add_column(name, overflow="fold")
+    title = f"{label}Change of probe / reference from {first.name} to {second.name}"
+    columns = ("probe", "column", "change", "90 % interval", "En", "verdict")
+    table = plain_table(*columns, title=title)
     for each in found.differences:
         table.add_row(
             each.probe,
@@ -99,16 +120,19 @@ def diff(
     return EXIT[found.state]
 
 
+@commands.command(epilog=examples("crosswatt drift campaigns"))
 def drift(
-    folder: Annotated[Path, typer.Argument(help="A folder with campaigns of one machine.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A folder with campaigns of one machine.")
+    ],
     as_json: AsJson = False,
 ) -> int:
-    """Chart every probe over the campaigns in a folder: 0 same, 1 changed, 2 inconclusive."""
+    """Chart probes over the campaigns in a folder: 0 same, 1 changed, 2 inconclusive."""
     from calibrate.studies import EXIT, detect_drift
 
     found = detect_drift(folder)
     if as_json:
-        sys.stdout.write(found.model_dump_json(indent=1) + "\n")
+        print_json(found.model_dump_json(indent=1))
         return EXIT[found.state]
     label = before_figures(simulated=found.simulated)
     for course in found.courses:
@@ -125,9 +149,8 @@ def _chart(course: Course, label: str) -> Table:
     """Return the control chart of one probe as a table, a line a campaign."""
     reason = f" ({course.reason})" if course.reason else ""
     title = f"{label}{course.probe} {course.column}: {course.state}{reason}"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for name in ("campaign", "when", "probe / reference", "EWMA", "limits", ""):
-        table.add_column(name, overflow="fold")
+    columns = ("campaign", "when", "probe / reference", "EWMA", "limits", "")
+    table = plain_table(*columns, title=title)
     first = course.change.first if course.change else None
     for i, session in enumerate(course.sessions):
         smooth = limits = "-"
@@ -157,8 +180,3 @@ def _coincides(changed: Mapping[str, tuple[str, str]], title: str) -> None:
     out.print(title)
     for name, (before, after) in changed.items():
         out.print(f"  {name}: {before} -> {after}", markup=False)
-
-
-def _length(seconds: float | None, workload: str) -> str:
-    """Return how long runs must be, and for which workload; below 0.1 s none is too short."""
-    return f"{seconds:.2g} s ({workload})" if seconds and seconds >= 0.1 else "any length"

@@ -181,7 +181,8 @@ def load_certificate(path: Path) -> list[Conformance]:
         meters = json.loads(path.read_text(encoding="utf-8"))["meters"]
         return [_meter(each) for each in meters]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadFile(path, f"is not what conformance --json writes ({error!r})") from None
+        why = f"it is not what conformance --out FILE.json writes ({error!r})"
+        raise BadFile(path, why) from None
 
 
 def _meter(raw: dict[str, Any]) -> Conformance:

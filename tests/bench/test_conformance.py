@@ -19,7 +19,7 @@ def conform(
     """Run meters through scenarios; return the exit code and the outcomes by scenario."""
     path = folder / "found.json"
     options = [f"--scenario={each}" for each in scenarios]
-    command = [sys.executable, "-m", "calibrate", "conformance", "--json", str(path), *options]
+    command = [sys.executable, "-m", "calibrate", "conformance", "--out", str(path), *options]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     [meter] = json.loads(path.read_text())["meters"]
@@ -52,7 +52,7 @@ def test_pyjoules_does_not_correct_the_wrap(tmp_path: Path) -> None:
 
 def test_codecarbon_leaves_dram_out_though_it_was_asked_for_it(tmp_path: Path) -> None:
     pytest.importorskip("codecarbon")
-    options = ("--set", "rapl_include_dram=true", "codecarbon")
+    options = ("--set", "codecarbon.rapl_include_dram=true", "codecarbon")
     _, found = conform(tmp_path, *options, scenarios=("server",))
     assert "dram-missing" in faults(found["server"])
 

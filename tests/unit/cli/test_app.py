@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from calibrate._version import __version__
 from calibrate.cli import main
 from tests.helpers.campaigns import Fake, build, domain, truth
 
@@ -39,7 +40,21 @@ def listing(folder: Path) -> dict[str, bytes]:
         (["gate", "nowhere", "--policy", "nothing.toml"], "cannot be read"),
         (["gate"], "Write it as: crosswatt gate"),
         (["gate", "--init", "nowhere"], "Write it as: crosswatt gate --init"),
-        (["gate", "nowhere", "--police", "x"], "No such option"),
+        (
+            ["gate", "nowhere", "--police", "x"],
+            "Try 'crosswatt gate --help'",
+        ),
+        (["run", "--repeats", "x"], "Invalid value for '--repeats' / '-n'"),
+        (["run", "--repeats", "0"], "Invalid value for '--repeats' / '-n'"),
+        (["import"], "Missing argument 'FORMAT'. Try 'crosswatt import --help'."),
+        (["conformance"], "Which meter?"),
+        (["conformance", "rapl", "--out", "meters.pdf"], "write .json, .html, or .xml"),
+        (
+            ["conformance", "--energy-from", "x", "--set", "a.b=c", "--", "true"],
+            "--set is for probes",
+        ),
+        (["report", "nowhere", "--format", "json", "--out", "-"], "no such folder"),
+        (["bench", "exce"], "Did you mean 'exec'"),
         (["bench", "exec", "--model", "desktp", "--", "true"], "did you mean desktop"),
         (["probes", "add", "codecarbon"], "not an exact release"),
         (["probes", "add", "codecarbn==1.2.0"], "did you mean codecarbon"),
@@ -57,6 +72,7 @@ def listing(folder: Path) -> dict[str, bytes]:
         (["diff", "nowhere", "neither"], "no such folder"),
         (["drift", "nowhere"], "holds 0 campaign folder"),
         (["nonsense"], "No such command"),
+        (["repotr"], "Did you mean 'report'"),
     ],
 )
 def test_a_refusal_is_a_sentence_and_64(
@@ -134,7 +150,7 @@ def test_a_damaged_line_is_refused_and_nothing_is_written(
 
 
 def test_report_as_json_is_one_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", str(folder), "--format", "json"]) == 0
+    assert main(["report", str(folder), "--format", "json", "--out", "-"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["comparison"]["simulated"] is True
     assert document["comparison"]["reference"] == "truth"
@@ -179,12 +195,17 @@ def test_gate_init_does_not_overwrite(folder: Path, tmp_path: Path) -> None:
     assert rules.read_text() == "mine"
 
 
-def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ([], ["run"], ["doctor"], ["probes"], ["bench"], ["bench", "exec"], ["gate"]):
-        assert main([*command, "--help"]) == 0
-        assert "Usage" in capsys.readouterr().out
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([option]) == 0
+    assert capsys.readouterr().out == f"crosswatt {__version__}\n"
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out == "crosswatt 0.1.0\n"
+@pytest.mark.parametrize("group", [[], ["bench"]])
+def test_a_group_alone_prints_its_help_and_is_refused(
+    group: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(group) == 64
+    alone = capsys.readouterr().out
+    assert main([*group, "--help"]) == 0
+    assert capsys.readouterr().out.strip() == alone.strip()

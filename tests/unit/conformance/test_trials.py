@@ -163,5 +163,5 @@ def test_json_junit_and_page(tmp_path: Path) -> None:
     assert "simulated machines" in page
     assert "1000 to 1000" in page
     path.write_text("{}")
-    with pytest.raises(BadFile, match="conformance --json"):
+    with pytest.raises(BadFile, match=r"conformance --out FILE\.json"):
         load_certificate(path)

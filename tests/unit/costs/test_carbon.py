@@ -105,5 +105,7 @@ def test_without_the_option_there_is_no_carbon(folder: Path) -> None:
 
 
 def test_the_command_takes_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", str(folder), "--format", "markdown", "--carbon", "DEU"]) == 0
+    assert (
+        main(["report", str(folder), "--format", "markdown", "--out", "-", "--carbon", "DEU"]) == 0
+    )
     assert "Germany" in capsys.readouterr().out

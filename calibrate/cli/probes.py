@@ -1,0 +1,88 @@
+"""The commands that list probes, and that add and remove releases of meters."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from calibrate.cli import complete
+from calibrate.cli.console import out, plain_table
+from calibrate.cli.help import Commands, examples
+from calibrate.probe.adapter import load_probe
+from calibrate.probe.available import known_probes
+
+commands = Commands()
+group = Commands()
+commands.add_typer(group, name="probes")
+
+
+@group.callback(
+    invoke_without_command=True,
+    epilog=examples("crosswatt probes", "crosswatt probes add codecarbon==1.2.0"),
+)
+def probes(context: typer.Context) -> None:
+    """List the probes; add or remove a release of a meter.
+
+    The list opens no probe; 'crosswatt doctor' does, and says what works here.
+    """
+    if context.invoked_subcommand is None:
+        _list_probes()
+
+
+def _list_probes() -> None:
+    """Print every probe with its line, without opening any."""
+    titles = ("probe", "scope", "basis", "unit", "renewed", "read", "platforms", "tested")
+    table = plain_table(*titles)
+    apart = []
+    for name, source in known_probes().items():
+        probe = load_probe(source.adapter)
+        about = probe.about
+        known = (
+            ("-",) * 6
+            if about is None
+            else (
+                about.scope, about.basis, about.unit, about.granularity, about.platforms,
+                about.tested,
+            )
+        )  # fmt: skip
+        table.add_row(name, *known[:4], f"{probe.period_s:g} s", *known[4:])
+        if source.python != Path(sys.executable):
+            apart.append(f"{name} has an interpreter of its own: {source.python}")
+    out.print(table)
+    for line in apart:
+        out.print(line, markup=False, style="dim")
+
+
+@group.command(epilog=examples("crosswatt probes add codecarbon==1.2.0"))
+def add(
+    requirement: Annotated[
+        str, typer.Argument(metavar="RELEASE", help="An exact release: codecarbon==1.2.0")
+    ],
+) -> None:
+    """Add a release of a meter as a probe, with an interpreter of its own."""
+    from calibrate.campaign import add_environment, environments_home
+
+    made = add_environment(requirement)
+    out.print(f"Added probe {made.name} ({environments_home() / made.name}).", markup=False)
+    for repair in made.repairs:
+        out.print(f"  patched so that it imports: {repair}", markup=False)
+
+
+@group.command(epilog=examples("crosswatt probes remove codecarbon-1.2.0"))
+def remove(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROBE",
+            help="For example codecarbon-1.2.0",
+            autocompletion=complete.environment_names,
+        ),
+    ],
+) -> None:
+    """Delete such a probe and its interpreter."""
+    from calibrate.campaign import remove_environment
+
+    remove_environment(name)

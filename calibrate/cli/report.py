@@ -1,0 +1,137 @@
+"""The commands that make the results of a campaign again: its documents, and its report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from calibrate import catalog
+from calibrate.cli import complete
+from calibrate.cli.console import out
+from calibrate.cli.help import Commands, examples
+from calibrate.cli.options import Across, Folder, Reference
+from calibrate.simulated import before_figures
+
+if TYPE_CHECKING:
+    from calibrate.analysis import Analysis
+
+commands = Commands()
+
+
+@commands.command(
+    epilog=examples(
+        "crosswatt report first",
+        "crosswatt report first --format markdown --carbon FRA",
+        "crosswatt report first --format json --out - | jq .comparison",
+        "crosswatt report first --reference wall --across --out wall.html",
+    )
+)
+def report(
+    folder: Folder,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="html, markdown, json, or a format of another package.",
+            autocompletion=complete.report_formats,
+        ),
+    ] = "html",
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="The file to write, by default 'report' in the folder; - prints it.",
+        ),
+    ] = None,
+    reference: Reference = None,
+    across: Across = False,
+    carbon: Annotated[
+        str | None,
+        typer.Option(
+            "--carbon",
+            metavar="PLACE",
+            help="Also CO2e: a country (FRA), a US state (USA-CA), or g/kWh.",
+        ),
+    ] = None,
+) -> None:
+    """Write the report of a campaign into its folder.
+
+    It is computed anew from what was recorded, on any machine.
+    """
+    from calibrate import analysis
+
+    suffix = catalog.load(catalog.find("reports", form)).SUFFIX
+    found = analysis.analyze(folder, reference, carbon=carbon, across=across)
+    path = target or folder / f"report.{suffix}"
+    if path == Path("-"):
+        render(found, form, None)
+    else:
+        out.print(f"Report: {render(found, form, path)}", markup=False)
+
+
+@commands.command(
+    epilog=examples(
+        "crosswatt analyze first",
+        "crosswatt analyze first --reference wall --across",
+    )
+)
+def analyze(folder: Folder, reference: Reference = None, across: Across = False) -> None:
+    """Compute the comparison, the diagnosis and the calibration of a campaign again.
+
+    Writes comparison.json, diagnosis.json and calibration.json into the folder, and prints one
+    line for each probe.
+    """
+    from calibrate import analysis
+
+    found = analysis.analyze(folder, reference, across=across)
+    found.write()
+    say_verdicts(found)
+
+
+def say_verdicts(found: Analysis) -> None:
+    """Print one row per probe, and what dropped out."""
+    from calibrate.reporting import verdicts
+
+    comparison = found.comparison
+    label = before_figures(simulated=comparison.simulated)
+    table = Table(
+        title=f"{label}Energy beside {comparison.reference}, {comparison.runs} runs",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for name in ("probe", "column", "probe / reference", "diagnosis", "correction"):
+        table.add_column(name, overflow="fold")
+    for verdict in verdicts(found, headlines=True):
+        table.add_row(
+            verdict.finding.probe,
+            verdict.finding.column,
+            verdict.ratio,
+            verdict.named,
+            verdict.correct,
+            style=None if verdict.good else "yellow",
+        )
+    out.print(table)
+    for name, why in comparison.alone().items():
+        if comparison.probes[name].status != "unavailable":
+            out.print(f"{name} is not in this table: {why}.", style="yellow", markup=False)
+
+
+def render(found: Analysis, form: str, target: Path | None) -> Path | None:
+    """Write a report, or print it where no file is named."""
+    from calibrate import store
+
+    text = catalog.load(catalog.find("reports", form)).render(found)
+    if target is None:
+        sys.stdout.write(text)
+    else:
+        store.write(target, text)
+    return target
