@@ -443,7 +443,7 @@ def test_bad_lines_are_counted_kept_and_limited(
     path = tmp_path / "eb.csv"
     path.write_text(text_of("energibridge") + "1,2\n200,1714557612000,5.0,many\n")
     assert imported(tmp_path / "out", "energibridge", path) == 0
-    assert "2 lines made no sense" in capsys.readouterr().out
+    assert "2 lines could not be parsed" in capsys.readouterr().out
     kept = (tmp_path / "out" / "rejected.txt").read_text().splitlines()
     assert kept[0] == "2 cells instead of 4\t1,2" and "no number" in kept[1]
     flags = ["--max-bad", "1"]

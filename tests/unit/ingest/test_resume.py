@@ -79,7 +79,7 @@ def test_it_ends_as_if_nothing_had_been(
     assert importing(place, name, "whole") == 0
     for after in (500, 1900, 2500, 4500):  # in the first probe, and in the ones after it
         interrupted(place, name, "again", after, monkeypatch)
-        assert "Type the same again" in capsys.readouterr().err
+        assert "Give the same command again" in capsys.readouterr().err
         assert list(place.glob("*.part"))
     assert importing(place, name, "again") == 0
     assert "Going on after" in capsys.readouterr().out
