@@ -56,7 +56,7 @@ def print_probes(console: Console, sources: Sequence[Source]) -> None:
     missing = []
     for name, (state, log) in describe_probes(sources).items():
         if state.status != "ok":
-            fix = f" Fix: {state.fix}" if state.fix else ""
+            fix = f"\n  Fix: {state.fix}" if state.fix else ""
             missing.append(f"{name}: {state.status}: {state.reason}.{fix}")
             continue
         measures = ", ".join(f"{c.name} ({c.basis})" for c in native_columns(log.domains.values()))

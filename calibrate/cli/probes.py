@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,11 @@ from calibrate.cli.console import out, plain_table
 from calibrate.cli.help import Commands, examples
 from calibrate.probe.adapter import load_probe
 from calibrate.probe.available import known_probes
+
+#: What the list has in every terminal, and what else in one of so many columns.
+_ALWAYS = ("probe", "scope", "basis", "unit", "tested")
+_WHERE_THERE_IS_ROOM = ("granularity", "read", "platforms")
+_WIDE = 120
 
 commands = Commands()
 group = Commands()
@@ -34,24 +40,21 @@ def probes(context: typer.Context) -> None:
 
 def _list_probes() -> None:
     """Print every probe with its line, without opening any."""
-    titles = ("probe", "scope", "basis", "unit", "renewed", "read", "platforms", "tested")
-    table = plain_table(*titles)
+    narrow = out.width < _WIDE
+    columns = _ALWAYS if narrow else (*_ALWAYS, *_WHERE_THERE_IS_ROOM)
+    table = plain_table(*columns)
+    table.columns[0].no_wrap = True
     apart = []
     for name, source in known_probes().items():
         probe = load_probe(source.adapter)
-        about = probe.about
-        known = (
-            ("-",) * 6
-            if about is None
-            else (
-                about.scope, about.basis, about.unit, about.granularity, about.platforms,
-                about.tested,
-            )
-        )  # fmt: skip
-        table.add_row(name, *known[:4], f"{probe.period_s:g} s", *known[4:])
+        about = {} if probe.about is None else asdict(probe.about)
+        about |= {"probe": name, "read": f"{probe.period_s:g} s"}
+        table.add_row(*(about.get(column, "-") for column in columns))
         if source.python != Path(sys.executable):
             apart.append(f"{name} has an interpreter of its own: {source.python}")
     out.print(table)
+    if narrow:
+        out.print(f"At {_WIDE} columns also: {', '.join(_WHERE_THERE_IS_ROOM)}.", style="dim")
     for line in apart:
         out.print(line, markup=False, style="dim")
 
