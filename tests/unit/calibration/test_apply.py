@@ -17,7 +17,7 @@ from calibrate.calibration import (
     Corrector,
     carbontracker_table,
 )
-from calibrate.calibration.fit import Range
+from calibrate.calibration.fit import FactorInterval, Range
 from calibrate.cli.app import app
 from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.stats.estimate import Estimate
@@ -248,11 +248,11 @@ def test_of_many_readings_a_missing_one_stays_missing_and_notes_are_said_once(
 
 
 def test_what_a_calibration_has_not_many_readings_have_not(tmp_path: Path) -> None:
-    factor = {"value": 2.0, "u": None, "low": None, "high": None, "level": 0.95}
+    factor = Estimate(2.0, None, None, None, 0.95, "by hand", n_runs=1, n_clusters=1)
     bare = one("cpu").model_copy(update={"factor": factor, "relative_u": None})
     many = loaded(tmp_path, bare).correct(np.array([250.0]), seconds=10.0)
     assert (many.u, many.low, many.high, many.distribution_free) == (None, None, None, None)
-    free = {"value": 2.0, "low": 1.9, "high": 2.2, "level": 0.8}
+    free = FactorInterval(value=2.0, low=1.9, high=2.2, level=0.8, method="by hand")
     ours = loaded(tmp_path, one("cpu").model_copy(update={"distribution_free": free}))
     found = ours.correct(np.array([250.0]), seconds=10.0).distribution_free
     assert found is not None and numbers(found[0]) == [475.0]
