@@ -18,6 +18,7 @@ class Battery(Probe):
 
     name = "battery"
     period_s = 0.5
+    reopens = True
     summary = "a laptop's battery while it discharges"
     about = About(
         scope="psys: all behind the battery",

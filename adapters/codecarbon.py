@@ -44,6 +44,7 @@ class CodeCarbon(Probe):
 
     name = "codecarbon"
     period_s = 0.2  # looks at the tracker's sums; the tracker measures at its own interval
+    reopens = True
     summary = "CodeCarbon OfflineEmissionsTracker"
     about = About(
         scope="packages, GPUs; RAM modelled",

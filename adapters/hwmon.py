@@ -28,6 +28,7 @@ class Hwmon(Probe):
 
     name = "hwmon"
     period_s = 0.1
+    reopens = True
     summary = "board and processor sensors (Linux hwmon)"
     about = About(
         scope="packages, cores, node: what a label tells",
@@ -40,12 +41,12 @@ class Hwmon(Probe):
 
     def __init__(self, root: Path = HWMON) -> None:
         self._root = root
-        self._files: dict[str, int] = {}
-        self._domains: list[Domain] = []
-        self._unknown: list[str] = []
 
     def open(self, target: Target) -> None:
         """Keep every channel's file open."""
+        self._files: dict[str, int] = {}
+        self._domains: list[Domain] = []
+        self._unknown: list[str] = []
         for device, channel, file in sorted(self._channels()):
             label = _text(file.with_name(f"{channel}_label"))
             scope = target.options.get(f"{device}.{channel}") or _scope(device, label)

@@ -20,6 +20,7 @@ class Kepler(Probe):
     name = "kepler"
     period_s = 1.0
     default = False
+    reopens = True
     summary = "Kepler's endpoint (RAPL, Kubernetes)"
     about = About(
         scope="all packages, DRAM",

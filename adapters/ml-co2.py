@@ -24,6 +24,7 @@ class MlCo2(Probe):
     name = "ml-co2"
     period_s = 0.5
     default = False
+    reopens = True
     summary = "ML CO2 Impact: hours x thermal design power"
     about = About(
         scope="the part that is named",

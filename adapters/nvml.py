@@ -18,6 +18,7 @@ class Nvml(Probe):
 
     name = "nvml"
     period_s = 0.05
+    reopens = True
     summary = "NVIDIA GPUs: energy counter, average and instantaneous power"
     about = About(
         scope="NVIDIA GPUs: energy, average and instantaneous power",

@@ -9,6 +9,9 @@ before the run, the last are waited for after it. SmartWatts believes its settin
 (``reports_frequency_s``) and no clock; given another than the true one it errs by their ratio.
 With ``cgroup=/sys/fs/cgroup/my.slice`` the target is a control group and not the workload's tree.
 All packages are taken for one socket. ``rapl`` and ``global`` are its pseudo-targets.
+
+PowerAPI is a service that runs on: in a campaign the formula keeps from run to run what it has
+learnt, and only its target changes.
 """
 
 import time
@@ -32,6 +35,7 @@ class PowerApi(Probe):
 
     name = "powerapi"
     period_s = INTERVAL_S / 2  # so that a tick is never late by more than half of one
+    reopens = True
     summary = "PowerAPI-style: process counters, SmartWatts or a ridge, RAPL"
     about = About(
         scope="packages, DRAM; the target's processes",
@@ -42,8 +46,12 @@ class PowerApi(Probe):
         tested="bench, without PMU; not tried on hardware",
     )
 
+    def __init__(self) -> None:
+        self._formulas: dict[str, Formula] = {}
+        self._events: tuple[str, ...] = ()
+
     def open(self, target: Target) -> None:
-        """Open RAPL and the counters, and let the formula learn what rest is."""
+        """Open RAPL and the counters; the first time, let the formula learn what rest is."""
         options = target.options
         self._interval_s = finite_number(options.get("interval_s", INTERVAL_S), "interval_s")
         believed_s = finite_number(
@@ -67,16 +75,18 @@ class PowerApi(Probe):
                 "sudo sysctl kernel.perf_event_paranoid=1 (until the next boot)",
             ) from None
         self._targets = ("rapl", "global", "process") if target.pid or group else ("rapl", "global")
-        self._formulas = {
-            part: self._formula(options.get("formula", ""), believed_s)
-            for part, zones in self._zones.items()
-            if zones
-        }
+        parts = tuple(part for part, zones in self._zones.items() if zones)
+        kept = self._events == self._sensor.events and tuple(self._formulas) == parts
+        if not kept:
+            wanted = options.get("formula", "")
+            self._formulas = {part: self._formula(wanted, believed_s) for part in parts}
+            self._events = self._sensor.events
         self._ready: dict[int, dict[str, float]] = {}
         self._known_ns = 0
         self._seconds: dict[int, float] = {}
         self._last = self._look()
-        self._learn(MIN_SAMPLES + DELAY_TICKS + 1)
+        if not kept:
+            self._learn(MIN_SAMPLES + DELAY_TICKS + 1)
 
     def _formula(self, wanted: str, interval_s: float) -> Formula:
         """Return SmartWatts, or the ridge where that is wanted or the other is not installed."""
@@ -124,8 +134,11 @@ class PowerApi(Probe):
         """Sort a report into domains.
 
         Who adds up PowerAPI's reports takes each for one interval. A tick that came late is given
-        the watts that make the same joules over the time it really took.
+        the watts that make the same joules over the time it really took. A tick of an earlier run,
+        which a formula looked at too late for it, is of no use to this one.
         """
+        if at_ns not in self._seconds:
+            return
         share = self._interval_s / self._seconds[at_ns]
         found = self._ready.setdefault(at_ns, {})
         found |= {f"{name}-{part}": watts[name] * share for name in self._targets if name in watts}

@@ -19,6 +19,7 @@ class PyJoules(Probe):
 
     name = "pyjoules"
     period_s = 0.1
+    reopens = True
     summary = "pyJoules EnergyMeter (RAPL, NVIDIA GPUs)"
     about = About(
         scope="RAPL domains, NVIDIA GPUs",

@@ -16,6 +16,7 @@ class Rapl(Probe):
 
     name = "rapl"
     period_s = 0.01
+    reopens = True
     summary = "raw RAPL counters (powercap, perf, or registers)"
     about = About(
         scope="packages, core, uncore, DRAM, psys",

@@ -12,6 +12,7 @@ class Synthetic(Probe):
     name = "synthetic"
     period_s = 0.01
     default = False
+    reopens = True
     summary = "10 W exactly, for testing the recorder"
     about = About(
         scope="nothing",

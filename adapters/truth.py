@@ -19,6 +19,7 @@ class Truth(Probe):
 
     name = "truth"
     period_s = 0.01
+    reopens = True
     summary = "true energy of a simulated machine (bench only)"
     about = About(
         scope="all of a simulated machine",

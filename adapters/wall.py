@@ -24,6 +24,7 @@ class Wall(Probe):
     name = "wall"
     period_s = 0.5
     default = False
+    reopens = True
     summary = "a wall or rack meter: " + ", ".join(makers())
     about = About(
         scope="node: what the socket gives",

@@ -21,6 +21,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,6 +37,7 @@ else:
 Made = TypeVar("Made")
 #: Fewer rows may lack a class, or the neighbours that are asked for.
 LEAST_ROWS = 20
+NEEDS = "The workload ml needs scikit-learn: pip install 'crosswatt[ml]'"
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,7 @@ def maker(algorithm: Algorithm, seed: int, *, images: bool) -> Callable[[], Any]
     try:
         module = __import__(algorithm.module, fromlist=[algorithm.name])
     except ImportError:
-        raise SystemExit(
-            "The workload ml needs scikit-learn: pip install 'crosswatt[ml]'"
-        ) from None
+        raise SystemExit(NEEDS) from None
     chosen = parameters(algorithm, images=images)
     chosen |= {"random_state": seed} if algorithm.seeded else {}
     return lambda: getattr(module, algorithm.name)(**chosen)
@@ -192,12 +192,15 @@ def main() -> None:
     given = command_line()
     spec = _datasets.SPECS[given.data]
     algorithm, images = ALGORITHMS[given.algorithm], spec.kind == "images"
-    make = maker(algorithm, given.seed, images=images)
+    if find_spec("sklearn") is None:
+        raise SystemExit(NEEDS)
     raw = _datasets.find(
         spec, given.path, fetch=given.fetch, synthetic=given.synthetic, rows=given.rows
     )
-    warm_up(make)
     stage = Stage(given.marks)
+    stage.able()  # importing scikit-learn takes a second
+    make = maker(algorithm, given.seed, images=images)
+    warm_up(make)
     stage.ready()
     prepared, split = repeat(
         "prepare", "prepare", 1, given.prepare_seconds,

@@ -8,10 +8,12 @@ Nothing else is ever changed.
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -20,13 +22,13 @@ from typing import Protocol
 
 from calibrate import bench, store
 from calibrate._version import __version__
-from calibrate.campaign.crew import Timeouts
+from calibrate.campaign.crew import Crew, Timeouts
 from calibrate.campaign.disturbed import disturbed_runs
 from calibrate.campaign.machine import describe_machine
 from calibrate.campaign.plan import Plan, jobs_alone, plan_jobs, planned_s
 from calibrate.campaign.probes import recorded_sources, source_records
 from calibrate.campaign.run import describe_probes, perform_run
-from calibrate.campaign.work import check_workload
+from calibrate.campaign.work import check_workloads
 from calibrate.errors import CrosswattError
 from calibrate.probe.available import Source
 from calibrate.store import (
@@ -44,6 +46,8 @@ from calibrate.store import (
 _PATIENCE = 2
 #: Room below which a campaign is not begun: a quick probe writes some 100 kB a second.
 ROOM_BYTES = 256 << 20
+#: Workloads that are checked at the same time, before the first run.
+CHECKS_AT_ONCE = min(os.cpu_count() or 1, 4)
 
 
 class Goal(Protocol):
@@ -172,9 +176,26 @@ def perform_campaign(
         return
     require_same_machine(record)
     watcher.planned(record)
-    _check(folder, record)
+    with Crew() as crew:
+        _perform(folder, record, watcher, limits, goal, crew)
+
+
+def _perform(
+    folder: Path,
+    record: CampaignRecord,
+    watcher: Watcher,
+    limits: Timeouts,
+    goal: Goal | None,
+    crew: Crew,
+) -> None:
+    """Do what is left of a campaign, all of it with one crew."""
     chosen = recorded_sources(record)
-    states = describe_probes(chosen, limits.open_s)
+    with _nothing_left(folder):
+        due = _due(folder, record)
+        # Both are processes that start, while nothing is measured.
+        states = describe_probes(
+            chosen, limits.open_s, crew, meanwhile=lambda: check_workloads(due, CHECKS_AT_ONCE)
+        )
     watcher.probes(states)
     _keep_states(folder, states)
     working = [s for s in chosen if states[s.name][0].status == "ok"]
@@ -192,7 +213,7 @@ def perform_campaign(
         planned = max(limits.workload_s, _PATIENCE * planned_s(job))
         longest_s = planned if job.script else math.inf  # a training of one's own may take days
         mine = replace(limits, workload_s=longest_s)
-        ended = perform_run(job, taking_part, place, plan.pause, mine, watcher.stage)
+        ended = perform_run(job, taking_part, place, plan.pause, mine, watcher.stage, crew)
         watcher.finished(ended)
         return ended
 
@@ -237,23 +258,28 @@ def _settle(
     return again
 
 
-def _check(folder: Path, record: CampaignRecord) -> None:
-    """Refuse what cannot be done; a campaign of which nothing was measured leaves nothing."""
-    due = [job for job in record.jobs if not store.is_finished(folder, job)]
-    first = [job for job in due if job.repeat == due[0].repeat]  # it has every workload once
+@contextmanager
+def _nothing_left(folder: Path) -> Iterator[None]:
+    """Remove the folder of a campaign that is refused before anything of it was measured."""
     try:
-        free = shutil.disk_usage(folder).free
-        if due and free < ROOM_BYTES:
-            raise CrosswattError(
-                f"There are {free >> 20} MiB left where {folder} is, and a campaign may need "
-                f"{ROOM_BYTES >> 20} MiB: make room there, or choose another --out."
-            )
-        for job in {(job.script, job.arguments): job for job in first}.values():
-            check_workload(job)
+        yield
     except CrosswattError:
         if [path.name for path in folder.iterdir()] == [store.CAMPAIGN]:
             shutil.rmtree(folder)
         raise
+
+
+def _due(folder: Path, record: CampaignRecord) -> list[Job]:
+    """Return one run of each workload that is left to do, or refuse where there is no room."""
+    due = [job for job in record.jobs if not store.is_finished(folder, job)]
+    first = [job for job in due if job.repeat == due[0].repeat]  # it has every workload once
+    free = shutil.disk_usage(folder).free
+    if due and free < ROOM_BYTES:
+        raise CrosswattError(
+            f"There are {free >> 20} MiB left where {folder} is, and a campaign may need "
+            f"{ROOM_BYTES >> 20} MiB: make room there, or choose another --out."
+        )
+    return list({(job.script, job.arguments): job for job in first}.values())
 
 
 def _enough(

@@ -1,9 +1,10 @@
 """One workload while every probe records, once.
 
-    spawn all -> ready -> idle -> begin -> workload -> end -> idle -> stop -> run.json
+    open all -> ready -> idle -> begin -> workload -> end -> idle -> close all -> run.json
 
 Every probe is a process of its own, so that one which crashes, hangs or prints rubbish costs its
-own readings and nothing else. A probe that does not answer within `Limits` is killed.
+own readings and nothing else. A probe that does not answer within `Timeouts` is killed. The
+processes are a crew's: given one, they stay for the next run.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,18 +34,21 @@ class Pause:
 
 
 @contextmanager
-def _hired(
-    job: Job, sources: Sequence[Source], folder: Path
-) -> Iterator[tuple[Crew, WorkloadProcess]]:
-    """Spawn everybody, and leave nobody behind however it ends."""
+def _crew_or_new(crew: Crew | None) -> Iterator[Crew]:
+    """Yield a crew; no member is left in a run, and of a new one no process."""
+    with nullcontext(crew) if crew else Crew() as present:
+        try:
+            yield present
+        finally:
+            present.dismiss()
+
+
+@contextmanager
+def _started(job: Job, folder: Path) -> Iterator[WorkloadProcess]:
+    """Start a workload's process, and leave nothing of it behind however it ends."""
     work = WorkloadProcess(job, folder)
     try:
-        crew = Crew(sources, folder, work.pid)
-        try:
-            yield crew, work
-        finally:
-            work.kill()
-            crew.dismiss()
+        yield work
     finally:
         work.kill()
 
@@ -56,6 +60,7 @@ def perform_run(
     pause: Pause = Pause(),
     limits: Timeouts = Timeouts(),
     watch: Callable[[str], None] = lambda stage: None,
+    crew: Crew | None = None,
 ) -> RunRecord:
     """Do one run in an existing empty folder and write ``run.json`` last.
 
@@ -67,24 +72,26 @@ def perform_run(
     pause : idle time before and after.
     limits : how long a probe may be silent.
     watch : called with the stage, several times a second while the workload runs.
+    crew : the recorders of a campaign; without them the run has its own.
 
     Raises
     ------
     CrosswattError : the workload cannot be started.
     """
-    with _hired(job, sources, folder) as (crew, work):
+    with _started(job, folder) as work, _crew_or_new(crew) as present:
+        present.open(sources, folder, work.pid)
         watch("opening probes")
         work.prepare()
-        crew.gather("ready", limits.open_s)
-        instants = _begin(crew, pause, limits, watch)
+        present.gather("ready", limits.open_s)
+        instants = _begin(present, pause, limits, watch)
         work.go()
         while not work.done(0.25):
             watch("measuring")
             if time.monotonic_ns() - instants["begin_ns"] > limits.workload_s * 1e9:
                 work.kill()
-        instants |= _end(crew, pause, limits, watch)
+        instants |= _end(present, pause, limits, watch)
         code = work.finish()
-        return _keep(folder, job, crew, instants, code, work.phases, work.result)
+        return _keep(folder, job, present, instants, code, work.phases, work.result)
 
 
 class RunHere:
@@ -110,19 +117,19 @@ class RunHere:
         self._job, self._folder = job, folder
         self._pause, self._limits = pause, limits
         self._instants: dict[str, int] = {}
-        self._crew = Crew(sources, folder, os.getpid())
+        self._sources = sources
+        self._crew = Crew()
 
     def open(self) -> dict[str, ProbeState]:
         """Wait until every probe is open, and return which are, and why the others are not."""
+        self._crew.open(self._sources, self._folder, os.getpid())
         self._crew.gather("ready", self._limits.open_s)
-        return {m.name: m.state or ProbeState(status="ok") for m in self._crew.members}
+        ended = self._crew.states
+        return {s.name: ended.get(s.name, ProbeState(status="ok")) for s in self._sources}
 
     def leave_out(self, names: Iterable[str]) -> None:
         """Drop probes that are not open; the run then knows nothing of them."""
-        gone = {*names}
-        for member in [each for each in self._crew.members if each.name in gone]:
-            self._crew.members.remove(member)
-            member.path.unlink(missing_ok=True)
+        self._crew.leave_out(names)
 
     def begin(self) -> None:
         """Record idleness, then begin: what this process does from now on is measured."""
@@ -141,7 +148,7 @@ class RunHere:
 
     def dismiss(self) -> None:
         """Kill what is left of the probes; to be called however it ends."""
-        self._crew.dismiss()
+        self._crew.end()
 
 
 def _keep(
@@ -164,7 +171,7 @@ def _keep(
         **instants,
         phases=tuple(phases),
         result=dict(result),
-        probes={m.name: m.state for m in crew.members if m.state},
+        probes=crew.states,
     )
     store.save(folder / store.RUN, record)
     return record
@@ -200,8 +207,7 @@ def _end(
     crew.tell("end")
     crew.gather("ended", limits.end_s)
     _rest(pause.after_s, watch)
-    crew.tell("stop")
-    crew.gather("", limits.stop_s)
+    crew.close(limits.stop_s)
     return {"end_ns": end_ns, "stopped_ns": time.monotonic_ns()}
 
 
@@ -214,15 +220,24 @@ def _rest(seconds: float, watch: Callable[[str], None]) -> None:
 
 
 def describe_probes(
-    sources: Sequence[Source], within_s: float = 60.0
+    sources: Sequence[Source],
+    within_s: float = 60.0,
+    crew: Crew | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> dict[str, tuple[ProbeState, store.ProbeLog]]:
-    """Open every probe once, without measuring: what is there, and why the rest is not."""
-    with tempfile.TemporaryDirectory(prefix="crosswatt-") as place:
-        crew = Crew(sources, Path(place))
-        try:
-            crew.gather("ready", within_s)
-            crew.tell("stop")
-            crew.gather("", within_s)
-        finally:
-            crew.dismiss()
-        return {m.name: (m.state, store.load_log(m.path)) for m in crew.members if m.state}
+    """Open every probe once, without measuring: what is there, and why the rest is not.
+
+    Parameters
+    ----------
+    sources : the probes.
+    within_s : how long a probe may take.
+    crew : the recorders of a campaign, which are kept; without them new ones.
+    meanwhile : what to do while the probes open.
+    """
+    with tempfile.TemporaryDirectory(prefix="crosswatt-") as place, _crew_or_new(crew) as present:
+        present.open(sources, Path(place))
+        meanwhile()
+        present.gather("ready", within_s)
+        present.close(within_s)
+        logs = present.logs()
+        return {name: (state, logs[name]) for name, state in present.states.items()}

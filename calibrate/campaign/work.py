@@ -11,6 +11,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
@@ -156,16 +158,35 @@ class WorkloadProcess:
         return lines[-1] if lines else "it said nothing."
 
 
-def check_workload(job: Job) -> None:
-    """Start a workload until it says that it has all it needs, and stop it there.
+def check_workloads(jobs: Iterable[Job], at_once: int) -> None:
+    """Start workloads until each says that it has all it needs, and stop them there.
+
+    Parameters
+    ----------
+    jobs : the workloads.
+    at_once : how many run at the same time; nothing is being measured.
 
     Raises
     ------
-    CrosswattError : it cannot be started, or its last words.
+    CrosswattError : one cannot be started, or its last words: the first that fails.
     """
+    started: deque[WorkloadProcess] = deque()
     with tempfile.TemporaryDirectory(prefix="crosswatt-") as place:
-        work = WorkloadProcess(job, Path(place))
         try:
-            work.check()
+            for number, job in enumerate(jobs):
+                if len(started) == at_once:
+                    _check_first(started)
+                folder = Path(place) / str(number)
+                folder.mkdir()
+                started.append(WorkloadProcess(job, folder))
+            while started:
+                _check_first(started)
         finally:
-            work.kill()
+            for work in started:
+                work.kill()
+
+
+def _check_first(started: deque[WorkloadProcess]) -> None:
+    """Wait until the workload that was started first has all it needs, and stop it."""
+    started[0].check()
+    started.popleft().kill()

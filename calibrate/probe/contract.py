@@ -18,6 +18,9 @@ about to start and `end` when it has finished; `close`. The recorder takes the t
 so that a probe need not; one whose figures come late, with dates of their own, gives them by
 `drain`. Joules, watts and seconds are the only units.
 
+Every run has a process of its own, unless the probe says that it `reopens`: then `open` is called
+again after `close`, on the same object, with the workload of the next run.
+
 This module imports the standard library only: a probe may live under an interpreter of its own.
 """
 
@@ -88,6 +91,12 @@ class Domain:
     u_relative: float | None = None
 
     def __post_init__(self) -> None:
+        for text in (self.name, self.scope, self.family):
+            if not isinstance(text, str) or not text:
+                raise ValueError(f"domain {self.name!r}: {text!r} is no name of anything")
+        for size in (self.resolution_j, self.wraps_at_j, self.u_relative):
+            if size is not None and type(size) not in (int, float):
+                raise ValueError(f"domain {self.name!r}: {size!r} is no number")
         part, dash, number = self.scope.partition("-")
         numbered = bool(dash) and part in _NUMBERED and number.isdigit()
         if self.scope not in SCOPES and not numbered:
@@ -148,6 +157,10 @@ class Probe(ABC):
     period_s: ClassVar[float] = 0.1
     #: Whether it takes part in a campaign that names no probes.
     default: ClassVar[bool] = True
+    #: Whether `open` may be called again after `close`, for the next run: nothing of the probe runs
+    #: or is held in between, no thread and no program, and `open` starts from the beginning. Its
+    #: process then stays for a whole campaign, and libraries are imported once.
+    reopens: ClassVar[bool] = False
     #: One line for the table of probes, and the rest of its row.
     summary: ClassVar[str] = ""
     about: ClassVar[About | None] = None

@@ -1,17 +1,28 @@
-"""One probe, one process, one file.
+"""One probe, one process, one file a run.
 
-    python -m calibrate.probe.recorder ADAPTER OUT [KEY=VALUE ...]
+    python -m calibrate.probe.recorder ADAPTER [KEY=VALUE ...]
 
-The file holds JSON lines, one document each:
+The file of a run holds JSON lines, one document each:
 
     {"doc": "probe", ...}     once, after open: name, domains, period, facts
     {"doc": "reading", ...}   values with the instants before and after they were taken
     {"doc": "begin", ...}     the instants around `Probe.begin`; the same for "end"
     {"doc": "stop", ...}      once, at the end: how it ended, how many readings, CPU time used
 
-The parent writes words on standard input and gets a word back when each is done: ``record``
-(start reading), ``begin`` -> ``begun``, ``end`` -> ``ended``, ``stop``. A closed input means that
-the parent is gone: stop. All instants are CLOCK_MONOTONIC nanoseconds.
+The parent writes orders on standard input, one a line, and gets a word back when one is done:
+
+    open {"out": FILE, "pid": PID}   open the probe, for a workload or null    -> ready
+    record                           read once per period from now on
+    begin                            call `Probe.begin`                        -> begun
+    end                              call `Probe.end`                          -> ended
+    stop                             read once more, close the probe and FILE  -> closed
+
+After ``closed`` the next ``open`` may come, for another run, or ``stop``, which ends the process.
+Until then the probe is closed and this process does nothing but wait for its input. A recorder
+ends after ``stop`` without a word where its probe does not say that it `reopens`, where it failed,
+and where it left a thread running: the parent starts a new one for the next run.
+
+A closed input means that the parent is gone: stop. All instants are CLOCK_MONOTONIC nanoseconds.
 
 This module imports the standard library only: a probe may live under an interpreter of its own.
 """
@@ -20,20 +31,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import platform
 import select
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from calibrate.linux.processes import die_with_parent
 from calibrate.probe.adapter import load_probe
-from calibrate.probe.contract import Domain, Probe, Target, Unavailable
+from calibrate.probe.checked import BadReturn, CheckedProbe
+from calibrate.probe.contract import Probe, Target, Unavailable
 
 SCHEMA = 1
 
@@ -53,29 +65,44 @@ class Journal:
         self._file.close()
 
 
+@dataclass(frozen=True)
+class Order:
+    """A word from the parent, and what belongs to it."""
+
+    word: str
+    out: str = ""
+    pid: int | None = None
+
+    @classmethod
+    def parse(cls, line: str) -> Order:
+        """Return the order that a line is."""
+        word, _, details = line.partition(" ")
+        return cls(word, **json.loads(details or "{}"))
+
+
 class Orders:
-    """Words from the parent, one a line; ``stop`` when the parent is gone."""
+    """Orders from the parent, one a line; ``stop`` when the parent is gone."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._pending = b""
 
-    def next(self, until_ns: int | None) -> str | None:
-        """Return the next word, or None when the instant comes first; wait for ever on None."""
+    def next(self, until_ns: int | None) -> Order | None:
+        """Return the next order, or None when the instant comes first; wait for ever on None."""
         while b"\n" not in self._pending:
             wait = None if until_ns is None else max(0.0, (until_ns - time.monotonic_ns()) / 1e9)
             if not select.select([self._descriptor], [], [], wait)[0]:
                 return None
             chunk = os.read(self._descriptor, 4096)
             if not chunk:
-                return "stop"
+                return Order("stop")
             self._pending += chunk
-        word, _, self._pending = self._pending.partition(b"\n")
-        return word.decode().strip()
+        line, _, self._pending = self._pending.partition(b"\n")
+        return Order.parse(line.decode().strip())
 
 
 class Recorder:
-    """Read one opened probe until told to stop.
+    """Read one opened probe, for one run, until told to stop.
 
     Parameters
     ----------
@@ -93,42 +120,49 @@ class Recorder:
         period_s: float | None = None,
     ) -> None:
         self._probe = probe
+        self._checked = CheckedProbe(probe)
         self._journal = journal
         self._answer = answer
-        self._period_s = period_s or probe.period_s
-        self._domains = probe.domains()
-        self._names = {domain.name for domain in self._domains}
+        self._period_s = period_s or self._checked.period_s
         self._due_ns: int | None = None
         self.readings = 0
         self.missed = 0
-        self.rejected = 0
+
+    @property
+    def rejected(self) -> int:
+        """Values that were no number, and were left out."""
+        return self._checked.rejected
 
     def describe(self) -> None:
-        """Write the description; everything that stays the same is said once, here."""
-        facts = dict(self._probe.facts())
-        name = self._probe.library or self._probe.name
+        """Write the description: everything that stays the same in this run."""
+        facts = self._checked.facts()
         self._journal.put(
             "probe",
             schema=SCHEMA,
-            name=self._probe.name,
+            name=self._checked.name,
             period_s=self._period_s,
-            domains=[asdict(domain) for domain in self._domains],
+            domains=[asdict(domain) for domain in self._checked.domains],
             facts=facts,
-            library={"name": name, "version": facts.get("release", "")},
+            library={"name": self._checked.library, "version": facts.get("release", "")},
             python=platform.python_version(),
             pid=os.getpid(),
         )
 
+    def rehearse(self) -> None:
+        """Read once and keep nothing, so that what a probe returns wrongly shows before the run."""
+        self._checked.read()
+
     def follow(self, orders: Orders) -> None:
-        """Obey words and read on time until ``stop``."""
+        """Obey orders and read on time until ``stop``."""
         period_ns = int(self._period_s * 1e9)
         while True:
-            word = orders.next(self._due_ns)
+            order = orders.next(self._due_ns)
+            word = order.word if order else ""
             if word == "stop":
                 if self._due_ns is not None:
                     self.read()
                 return
-            if word is None and self._due_ns is not None:
+            if order is None and self._due_ns is not None:
                 self.read()
                 late = max(0, time.monotonic_ns() - self._due_ns) // period_ns
                 self.missed += late
@@ -148,76 +182,93 @@ class Recorder:
         after = time.monotonic_ns()
         self._journal.put(name, before_ns=before, after_ns=after)
         self.read()
-        if (
-            self._due_ns is not None
-        ):  # what fell due meanwhile was not missed for being slow to read
+        # What fell due meanwhile was not missed for being slow to read.
+        if self._due_ns is not None:
             period_ns = int(self._period_s * 1e9)
             self._due_ns += -(-max(0, after - self._due_ns) // period_ns) * period_ns
 
     def read(self) -> None:
         """Take one reading and write it."""
         before = time.monotonic_ns()
-        values = self._probe.read()
+        values = self._checked.read()
         after = time.monotonic_ns()
         self._keep(before, after, values)
-        for at_ns, dated in self._probe.drain():
+        for at_ns, dated in self._checked.drain():
             self._keep(at_ns, at_ns, dated)
 
     def _keep(self, before_ns: int, after_ns: int, values: Mapping[str, float]) -> None:
-        if kept := self._checked(values):
-            self._journal.put("reading", before_ns=before_ns, after_ns=after_ns, values=kept)
+        if values:
+            self._journal.put("reading", before_ns=before_ns, after_ns=after_ns, values=values)
             self.readings += 1
 
-    def _checked(self, values: Mapping[str, float]) -> dict[str, float]:
-        """Return the values that are numbers; anything but a mapping of numbers is a failure."""
-        if not isinstance(values, Mapping):
-            raise TypeError(f"read() returned {values!r:.80}, not joules or watts by domain")
-        kept = {}
-        for name, value in values.items():
-            if name not in self._names:
-                raise ValueError(f"read() returned a domain that was not described: {name!r:.80}")
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TypeError(f"read() returned {value!r:.80} for {name}, not a number")
-            if math.isfinite(value):
-                kept[name] = float(value)
-            else:
-                self.rejected += 1
-        return kept
+
+class Station:
+    """A probe of one adapter, recorded run after run in this process.
+
+    Parameters
+    ----------
+    adapter : the adapter's file.
+    options : ``KEY=VALUE`` each, for the probe; ``rate_hz`` is the recorder's own.
+    answer : tells the parent a word.
+    """
+
+    def __init__(self, adapter: Path, options: tuple[str, ...], answer: Callable[[str], None]):
+        self._adapter = adapter
+        self._settings = dict(option.split("=", 1) for option in options)
+        rate_hz = float(self._settings.pop("rate_hz", 0))
+        self._period_s = 1 / rate_hz if rate_hz else None
+        self._answer = answer
+        self._probe: Probe | None = None
+
+    def record(self, order: Order, orders: Orders) -> bool:
+        """Record one run into its file; return whether the probe may be opened once more."""
+        journal = Journal(Path(order.out))
+        cpu_before = time.process_time_ns()
+        recorder: Recorder | None = None
+        stop: dict[str, object] = {"status": "ok", "reason": "", "fix": ""}
+        try:
+            if self._probe is None:
+                self._probe = load_probe(self._adapter)()
+            self._probe.open(Target(order.pid, self._settings))
+            recorder = Recorder(self._probe, journal, self._answer, self._period_s)
+            recorder.describe()
+            recorder.rehearse()
+            self._answer("ready")
+            cpu_before = time.process_time_ns()
+            recorder.follow(orders)
+            self._probe.close()
+        except Unavailable as missing:
+            stop = {"status": "unavailable", "reason": missing.why, "fix": missing.fix}
+        except BadReturn as mistake:
+            fix = f"correct {mistake.method} in {self._adapter}"
+            stop = {"status": "failed", "reason": str(mistake), "fix": fix}
+        except Exception as error:  # the probe failed: that is a finding, not a crash
+            sys.stderr.write(traceback.format_exc())
+            reason = f"{type(error).__name__}: {error}"[:500]
+            stop = {"status": "failed", "reason": reason, "fix": ""}
+        counts = {
+            name: getattr(recorder, name) if recorder else 0
+            for name in ("readings", "missed", "rejected")
+        }
+        cpu_s = (time.process_time_ns() - cpu_before) / 1e9
+        journal.put("stop", **stop, **counts, cpu_s=cpu_s, at_ns=time.monotonic_ns())
+        journal.close()
+        return stop["status"] == "ok" and self._rests()
+
+    def _rests(self) -> bool:
+        """Tell whether the closed probe costs nothing: it says so, and left no thread behind."""
+        return bool(self._probe and self._probe.reopens) and threading.active_count() == 1
 
 
-def main(adapter: str, out: str, *options: str) -> int:
-    """Open the probe, say so, follow the parent's words, say how it ended."""
+def main(adapter: str, *options: str) -> int:
+    """Record run after run, as the parent orders, until it says stop or the probe cannot go on."""
     _die_with_parent()
     answer = _own_stdout()
-    journal = Journal(Path(out))
-    settings = dict(option.split("=", 1) for option in options)
-    rate_hz = float(settings.pop("rate_hz", 0))
-    pid = int(settings.pop("pid", 0)) or None
-    cpu_before = time.process_time_ns()
-    recorder: Recorder | None = None
-    stop: dict[str, object] = {"status": "ok", "reason": "", "fix": ""}
-    try:
-        probe = load_probe(Path(adapter))()
-        probe.open(Target(pid, settings))
-        recorder = Recorder(probe, journal, answer, 1 / rate_hz if rate_hz else None)
-        recorder.describe()
-        answer("ready")
-        cpu_before = time.process_time_ns()
-        recorder.follow(Orders(0))
-        probe.close()
-    except Unavailable as missing:
-        stop = {"status": "unavailable", "reason": missing.why, "fix": missing.fix}
-    except Exception as error:  # the probe failed: that is a finding, not a crash
-        sys.stderr.write(traceback.format_exc())
-        reason = f"{type(error).__name__}: {error}"[:500]
-        stop = {"status": "failed", "reason": reason, "fix": ""}
-    counts = {
-        name: getattr(recorder, name) if recorder else 0
-        for name in ("readings", "missed", "rejected")
-    }
-    cpu_s = (time.process_time_ns() - cpu_before) / 1e9
-    journal.put("stop", **stop, **counts, cpu_s=cpu_s, at_ns=time.monotonic_ns())
-    journal.close()
+    orders, station = Orders(0), Station(Path(adapter), options, answer)
+    while (order := orders.next(None)) and order.word != "stop":
+        if not station.record(order, orders):
+            break
+        answer("closed")
     return 0
 
 
@@ -227,7 +278,8 @@ def _own_stdout() -> Callable[[str], None]:
     os.dup2(2, 1)
 
     def answer(word: str) -> None:
-        os.write(private, word.encode() + b"\n")
+        with contextlib.suppress(BrokenPipeError):  # the parent is gone, and orders end, too
+            os.write(private, word.encode() + b"\n")
 
     return answer
 
@@ -238,8 +290,6 @@ def _die_with_parent() -> None:
     with contextlib.suppress(ImportError, OSError, AttributeError):
         die_with_parent()
 
-
-__all__ = ["SCHEMA", "Domain", "Journal", "Orders", "Recorder", "main"]
 
 if __name__ == "__main__":
     code = main(*sys.argv[1:])

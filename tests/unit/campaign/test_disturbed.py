@@ -241,7 +241,7 @@ def test_a_long_run_is_given_its_time(tmp_path: Path, monkeypatch: pytest.Monkey
     given: dict[str, float] = {}
 
     def perform(
-        job: Job, sources: object, place: Path, pause: object, limits: Timeouts, watch: object
+        job: Job, sources: object, place: Path, pause: object, limits: Timeouts, *_: object
     ) -> RunRecord:
         given[job.arguments[1]] = limits.workload_s
         return record()

@@ -11,7 +11,7 @@ import pytest
 
 from calibrate import catalog, store
 from calibrate.campaign import Pause, Source, Timeouts, describe_probes, perform_run
-from calibrate.campaign.work import check_workload
+from calibrate.campaign.work import check_workloads
 from calibrate.errors import CrosswattError
 from calibrate.store import Job
 
@@ -51,9 +51,9 @@ def do(folder: Path, *sources: Source, job: Job | None = None) -> store.Run:
         ("kill", "killed", "ended with code -9"),
         ("text", "failed", "'twelve'"),
         ("list", "failed", "[1.0]"),
-        ("text value", "failed", "not a number"),
+        ("text value", "failed", "read() of naughty returned {'ten-watts': 'twelve'}"),
         ("unknown domain", "failed", "'eleven-watts'"),
-        ("none", "failed", "not a number"),
+        ("none", "failed", "read() of naughty returned {'ten-watts': None}"),
         ("unavailable", "unavailable", "does not want to"),
         ("infinite", "ok", ""),
         ("nothing", "ok", ""),
@@ -140,11 +140,12 @@ def test_a_check_stops_a_workload_as_soon_as_it_has_what_it_needs(tmp_path: Path
     lacking = tmp_path / "lacking.py"
     lacking.write_text("""raise SystemExit("no speech here: apt-get install speech")""")
     started = time.monotonic()
-    check_workload(Job(folder="-", number=1, workload="able", script=str(able)))
-    check_workload(idle("1000"))
+    jobs = [Job(folder="-", number=1, workload="able", script=str(able)), idle("1000")]
+    lacks = Job(folder="-", number=1, workload="lacking", script=str(lacking))
+    check_workloads([*jobs, *jobs], 3)
     assert time.monotonic() - started < 60
     with pytest.raises(CrosswattError, match=r"workload lacking did .*: apt-get install speech"):
-        check_workload(Job(folder="-", number=1, workload="lacking", script=str(lacking)))
+        check_workloads([*jobs, lacks, *jobs], 2)
 
 
 def test_a_workload_that_never_ends_is_stopped(tmp_path: Path) -> None:

@@ -122,10 +122,10 @@ def test_a_campaign_stops_and_says_why(tmp_path: Path, monkeypatch: pytest.Monke
         return store.load_run(place).record
 
     monkeypatch.setattr(campaign, "perform_run", perform_one)
-    monkeypatch.setattr(campaign, "check_workload", lambda _job: None)
+    monkeypatch.setattr(campaign, "check_workloads", lambda *_: None)
     monkeypatch.setattr(campaign, "describe_machine", lambda *_: MACHINE)
     states = {name: (ProbeState(status="ok"), store.ProbeLog(name)) for name in fakes}
-    monkeypatch.setattr(campaign, "describe_probes", lambda *_: states)
+    monkeypatch.setattr(campaign, "describe_probes", lambda *_, **__: states)
     watcher = Quiet()
     perform_campaign(folder, watcher, Timeouts(), Goal(0.02))
     stop = store.load_campaign(folder).stop

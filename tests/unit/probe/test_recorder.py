@@ -34,7 +34,6 @@ def test_a_closed_input_ends_it(tmp_path: Path) -> None:
             "-m",
             "calibrate.probe.recorder",
             catalog.find("adapters", "synthetic"),
-            out,
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -42,6 +41,9 @@ def test_a_closed_input_ends_it(tmp_path: Path) -> None:
     )
     assert recorder.stdin
     assert recorder.stdout
+    order = json.dumps({"out": str(out), "pid": None})
+    recorder.stdin.write(f"open {order}\n".encode())
+    recorder.stdin.flush()
     assert recorder.stdout.readline() == b"ready\n"
     recorder.stdin.write(b"record\n")
     recorder.stdin.flush()
