@@ -194,11 +194,12 @@ def main() -> None:
     algorithm, images = ALGORITHMS[given.algorithm], spec.kind == "images"
     if find_spec("sklearn") is None:
         raise SystemExit(NEEDS)
+    stage = Stage(given.marks)
+    if given.synthetic:
+        stage.able()  # no file can be missing, and importing scikit-learn takes a second
     raw = _datasets.find(
         spec, given.path, fetch=given.fetch, synthetic=given.synthetic, rows=given.rows
     )
-    stage = Stage(given.marks)
-    stage.able()  # importing scikit-learn takes a second
     make = maker(algorithm, given.seed, images=images)
     warm_up(make)
     stage.ready()

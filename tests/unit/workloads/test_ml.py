@@ -100,8 +100,8 @@ def told() -> list[Mapping[str, Any]]:
 def test_the_workload_reports_its_phases_and_what_they_were_of(
     told: list[Mapping[str, Any]],
 ) -> None:
-    ready, prepare, fit, predict, result = told
-    assert ready == {"mark": "ready"}
+    able, ready, prepare, fit, predict, result = told
+    assert [able, ready] == [{"mark": "able"}, {"mark": "ready"}]
     assert [each["name"] for each in (prepare, fit, predict)] == ["prepare", "fit", "predict"]
     assert (prepare["unit"], fit["unit"], predict["unit"]) == ("prepare", "fit", "prediction")
     assert (prepare["work"], fit["work"], predict["work"]) == (1, 1, 900)
