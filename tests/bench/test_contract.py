@@ -109,6 +109,35 @@ def test_with_permission_denied(bench_ready: None, tmp_path: Path) -> None:
     assert "truth" in working(told)
 
 
+AGAIN = """
+import json, os, sys
+from calibrate import catalog
+from calibrate.campaign import Source, describe_probes
+from calibrate.campaign.crew import Crew
+sources = [Source(n, p) for n, p in catalog.files("adapters").items()]
+told = []
+with Crew() as crew:
+    for _ in range(3):
+        found = describe_probes(sources, crew=crew)
+        told.append({n: [s.status, list(map(str, log.domains.values())), log.facts]
+                     for n, (s, log) in found.items()})
+json.dump(told, open(sys.argv[1], "w"))
+"""
+
+
+def test_what_is_opened_again_is_the_same(bench_ready: None, tmp_path: Path) -> None:
+    out = tmp_path / "told.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "calibrate", "bench", "exec", "--model", "server", "--",
+         sys.executable, "-c", AGAIN, str(out)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, second, third = json.loads(out.read_text())
+    assert first == second == third
+    assert {name for name, (status, *_) in first.items() if status == "ok"} >= READERS
+
+
 VANISH_S, END_S = 11, 14
 RUN = """
 import sys, time

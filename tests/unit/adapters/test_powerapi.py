@@ -288,6 +288,34 @@ def test_the_adapter_gives_dated_watts(monkeypatch: pytest.MonkeyPatch, asleep: 
     probe.close()
 
 
+@pytest.mark.parametrize("formula", ["ridge", "smartwatts"])
+def test_a_formula_keeps_what_it_has_learnt_and_gets_a_new_target(
+    monkeypatch: pytest.MonkeyPatch, asleep: int, formula: str
+) -> None:
+    if formula == "smartwatts":
+        pytest.importorskip("smartwatts", reason="pip install 'crosswatt[powerapi]'")
+    probe = probe_of(monkeypatch, formula=formula)
+    probe.close()
+    learnt: list[int] = []
+    monkeypatch.setattr(type(probe), "_learn", lambda self, ticks: learnt.append(ticks))
+    opened_ns = time.monotonic_ns()
+    probe.open(Target(asleep, {"interval_s": "0.02", "formula": formula}))
+    assert learnt == []
+    monkeypatch.undo()
+    for _ in range(12):
+        time.sleep(0.02)
+        probe.read()
+    probe.end()
+    dated = list(probe.drain())
+    assert {name for _, watts in dated for name in watts} == {d.name for d in probe.domains()}
+    assert "process-package" in dated[0][1]
+    # Ticks of before, which SmartWatts kept back, are not taken for those of this run.
+    assert opened_ns < dated[0][0]
+    for _, watts in dated:
+        assert watts["rapl-package"] == pytest.approx(40.0, rel=0.05)
+    probe.close()
+
+
 def test_without_a_target_there_is_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     probe = probe_of(monkeypatch, formula="ridge")
     assert "process-package" not in {d.name for d in probe.domains()}
