@@ -48,6 +48,8 @@ from calibrate.probe.checked import BadReturn, CheckedProbe
 from calibrate.probe.contract import Probe, Target, Unavailable
 
 SCHEMA = 1
+#: How long the threads of a closed probe may take to end.
+_THREADS_END_S = 1.0
 
 
 class Journal:
@@ -256,8 +258,14 @@ class Station:
         return stop["status"] == "ok" and self._rests()
 
     def _rests(self) -> bool:
-        """Tell whether the closed probe costs nothing: it says so, and left no thread behind."""
-        return bool(self._probe and self._probe.reopens) and threading.active_count() == 1
+        """Tell whether the closed probe costs nothing: it says so, and leaves no thread behind."""
+        if self._probe is None or not self._probe.reopens:
+            return False
+        until_s = time.monotonic() + _THREADS_END_S
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread():  # it may be about to end
+                thread.join(max(0.0, until_s - time.monotonic()))
+        return threading.active_count() == 1
 
 
 def main(adapter: str, *options: str) -> int:
