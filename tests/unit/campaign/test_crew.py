@@ -54,6 +54,22 @@ def runs(tmp_path: Path, crew: Crew) -> Runs:
     return Runs(tmp_path, crew)
 
 
+def state(process: int) -> str:
+    """Return the letter of a process's state: S asleep, Z ended; Z where there is none."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
+def wait_for(wanted: str, process: int) -> None:
+    """Wait until a process is in a state."""
+    until = time.monotonic() + 20
+    while state(process) != wanted:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def process_of(run: store.Run, name: str = "homebody") -> int:
     return int(run.logs[name].facts["process"])
 
@@ -71,7 +87,7 @@ def test_every_run_is_complete_by_itself(runs: Runs) -> None:
         log = run.logs["homebody"]
         assert run.record.probes["homebody"] == store.ProbeState(status="ok")
         assert log.facts["pid"] == (run.folder / "output.log").read_text().strip()
-        assert log.stop["readings"] == len(log.readings) > 5
+        assert log.stop["readings"] == len(log.readings) >= 2  # of begin and end
         assert log.window_ns is not None
         assert log.window_ns[0] <= run.record.begin_ns < run.record.end_ns <= log.window_ns[1]
         assert run.record.recording_ns <= log.readings.before_ns[0]
@@ -105,7 +121,7 @@ def test_what_fails_or_leaves_a_thread_is_started_anew(runs: Runs, kind: str, st
 def test_one_that_dies_between_two_runs_is_started_anew(runs: Runs) -> None:
     process = process_of(runs.do(homebody()))
     os.kill(process, signal.SIGKILL)
-    time.sleep(0.1)
+    wait_for("Z", process)
     again = runs.do(homebody())
     assert again.record.probes["homebody"].status == "ok"
     assert process_of(again) != process
@@ -131,9 +147,7 @@ def test_who_takes_no_part_holds_no_file_and_is_never_woken_up(runs: Runs) -> No
     process = process_of(first)
     held = {str(each.readlink()) for each in Path(f"/proc/{process}/fd").iterdir()}
     assert not any(str(first.folder) in each for each in held)
-    until = time.monotonic() + 20
-    while state(Path("/proc", str(process))) != "S" and time.monotonic() < until:
-        time.sleep(0.01)
+    wait_for("S", process)
     before = switches(process)
     second = runs.do(SYNTHETIC)
     assert set(second.record.probes) == {"synthetic"}
@@ -175,25 +189,14 @@ def test_a_killed_campaign_leaves_no_recorder(tmp_path: Path) -> None:
     line = [sys.executable, "-c", CAMPAIGN, str(HERE / "homebody.py")]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as campaign:
         assert campaign.stdout
-        process = Path("/proc", campaign.stdout.readline().strip())
-        assert process.exists()
+        process = int(campaign.stdout.readline())
+        assert state(process) != "Z"
         campaign.kill()
-    until = time.monotonic() + 20
-    while state(process) != "Z" and time.monotonic() < until:
-        time.sleep(0.05)
-    assert state(process) == "Z"
-
-
-def state(process: Path) -> str:
-    """Return the letter of a process's state: S asleep, Z ended; Z where there is none."""
-    try:
-        return (process / "stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return "Z"
+    wait_for("Z", process)
 
 
 def test_a_crew_leaves_no_process(tmp_path: Path) -> None:
     with Crew() as crew:
         process = process_of(Runs(tmp_path, crew).do(homebody()))
-        assert state(Path("/proc", str(process))) != "Z"
-    assert state(Path("/proc", str(process))) == "Z"
+        assert state(process) != "Z"
+    assert state(process) == "Z"
