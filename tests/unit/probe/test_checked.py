@@ -90,10 +90,11 @@ def test_a_mistake_of_an_author_is_one_sentence(
 def test_doctor_says_it_and_the_file(tmp_path: Path, method: str) -> None:
     path = adapter(tmp_path, method, "7")
     shown = io.StringIO()
-    doctor.table(Console(file=shown, width=1000), [Source("mine", path)])
-    [line] = shown.getvalue().splitlines()
-    assert line.startswith(f"mine: failed: {method}() of mine returned 7 (int); it should return ")
-    assert line.endswith(f"correct {method}() in {path}")
+    doctor.print_probes(Console(file=shown, width=1000), [Source("mine", path)])
+    reason, fix = shown.getvalue().splitlines()
+    start = f"mine: failed: {method}() of mine returned 7 (int); it should return "
+    assert reason.startswith(start)
+    assert fix.strip() == f"Fix: correct {method}() in {path}"
 
 
 def test_a_period_that_is_no_time_is_one_sentence(tmp_path: Path) -> None:
