@@ -88,8 +88,10 @@ def bench_models() -> None:
     """List the models of machines."""
     from calibrate import bench as benches
 
+    table = plain_table("model", "machine")
     for name in benches.names():
-        out.print(f"{name}: {benches.load(name).title}", markup=False)
+        table.add_row(name, benches.load(name).title)
+    out.print(table)
 
 
 @group.command("faults", epilog=examples("crosswatt bench faults"))

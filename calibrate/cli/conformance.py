@@ -142,6 +142,8 @@ def conformance(
         if not as_json:
             _print_results(found[-1])
         _write(targets or (), found)  # after every meter: an interruption costs one, not all
+    for path in targets or ():
+        (err if as_json else out).print(f"Written: {path}", markup=False)
     if as_json:
         print_json(json.dumps(certificate_document(found), indent=1))
     return int(any(each.failed for each in found))
