@@ -26,5 +26,6 @@ def parse(line: str) -> None:
     words = shlex.split(line.partition(" | ")[0], comments=True)
     assert words.pop(0) == NAME
     depth = next(n for n in range(len(words), -1, -1) if tuple(words[:n]) in PATHS)
+    assert depth or not words or words[0].startswith("-"), f"no command {words[0]}"
     with suppress(typer.Exit):  # --help
         PATHS[tuple(words[:depth])].make_context(NAME, words[depth:])

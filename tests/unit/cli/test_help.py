@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from calibrate.cli import main
 from calibrate.cli.reference import reference
@@ -128,16 +130,23 @@ def test_the_reference_is_up_to_date() -> None:
     assert written == reference(), "python -m calibrate.cli.reference > docs/cli.md"
 
 
-def documented() -> list[str]:
-    """Return the commands that stand on lines of their own in the documents."""
+def documented(pattern: str) -> list[str]:
+    """Return the commands in the documents, as they match a pattern."""
     pages = [ROOT / "README.md", ROOT / "reports" / "examples" / "README.md"]
-    lines: list[str] = []
-    for page in [*pages, *sorted((ROOT / "docs").glob("*.md"))]:
-        text = page.read_text().replace("\\\n", " ")
-        lines += re.findall(r"^\s*(?:\$ )?(crosswatt [a-z-].*?)\s*$", text, re.MULTILINE)
-    return [line for line in lines if "[OPTIONS]" not in line]
+    return [
+        line
+        for page in [*pages, *sorted((ROOT / "docs").glob("*.md"))]
+        for line in re.findall(pattern, page.read_text().replace("\\\n", " "), re.MULTILINE)
+        if "[OPTIONS]" not in line
+    ]
 
 
-@pytest.mark.parametrize("line", documented())
-def test_every_command_in_the_documents_parses(line: str) -> None:
+@pytest.mark.parametrize("line", documented(r"^\s*(?:\$ )?(crosswatt [a-z-].*?)\s*$"))
+def test_every_command_on_a_line_of_the_documents_parses(line: str) -> None:
     parse(line)
+
+
+@pytest.mark.parametrize("line", documented(r"`(crosswatt [a-z][^`]*)`"))
+def test_every_command_and_option_in_their_text_exists(line: str) -> None:
+    with suppress(typer.BadParameter):  # a command without its arguments, or N for a number
+        parse(line)
