@@ -189,7 +189,7 @@ def _perform(
     crew: Crew,
 ) -> None:
     """Do what is left of a campaign, all of it with one crew."""
-    chosen = recorded_sources(record)
+    chosen = recorded_sources(record.sources)
     with _nothing_left(folder):
         due = _due(folder, record)
         # Both are processes that start, while nothing is measured.

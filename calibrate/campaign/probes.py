@@ -11,7 +11,6 @@ from calibrate.errors import CrosswattError, UnknownName
 from calibrate.probe.adapter import load_probe
 from calibrate.probe.available import Source, known_probes
 from calibrate.store import (
-    CampaignRecord,
     SourceRecord,
 )
 
@@ -140,6 +139,6 @@ def source_records(chosen: Sequence[Source]) -> tuple[SourceRecord, ...]:
     )
 
 
-def recorded_sources(record: CampaignRecord) -> list[Source]:
-    """Return the probes of a campaign's record."""
-    return [Source(s.name, Path(s.adapter), Path(s.python), s.options) for s in record.sources]
+def recorded_sources(records: Iterable[SourceRecord]) -> list[Source]:
+    """Return the probes that a record names."""
+    return [Source(s.name, Path(s.adapter), Path(s.python), s.options) for s in records]

@@ -139,7 +139,7 @@ class Session:
         if self._code:
             (place / "cell.py").write_text(self._code, encoding="utf-8")
         then = {} if self._empty else dict(store.read(tried, ProbesRecord).probes)
-        sources = recorded_sources(self._record)
+        sources = recorded_sources(self._record.sources)
         there = [each for each in sources if each.name not in then or _works(then[each.name])]
         self._running = RunHere(job, there, place, PAUSE)
         now = self._running.open()

@@ -186,20 +186,13 @@ def load_certificate(path: Path) -> list[Conformance]:
 
 
 def _meter(raw: dict[str, Any]) -> Conformance:
-    return Conformance(
-        raw["meter"],
-        raw["facts"],
-        raw["tolerance"],
-        outcomes := tuple(_past(each) for each in raw["outcomes"]),
-        tuple(_suspect(each, outcomes) for each in raw["faults"]),
-    )
-
-
-def _suspect(raw: dict[str, Any], outcomes: Sequence[Outcome]) -> Suspect:
+    outcomes = tuple(_past(each) for each in raw["outcomes"])
     astray = {outcome.scenario.astray for outcome in outcomes}
-    return Suspect(
-        raw["text"], tuple(raw["scenarios"]), raw["reference"], unprotected=raw["text"] in astray
+    faults = tuple(
+        Suspect(each["text"], tuple(each["scenarios"]), each["reference"], each["text"] in astray)
+        for each in raw["faults"]
     )
+    return Conformance(raw["meter"], raw["facts"], raw["tolerance"], outcomes, faults)
 
 
 def _past(raw: dict[str, Any]) -> Outcome:

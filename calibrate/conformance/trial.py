@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from calibrate import store
-from calibrate.campaign import Pause, Source, Timeouts, perform_run
+from calibrate.campaign import Pause, Timeouts, perform_run, recorded_sources
 from calibrate.simulated import VARIABLE
 from calibrate.store import Document, Job, SourceRecord
 
@@ -50,8 +50,7 @@ def main() -> int:
             triggered = True
             trigger.write_text("now\n", encoding="ascii")
 
-    sources = [Source(s.name, Path(s.adapter), Path(s.python), s.options) for s in trial.sources]
-    perform_run(trial.job, sources, folder, PAUSE, LIMITS, watch)
+    perform_run(trial.job, recorded_sources(trial.sources), folder, PAUSE, LIMITS, watch)
     return 0
 
 

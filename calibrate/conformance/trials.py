@@ -29,7 +29,7 @@ from typing import Literal
 
 from calibrate import catalog, store
 from calibrate.bench import own
-from calibrate.campaign import Source
+from calibrate.campaign import Source, source_records
 from calibrate.conformance.naming import (
     ABSURD,
     OTHER,
@@ -45,7 +45,7 @@ from calibrate.conformance.trial import COUNTERS, TRIAL, Counters, Trial
 from calibrate.diagnosis import find_report, load_reports
 from calibrate.energy import Column, native_columns, probe_columns, window_energy
 from calibrate.errors import CrosswattError, UnknownName
-from calibrate.store import Document, Job, Library, SourceRecord
+from calibrate.store import Document, Job, Library
 
 TrialVerdict = Literal["right", "modelled", "refused", "noticed", "misled", "silent", "stopped"]
 #: Verdicts that a meter should not get.
@@ -358,13 +358,7 @@ def _try(
     if isinstance(meter, Command):
         words = _with_load(meter.words, (sys.executable, idle, "--marks", *last))
         job = Job(folder=folder.name, number=1, workload=_COMMAND, arguments=words)
-    records = tuple(
-        SourceRecord(
-            name=s.name, adapter=str(s.adapter), python=str(s.python), options=dict(s.options)
-        )
-        for s in chosen
-    )
-    store.save(folder / TRIAL, Trial(job=job, sources=records))
+    store.save(folder / TRIAL, Trial(job=job, sources=source_records(chosen)))
     arguments = ["exec", "--armed", "--model", scenario.model, "--load", scenarios.load]
     arguments += [f"--fault={fault}" for fault in scenario.faults]
     try:

@@ -19,7 +19,7 @@ from calibrate.conformance import (
     load_scenarios,
     trials,
 )
-from calibrate.conformance.naming import KnownEnergy, named
+from calibrate.conformance.naming import KnownEnergy, Name, named
 from calibrate.conformance.trials import Outcome, Scenario, Suspect, TrialFinding
 from calibrate.energy import Column
 from calibrate.errors import BadFile, CrosswattError, UnknownName
@@ -142,6 +142,31 @@ def example() -> Conformance:
         ),
         (Suspect("a thousandth & <more>", ("desktop",), "issue 286"),),
     )
+
+
+def test_what_led_a_meter_astray_is_counted_and_not_listed(tmp_path: Path) -> None:
+    outcome = trials._judge(BROKEN, done(40), done(100))
+    suspects = trials._collect([outcome], Library("codecarbon", "2.0.0"))
+    assert [each.unprotected for each in suspects] == [True]
+    found = [Conformance("meter", {}, 0.01, (outcome,), suspects)]
+    path = tmp_path / "found.json"
+    path.write_text(json.dumps(certificate_document(found)))
+    for each in (found, load_certificate(path)):
+        page = certificate_html(each)
+        assert "<li>led astray by 1 fault <small>(stuck)</small></li>" in page
+        assert "<li>led astray: a counter stops" not in page
+
+
+def test_several_explanations_come_back_as_they_were(tmp_path: Path) -> None:
+    either = Name((("mean-of-zones", "pue-1.58"), ("one-socket",)), "one or the other")
+    wrong = TrialFinding("cpu", "package", "measured", 0.1, 100.0, either)
+    found = [Conformance("meter", {}, 0.01, (Outcome(HEALTHY, "silent", "", (wrong,)),), ())]
+    path = tmp_path / "found.json"
+    path.write_text(json.dumps(certificate_document(found)))
+    [again] = load_certificate(path)
+    assert again.outcomes[0].findings[0].name == either
+    figure = json.loads(path.read_text())["meters"][0]["outcomes"][0]["figures"][0]
+    assert figure["fault"] == "mean-of-zones, pue-1.58 or one-socket"
 
 
 def test_json_junit_and_page(tmp_path: Path) -> None:
