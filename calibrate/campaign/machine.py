@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from calibrate.linux.cpus import cpu_fields
 from calibrate.linux.sysfs import POWERCAP
 from calibrate.simulated import SIMULATED, bench_folder
 from calibrate.store import MachineRecord
@@ -27,7 +28,8 @@ def describe_machine(
     if model is None and (bench := bench_folder()):
         about = json.loads((Path(bench) / "model.json").read_text(encoding="utf-8"))
         model, faults = about["model"], about["faults"]
-    cpu = _field("/proc/cpuinfo", "model name")
+    fields = cpu_fields()
+    cpu = fields.get("model name", "unknown")
     title = str((model or {}).get("title", "")).removeprefix("simulated ")
     return MachineRecord(
         simulated=model is not None,
@@ -37,9 +39,9 @@ def describe_machine(
         cpus=os.cpu_count() or 0,
         kernel=platform.release(),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        virtual="yes" if "hypervisor" in _field("/proc/cpuinfo", "flags").split() else "no",
+        virtual="yes" if "hypervisor" in fields.get("flags", "").split() else "no",
         governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        microcode=_field("/proc/cpuinfo", "microcode"),
+        microcode=fields.get("microcode", "unknown"),
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
     )
 
@@ -72,12 +74,3 @@ def _text(path: str) -> str:
         return Path(path).read_text().strip()
     except OSError:
         return "unknown"
-
-
-def _field(path: str, name: str) -> str:
-    """Return the first value of a field in a file of ``name : value`` lines."""
-    for line in _text(path).splitlines():
-        key, colon, value = line.partition(":")
-        if colon and key.strip() == name:
-            return value.strip()
-    return "unknown"

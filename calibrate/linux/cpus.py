@@ -38,13 +38,22 @@ def numbers(text: str) -> list[int]:
     return found
 
 
+def cpu_fields(cpuinfo: Path = CPUINFO) -> dict[str, str]:
+    """Return what the kernel says of the first CPU, by field; nothing where it says nothing."""
+    try:
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    fields: dict[str, str] = {}
+    for line in text.split("\n\n")[0].splitlines():
+        name, _, value = line.partition(":")
+        fields[name.strip()] = value.strip()
+    return fields
+
+
 def processor(cpuinfo: Path = CPUINFO) -> Processor:
     """Return which processor this is."""
-    first = cpuinfo.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
-    table: dict[str, str] = {}
-    for line in first.splitlines():
-        name, _, value = line.partition(":")
-        table[name.strip()] = value.strip()
+    fields = cpu_fields(cpuinfo)
     return Processor(
-        table.get("vendor_id", ""), int(table.get("cpu family", 0)), int(table.get("model", 0))
+        fields.get("vendor_id", ""), int(fields.get("cpu family", 0)), int(fields.get("model", 0))
     )

@@ -6,8 +6,9 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from calibrate.linux.cpus import cpu_fields
+
 _TABLE = Path(__file__).with_suffix(".csv")
-_CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,9 @@ def parts() -> list[Part]:
         return [Part(r["name"], r["type"], float(r["tdp_w"]), r["source"]) for r in rows]
 
 
-def processor_name(cpuinfo: Path = _CPUINFO) -> str:
+def processor_name() -> str:
     """Return what the processor calls itself."""
-    for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return "this processor"
+    return cpu_fields().get("model name", "this processor")
 
 
 def plain(name: str) -> str:
