@@ -1,7 +1,7 @@
 """What a campaign will do: which workloads, how often, in what order.
 
-A plan is a TOML file. ``quick`` and ``default`` are shipped in ``calibrate/plans/``; copy one to
-make your own. A shorter form of the plan ``mine.toml`` is ``mine-quick.toml``, beside it.
+A plan is a TOML file. ``quick`` and ``default`` are shipped in ``calibrate/campaign/plans/``; copy
+one to make your own. A shorter form of the plan ``mine.toml`` is ``mine-quick.toml``, beside it.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Plan(Document):
 
     ``strays`` is how far a run's work per second may be off that of its siblings (0.1 is 10 %)
     before the run is rejected and repeated, at most ``retries`` times; 0 rejects none. See
-    `calibrate.stray`. Loads that share nothing scatter by some 4 % at most.
+    `calibrate.campaign.disturbed`. Loads that share nothing scatter by some 4 % at most.
     """
 
     title: str

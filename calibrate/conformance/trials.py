@@ -212,7 +212,7 @@ class Conformance:
 
 def load_scenarios(path: Path = SCENARIOS, only: Sequence[str] = ()) -> Scenarios:
     """Read the scenarios of a file, or those of them that were asked for."""
-    found = store.read_toml(path, Scenarios, "See calibrate/scenarios.toml for an example.")
+    found = store.read_toml(path, Scenarios, f"See {SCENARIOS} for an example.")
     if not only:
         return found
     known = {each.name: each for each in found.scenario}
