@@ -66,6 +66,15 @@ class Measurement:
 
     It is used by ``with``, or by `begin` and `end` where a block does not fit. What was measured is
     known after its end.
+
+    Parameters
+    ----------
+    folder, probes, settings, adapters, name : see `measure`.
+    code : what is done, kept as ``cell.py``; empty where it is not known.
+
+    Raises
+    ------
+    UnknownName, CrosswattError : see `measure`.
     """
 
     def __init__(
@@ -88,6 +97,10 @@ class Measurement:
 
     def begin(self) -> Measurement:
         """Open the probes, rest, and begin.
+
+        Returns
+        -------
+        Measurement : this one, for ``as``.
 
         Raises
         ------

@@ -29,7 +29,16 @@ from calibrate.simulated import before_figures
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Register ``%%crosswatt`` with an interactive shell."""
+    """Register ``%%crosswatt`` with an interactive shell; ``%load_ext calibrate`` calls this.
+
+    Parameters
+    ----------
+    shell : of IPython.
+
+    Raises
+    ------
+    UsageError : by the magic, where it is refused; the cell is then not run.
+    """
     usual = Path(f"crosswatt-notebook-{datetime.now():%Y%m%d-%H%M%S}")
 
     def crosswatt(line: str, cell: str) -> None:

@@ -159,6 +159,11 @@ def spread(value: float, u: float) -> str:
 def finite_number(value: object, what: str) -> float:
     """Return a finite number, or refuse: missing is never zero.
 
+    Parameters
+    ----------
+    value : a number, or its text.
+    what : what it is, for the message.
+
     Raises
     ------
     ValueError : it is none.

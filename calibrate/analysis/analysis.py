@@ -175,6 +175,14 @@ class Analysis:
     def readings(self, probe: str) -> pd.DataFrame:
         """Read the readings of a probe from the folder; see `readings_frame`.
 
+        Parameters
+        ----------
+        probe : its name.
+
+        Returns
+        -------
+        DataFrame : one row for each reading, in J or W.
+
         Raises
         ------
         UnknownName : the probe is not in the campaign; names the nearest.
@@ -243,6 +251,10 @@ def analyze(
     carbon : CO2e is computed too: an intensity, or what `find_intensity` finds one by, for example
         ``"FRA"``.
     across : compare a column whose scope the reference lacks with the widest that it has.
+
+    Returns
+    -------
+    Analysis : a mapping of findings: ``analysis["codecarbon"].ratio``.
 
     Raises
     ------

@@ -310,6 +310,14 @@ def names() -> list[str]:
 def load(name_or_path: str | Path) -> Model:
     """Read a shipped model by its name, or any other by its path.
 
+    Parameters
+    ----------
+    name_or_path : one of `names`, or a TOML file.
+
+    Returns
+    -------
+    Model : powers in W, energies in J, of each part of the machine; see docs/bench.md.
+
     Raises
     ------
     UnknownName : there is no model of that name; the nearest are given.

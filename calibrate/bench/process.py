@@ -25,7 +25,13 @@ def python(code: str, *arguments: str) -> list[str]:
 
 
 def own(module: str, *arguments: str) -> list[str]:
-    """Return how to run a module of ours as a process."""
+    """Return how to run a module of ours as a process, whatever folder and PYTHONPATH are set.
+
+    Parameters
+    ----------
+    module : its dotted name.
+    arguments : of its command line.
+    """
     code = f"import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
     return python(code, *arguments)
 

@@ -16,7 +16,12 @@ _TRY = "from calibrate.bench.namespace import enter; enter()"
 
 
 def check() -> None:
-    """Return if the bench works here; else raise `Unsupported` with the command that mends it."""
+    """Return if there can be a simulated machine on this host.
+
+    Raises
+    ------
+    Unsupported : there cannot; the sentence has the command that makes it possible.
+    """
     if sys.platform != "linux":
         raise Unsupported("The bench needs Linux: run crosswatt in a Linux container or machine.")
     _library()

@@ -247,7 +247,21 @@ class Corrector:
         )
 
     def apply(self, reading: CorrectedReading, correction: Correction) -> Corrected[float]:
-        """Apply a correction to one reading, without a warning; see `correct`."""
+        """Apply a correction to one reading, without a warning; see `correct`.
+
+        Parameters
+        ----------
+        reading : what was reported.
+        correction : what `find` returns.
+
+        Returns
+        -------
+        Corrected : energies in J.
+
+        Raises
+        ------
+        CrosswattError : see `correct`.
+        """
         made, notes = self._applied(reading, correction)
         return replace(made, notes=tuple(notes.values()))
 

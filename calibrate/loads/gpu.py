@@ -212,7 +212,13 @@ def chosen(wanted: Sequence[int], count: int) -> list[int]:
 
 
 def gpu_parser(description: str | None, seconds: float = 5.0) -> argparse.ArgumentParser:
-    """Return the options that every load of GPUs has: those of all workloads, and ``--gpus``."""
+    """Return the options that every load of GPUs has: those of all workloads, and ``--gpus``.
+
+    Parameters
+    ----------
+    description : the script's docstring, whose first line is its help.
+    seconds : default length, s.
+    """
     options = parser(description, seconds)
     options.add_argument(
         "--gpus", metavar="LIST", type=_list, default=(), help="GPUs by number: 0,2; default all"
@@ -231,7 +237,13 @@ def _list(text: str) -> tuple[int, ...]:
 def run_gpu(
     what: What, segments: Sequence[tuple[str, float, bool]], options: argparse.Namespace
 ) -> None:
-    """Run segments of (name, seconds, whether there is load) and report each as it was.
+    """Run segments on GPUs and report each as it was.
+
+    Parameters
+    ----------
+    what : ``gemm``, matrix products, or ``copy``, of memory.
+    segments : name, length in s, and whether there is load.
+    options : as `gpu_parser` gives them.
 
     Where several GPUs compute, the work of each is among the values of the phase.
     """

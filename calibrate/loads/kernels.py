@@ -17,7 +17,10 @@ TRIAD, TRIAD_CHUNK = 2**23, 2**15
 def matrix_product(side: int = 192) -> Kernel:
     """Return one float32 matrix product and its floating-point operations.
 
-    The default side makes a quantum of about 0.15 ms, which a 20 ms duty period needs.
+    Parameters
+    ----------
+    side : rows of the square matrices. The default makes a quantum of about 0.15 ms, which a duty
+        period of 20 ms needs.
     """
     import numpy as np
 
@@ -50,7 +53,12 @@ def triad() -> Kernel:
 
 
 def mixture(first: Kernel, second: Kernel) -> Kernel:
-    """Return one quantum of each in turn; what is counted is the work of the first."""
+    """Return one quantum of each in turn; what is counted is the work of the first.
+
+    Parameters
+    ----------
+    first, second : for example `matrix_product` and `triad`.
+    """
     (one, work), (other, _) = first, second
 
     def both() -> None:

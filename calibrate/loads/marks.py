@@ -87,7 +87,12 @@ class Stage:
             sys.stdin.readline()
 
     def phase(self, phase: Phase) -> None:
-        """Report a finished phase."""
+        """Report a finished phase.
+
+        Parameters
+        ----------
+        phase : as it was.
+        """
         if self._marks:
             _print({"mark": "phase", **asdict(phase)})
         else:
@@ -98,7 +103,12 @@ class Stage:
             print(f"{phase.name}: {', '.join(parts)}")
 
     def result(self, **values: Value) -> None:
-        """Report figures of quality, such as the word error rate."""
+        """Report figures of quality, such as the word error rate.
+
+        Parameters
+        ----------
+        values : of the whole run, by name.
+        """
         if self._marks:
             _print({"mark": "result", "values": values})
         else:
@@ -190,7 +200,16 @@ _takers: list[Callable[[Phase], None]] = []
 
 @contextmanager
 def marks_taken(take: Callable[[Phase], None]) -> Iterator[None]:
-    """Hand every phase of `mark` to a function of this process instead of printing it."""
+    """Hand every phase of `mark` to a function of this process instead of printing it.
+
+    Parameters
+    ----------
+    take : called with each phase that ends in the block.
+
+    Yields
+    ------
+    None : for ``with``.
+    """
     _takers.append(take)
     try:
         yield
@@ -207,7 +226,12 @@ def _report(phase: Phase) -> None:
 
 
 def plain_value(document: Mapping[str, object]) -> str:
-    """Return JSON; what is a number to an array library is a number."""
+    """Return JSON; what is a number to an array library is a number.
+
+    Parameters
+    ----------
+    document : names with values.
+    """
     return json.dumps(document, default=float)
 
 

@@ -26,7 +26,12 @@ class Background:
 
 
 def add_placing(options: ArgumentParser) -> None:
-    """Add the options that say where a load runs: ``--cores``, ``--cpu`` and ``--socket``."""
+    """Add the options that say where a load runs: ``--cores``, ``--cpu`` and ``--socket``.
+
+    Parameters
+    ----------
+    options : of a workload script; `placed` reads them.
+    """
     where = options.add_mutually_exclusive_group()
     where.add_argument("--cores", type=int, default=0, help="how many cores to load; 0 means all")
     where.add_argument("--cpu", metavar="LIST", help="CPUs to load, by number: 3, or 0-3,8")
@@ -60,7 +65,17 @@ def placed(options: Namespace, taken: Sequence[int] = ()) -> list[int]:
 
 
 def cores(wanted: int = 0, taken: Sequence[int] = ()) -> list[int]:
-    """Return the CPU numbers to load: the first `wanted` of those allowed, or all of them."""
+    """Return the numbers of the CPUs to load, of those that this process may use.
+
+    Parameters
+    ----------
+    wanted : how many, the first ones; 0 means all.
+    taken : CPUs that something else uses, and that are left out.
+
+    Raises
+    ------
+    SystemExit : there are not so many.
+    """
     free = [cpu for cpu in allowed() if cpu not in taken]
     if wanted < 0 or wanted > len(free) or not free:
         beside = " beside the background" if taken else ""

@@ -32,7 +32,14 @@ PWM_PERIOD_NS = 20_000_000
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a load that is planned: seconds, and the share of them spent busy."""
+    """A stretch of a load that is planned.
+
+    Parameters
+    ----------
+    name : of its phase.
+    seconds : its length, s.
+    duty : share of the time that each CPU is busy, from 0 to 1.
+    """
 
     name: str
     seconds: float
@@ -40,7 +47,13 @@ class Segment:
 
 
 def parser(description: str | None, seconds: float = 5.0) -> argparse.ArgumentParser:
-    """Return the options that every workload has: ``--seconds``, ``--seed``, ``--marks``."""
+    """Return the options that every workload has: ``--seconds``, ``--seed``, ``--marks``.
+
+    Parameters
+    ----------
+    description : the script's docstring, whose first line is its help.
+    seconds : default length, s.
+    """
     options = argparse.ArgumentParser(description=(description or "").split("\n", maxsplit=1)[0])
     options.add_argument("--seconds", type=float, default=seconds, help="length of the load")
     options.add_argument("--seed", type=int, default=0, help="seed of whatever is random")
@@ -78,12 +91,24 @@ def one_thread() -> None:
 
 
 def whole_periods(seconds: float) -> float:
-    """Return a length that is a whole number of duty periods, at least one."""
+    """Return a length that is a whole number of duty periods (20 ms), at least one, s.
+
+    Parameters
+    ----------
+    seconds : the length that is wanted, s.
+    """
     return max(1, round(seconds * 1e9 / PWM_PERIOD_NS)) * PWM_PERIOD_NS / 1e9
 
 
 def steady(make: Callable[[], Kernel], unit: str, options: argparse.Namespace) -> None:
-    """Run a whole workload script: one load of constant duty on pinned workers."""
+    """Run a whole workload script: one load of constant duty on pinned workers.
+
+    Parameters
+    ----------
+    make : makes the kernel, in each worker.
+    unit : what its work is counted in, for example ``flop``.
+    options : as `load_parser` gives them.
+    """
     run_load(make, unit, [Segment("load", options.seconds, options.duty)], options)
 
 
@@ -94,6 +119,13 @@ def run_load(
     options: argparse.Namespace,
 ) -> None:
     """Run segments where the options of `load_parser` say.
+
+    Parameters
+    ----------
+    make : makes the kernel, in each worker.
+    unit : what its work is counted in, for example ``flop``.
+    segments : what to do, one after the other.
+    options : as parsed.
 
     Raises
     ------

@@ -166,11 +166,20 @@ class Probe(ABC):
     about: ClassVar[About | None] = None
 
     def open(self, target: Target) -> None:  # noqa: B027 - optional by design
-        """Acquire the instrument, or raise `Unavailable` with the reason and the fix."""
+        """Acquire the instrument.
+
+        Parameters
+        ----------
+        target : what to measure, and the user's settings.
+
+        Raises
+        ------
+        Unavailable : it cannot work here; with the reason and the fix.
+        """
 
     @abstractmethod
     def domains(self) -> list[Domain]:
-        """List what is measured; fixed once `open` has returned."""
+        """Return what is measured; fixed once `open` has returned."""
 
     def begin(self) -> None:  # noqa: B027
         """Start a measurement window (trackers only)."""

@@ -61,7 +61,15 @@ class SetAside:
 class Campaign:
     """A campaign as it lies on disk, with the runs that are finished.
 
-    ``stop`` says why it ended early, where it did; ``set_aside`` are runs that were repeated.
+    Parameters
+    ----------
+    folder : where it lies.
+    record : ``campaign.json``: plan, machine, probes and the order of the runs.
+    probes : by name, whether each could be opened, and why not.
+    runs : finished ones in order, each with its ``record`` (window and phases in CLOCK_MONOTONIC
+        ns, exit code) and its ``logs``: by probe, domains and readings in J and W.
+    stop : why it ended before all that was planned, where it did.
+    set_aside : runs that were rejected and repeated.
     """
 
     folder: Path
