@@ -86,7 +86,7 @@ def class_lacks(called: str, kind: type) -> Iterator[str]:
     if dataclasses.is_dataclass(kind):
         fields = {field.name for field in dataclasses.fields(kind)}
     elif "__init__" in kind.__dict__:
-        fields = {*inspect.signature(kind.__init__).parameters} - {"self"}
+        fields = {*inspect.signature(kind).parameters}
     else:
         fields = set()
     if fields - described:
