@@ -21,27 +21,28 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 from calibrate import catalog
 from calibrate.probe import About, Domain, Probe, Target, Unavailable
 from calibrate.probe.adapter import load_probe
+from calibrate.probe.checked import BadReturn, CheckedProbe
 
 __all__ = ["ContractError", "ProbeReport", "check_probe"]
-
-T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 #: Readings of a window here, and the longest wait between two.
 _READS, _WAIT_S = 4, 0.05
 #: How long a recorder records it: two periods, within these limits.
 _LEAST_S, _MOST_S = 0.3, 3.0
+#: How long threads may take to end after `close`, as with a recorder.
+_THREADS_END_S = 1.0
 
 
 class ContractError(AssertionError):
@@ -117,8 +118,6 @@ def check_probe(probe: type[Probe] | str | os.PathLike[str], /, **settings: obje
             visit = _Visit(kind, options)
             report = visit.report(name)
             violations += visit.violations
-        if not violations and report.available:
-            violations += _second_violations(kind, options)
     if not violations and report.available and file is not None:
         report, more = _recorded(report, file, kind, options)
         violations += more
@@ -153,9 +152,6 @@ def _class_violations(kind: type[Probe], file: Path | None) -> Iterator[str]:
         yield f"name is {name!r}: it is letters, digits, dots and dashes, and names a file."
     if inspect.isabstract(kind):
         yield f"It lacks {' and '.join(sorted(kind.__abstractmethods__))}()."
-    period_s = getattr(kind, "period_s", None)
-    if isinstance(period_s, bool) or not isinstance(period_s, int | float) or not period_s > 0:
-        yield f"period_s is {period_s!r}: it is the seconds between two readings, above zero."
     if kind.about is not None and not isinstance(kind.about, About):
         yield f"about is {kind.about!r}: it is an About, or None."
     if file is None or file.suffix != ".py":
@@ -185,16 +181,16 @@ class _Visit:
     """Everything from `open` to `close` of one object, with what is wrong in it."""
 
     def __init__(self, kind: type[Probe], options: Mapping[str, str]) -> None:
-        self._kind, self._options = kind, options
+        self._kind, self._target = kind, Target(os.getpid(), options)
         self.violations: list[str] = []
         self._domains: dict[str, Domain] = {}
         self._last: dict[str, float] = {}
 
     def report(self, name: str) -> ProbeReport:
         """Go through it; return what the probe is like."""
-        probe = self._kind()
+        probe, threads = self._kind(), {*threading.enumerate()}
         try:
-            probe.open(Target(os.getpid(), self._options))
+            probe.open(self._target)
         except Unavailable as missing:
             self.violations += _unavailable_violations(missing)
             return ProbeReport(name, why=missing.why, fix=missing.fix)
@@ -206,126 +202,118 @@ class _Visit:
             return ProbeReport(name)
         facts: Mapping[str, str] = {}
         try:
-            self._check_domains(probe)
-            facts = self._check_facts(probe)
-            if not self.violations:
-                self._check_window(probe)
+            with self._noted("domains"):
+                checked = CheckedProbe(probe)
+                self._check_domains(checked, probe)
+                with self._noted("facts"):
+                    facts = checked.facts()
+                if not self.violations:
+                    self._check_window(checked, probe)
         finally:
-            self._call(probe.close, "close")
+            with self._noted("close"):
+                probe.close()
+        if self._kind.reopens and not self.violations:
+            self._check_rest(threads)
+        self.violations += self._second_violations(probe)
         silent = tuple(each for each in self._domains if each not in self._last)
         return ProbeReport(name, True, "", "", tuple(self._domains.values()), silent, facts)
 
-    def _call(self, method: Callable[[], T], what: str) -> T | None:
-        """Call a method; what it raises is a violation."""
+    @contextmanager
+    def _noted(self, method: str) -> Iterator[None]:
+        """Take what a method raises, or returns wrongly, for a violation."""
         try:
-            return method()
+            yield
+        except BadReturn as mistake:
+            self.violations.append(f"{mistake}.")
         except Exception as error:
-            self.violations.append(f"{what}() raised {_said(error)}.")
-            return None
+            self.violations.append(f"{method}() raised {_said(error)}.")
 
-    def _check_domains(self, probe: Probe) -> None:
-        first: Any = self._call(probe.domains, "domains")
-        if self.violations:
-            return
-        if not isinstance(first, list | tuple) or not all(isinstance(d, Domain) for d in first):
-            self.violations.append(f"domains() returned {first!r:.80}, not a list of Domain.")
-            return
-        if not first:
-            self.violations.append("domains() is empty: where there is nothing, raise Unavailable.")
-        names = [domain.name for domain in first]
-        for name in sorted({each for each in names if names.count(each) > 1}):
-            self.violations.append(f"Two domains are called {name!r}: a name is used once.")
-        for domain in first:
+    def _check_domains(self, checked: CheckedProbe, probe: Probe) -> None:
+        for domain in checked.domains:
             self.violations += _domain_violations(domain, self._kind)
-        if self._call(probe.domains, "domains") != first:
+        if list(probe.domains()) != checked.domains:
             self.violations.append("domains() changed: it is fixed once open() has returned.")
-        self._domains = {domain.name: domain for domain in first}
+        self._domains = {domain.name: domain for domain in checked.domains}
 
-    def _check_facts(self, probe: Probe) -> Mapping[str, str]:
-        facts: Any = self._call(probe.facts, "facts")
-        if facts is None and self.violations:
-            return {}
-        texts = isinstance(facts, Mapping) and all(
-            isinstance(key, str) and isinstance(value, str) for key, value in facts.items()
-        )
-        if not texts:
-            self.violations.append(f"facts() returned {facts!r:.80}, not text by text.")
-            return {}
-        return dict(facts)
-
-    def _check_window(self, probe: Probe) -> None:
-        """Read before, in and after a window, as a recorder does."""
-        self._read(probe)
-        self._call(probe.begin, "begin")
+    def _check_window(self, checked: CheckedProbe, probe: Probe) -> None:
+        """Read before, in and after a window, as a recorder does, until something is wrong."""
+        wait_s = min(_WAIT_S, self._kind.period_s)
+        self._read(checked)
+        with self._noted("begin"):
+            probe.begin()
         self._last.clear()  # a counter of a tracker may start again with its window
         for _ in range(_READS):
-            self._read(probe)
-            if self.violations:
-                break
-            time.sleep(min(_WAIT_S, self._kind.period_s))
-        self._call(probe.end, "end")
+            if not self.violations:
+                self._read(checked)
+                time.sleep(wait_s)
+        with self._noted("end"):
+            probe.end()
         if not self.violations:
-            self._read(probe)
+            self._read(checked)
 
-    def _read(self, probe: Probe) -> None:
+    def _read(self, checked: CheckedProbe) -> None:
         """Take a reading, and what the meter dates itself."""
-        self._check_values(self._call(probe.read, "read"), "read")
+        with self._noted("read"):
+            self._check_values(checked.read(), "read")
         before_ns = 0
-        for dated in self._call(lambda: list(probe.drain()), "drain") or ():
-            at_ns, values = dated if isinstance(dated, tuple) and len(dated) == 2 else (dated, None)
-            if type(at_ns) is not int or not before_ns <= at_ns <= time.monotonic_ns():
-                self.violations.append(
-                    f"drain() dates a reading {at_ns!r:.80}: it is an instant of the past, in "
-                    "CLOCK_MONOTONIC ns, and not before the one before it."
-                )
-                return
-            before_ns = at_ns
-            self._check_values(values, "drain")
+        with self._noted("drain"):
+            for at_ns, values in checked.drain():
+                if not before_ns <= at_ns <= time.monotonic_ns():
+                    self.violations.append(
+                        f"drain() dates a reading {at_ns}: it is an instant of the past, in "
+                        "CLOCK_MONOTONIC ns, and not before the one before it."
+                    )
+                    return
+                before_ns = at_ns
+                self._check_values(values, "drain")
+        if checked.rejected:
+            self.violations.append("A value is NaN or infinite: leave it out instead.")
 
-    def _check_values(self, values: Any, what: str) -> None:
-        if values is None and self.violations:
-            return
-        if not isinstance(values, Mapping):
-            self.violations.append(
-                f"{what}() returned {values!r:.80}, not joules or watts by domain."
-            )
-            return
+    def _check_values(self, values: Mapping[str, float], what: str) -> None:
+        """Check that counters grow, and stay below where they wrap."""
         for name, value in values.items():
-            domain = self._domains.get(name)
-            if domain is None:
-                self.violations.append(f"{what}() has {name!r:.80}, which domains() has not.")
-            elif isinstance(value, bool) or not isinstance(value, int | float):
-                self.violations.append(f"{what}() has {value!r:.80} for {name}, not a number.")
-            elif not math.isfinite(value):
-                self.violations.append(f"{what}() has {value} for {name}: leave it out instead.")
-            else:
-                self._check_value(domain, float(value), what)
+            before, wraps = self._last.get(name), self._domains[name].wraps_at_j
+            self._last[name] = value
+            if self._domains[name].kind != "counter":
+                continue
+            if value < 0 or (wraps is not None and value > wraps):
+                within = "below zero" if wraps is None else f"not between 0 and {wraps:g} J"
+                self.violations.append(f"{what}() has {value:g} J for {name}: it is {within}.")
+            elif before is not None and value < before and wraps is None:
+                self.violations.append(
+                    f"{name} fell from {before:g} to {value:g} J: a counter grows; say where it "
+                    "starts again by wraps_at_j."
+                )
 
-    def _check_value(self, domain: Domain, value: float, what: str) -> None:
-        """Check that a counter grows, and stays below where it wraps."""
-        before = self._last.get(domain.name)
-        self._last[domain.name] = value
-        if domain.kind != "counter":
+    def _check_rest(self, before: set[threading.Thread]) -> None:
+        """Check that a probe whose process stays leaves nothing running in it."""
+        until_s = time.monotonic() + _THREADS_END_S
+        for thread in {*threading.enumerate()} - before:
+            thread.join(max(0.0, until_s - time.monotonic()))
+            if thread.is_alive():
+                self.violations.append(
+                    f"It says that it reopens, and leaves the thread {thread.name} after close()."
+                )
+
+    def _second_violations(self, probe: Probe) -> Iterator[str]:
+        """Yield why a probe that was closed cannot be opened again."""
+        if self.violations:
             return
-        wraps = domain.wraps_at_j
-        if value < 0 or (wraps is not None and value > wraps):
-            within = "below zero" if wraps is None else f"not between 0 and {wraps:g} J"
-            self.violations.append(f"{what}() has {value:g} J for {domain.name}: it is {within}.")
-        elif before is not None and value < before and wraps is None:
-            self.violations.append(
-                f"{domain.name} fell from {before:g} to {value:g} J: a counter grows; say where it "
-                "starts again by wraps_at_j."
-            )
+        again = probe if self._kind.reopens else self._kind()
+        try:
+            again.open(self._target)
+            again.domains()
+            again.read()
+            again.close()
+        except Exception as error:
+            yield f"It cannot be opened again after close(): {_said(error)}."
 
 
 def _domain_violations(domain: Domain, kind: type[Probe]) -> Iterator[str]:
     """Yield what is wrong with the description of a domain."""
-    if not isinstance(domain.name, str) or not domain.name:
-        yield f"A domain is called {domain.name!r}: give it a name."
     for key, least in (("resolution_j", 0.0), ("wraps_at_j", 0.0), ("u_relative", -1e-300)):
         value = getattr(domain, key)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (number and math.isfinite(value) and value > least):
+        if value is not None and not (math.isfinite(value) and value > least):
             yield f"{key} of {domain.name} is {value!r}: it is a number above zero, or None."
     if domain.kind == "window" and kind.begin is Probe.begin:
         yield f"{domain.name} counts since begin(), and there is no begin()."
@@ -337,16 +325,6 @@ def _unavailable_violations(missing: Unavailable) -> Iterator[str]:
         yield f"Unavailable says why by {missing.why!r}: it is one line."
     if not missing.fix.strip():
         yield f"Unavailable ({missing.why}) has no fix: say what to type, or to do."
-
-
-def _second_violations(kind: type[Probe], options: Mapping[str, str]) -> Iterator[str]:
-    """Yield why a probe that was closed cannot be opened again."""
-    probe = kind()
-    try:
-        probe.open(Target(os.getpid(), options))
-        probe.close()
-    except Exception as error:
-        yield f"It cannot be opened again after close(): {_said(error)}."
 
 
 # ---- a recorder ----

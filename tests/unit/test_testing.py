@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -103,26 +104,26 @@ def domains(*each: Domain) -> Any:
     ("members", "words"),
     [
         ({"name": "my meter"}, "name is 'my meter': it is letters, digits"),
-        ({"period_s": 0}, "period_s is 0: it is the seconds between two readings"),
+        ({"period_s": 0}, "period_s of good is 0 .int.; it should be seconds"),
         ({"about": "RAPL"}, "about is 'RAPL': it is an About"),
         ({"open": raising(OSError("no device"))}, r"open\(\) raised OSError: no device: where"),
         ({"open": raising(Unavailable("", "x"))}, "says why by '': it is one line"),
         ({"open": raising(Unavailable("gone"))}, r"Unavailable \(gone\) has no fix"),
-        ({"domains": domains()}, r"domains\(\) is empty"),
-        ({"domains": lambda self: ["all"]}, r"returned \['all'\], not a list of Domain"),
+        ({"domains": domains()}, r"domains\(\) of good returned \[\] \(list\)"),
+        ({"domains": lambda self: ["all"]}, r"returned \['all'\] \(list\); it should"),
         ({"domains": raising(ValueError("x"))}, r"domains\(\) raised ValueError: x"),
-        ({"domains": domains(JOULES, JOULES)}, "Two domains are called 'all'"),
+        ({"domains": domains(JOULES, JOULES)}, r"returned \['all', 'all'\] .* a name of its own"),
         ({"domains": lambda self: [Domain(f"{time.monotonic_ns()}", "node")]}, "changed: it is"),
         ({"domains": domains(Domain("all", "node", wraps_at_j=0.0))}, "wraps_at_j of all is 0.0"),
         ({"domains": domains(Domain("all", "node", "window"))}, r"there is no begin\(\)"),
-        ({"facts": lambda self: {"release": 3}}, r"facts\(\) returned {'release': 3}, not text"),
-        ({"facts": lambda self: None}, r"facts\(\) returned None, not text"),
-        ({"read": given(None)}, r"read\(\) returned None, not joules or watts"),
-        ({"read": given([1.0])}, r"read\(\) returned \[1.0\], not joules or watts"),
-        ({"read": given({"x": 1.0})}, r"read\(\) has 'x', which domains\(\) has not"),
-        ({"read": given({"all": "1"})}, r"read\(\) has '1' for all, not a number"),
-        ({"read": given({"all": True})}, r"read\(\) has True for all, not a number"),
-        ({"read": given({"all": float("nan")})}, r"read\(\) has nan for all: leave it out"),
+        ({"facts": lambda self: {"release": 3}}, r"facts\(\) of good returned {'release': 3}"),
+        ({"facts": lambda self: None}, r"facts\(\) of good returned None"),
+        ({"read": given(None)}, r"read\(\) of good returned None .*joules or watts"),
+        ({"read": given([1.0])}, r"read\(\) of good returned \[1.0\] \(list\)"),
+        ({"read": given({"x": 1.0})}, "{'x': 1.0} .*nothing but its domains: all"),
+        ({"read": given({"all": "1"})}, r"read\(\) of good returned {'all': '1'}"),
+        ({"read": given({"all": True})}, r"read\(\) of good returned {'all': True}"),
+        ({"read": given({"all": float("nan")})}, "A value is NaN or infinite: leave it out"),
         ({"read": given({"all": -1.0})}, r"has -1 J for all: it is below zero"),
         ({"read": given({"all": 9.0}, {"all": 9.0}, {"all": 8.0})}, "all fell from 9 to 8 J"),
         ({"read": given({"all": 9.0}), "domains": domains(Domain("all", "node", wraps_at_j=8.0))},
@@ -133,9 +134,9 @@ def domains(*each: Domain) -> Any:
         ({"close": raising(RuntimeError("x"))}, r"close\(\) raised RuntimeError: x"),
         ({"drain": lambda self: [(2**62, {"all": 1.0})]}, r"drain\(\) dates a reading 4611686"),
         ({"drain": lambda self: [(5, {}), (4, {})]}, r"drain\(\) dates a reading 4:"),
-        ({"drain": lambda self: [(5, {"x": 1.0})]}, r"drain\(\) has 'x', which domains"),
-        ({"drain": lambda self: [7]}, r"drain\(\) returned None|drain\(\) has|not joules"),
-        ({"drain": lambda self: 7}, r"drain\(\) raised TypeError"),
+        ({"drain": lambda self: [(5, {"x": 1.0})]}, r"drain\(\) of good returned {'x': 1.0}"),
+        ({"drain": lambda self: [7]}, r"drain\(\) of good returned 7 .int.; it should"),
+        ({"drain": lambda self: 7}, r"drain\(\) of good returned 7"),
     ],
 )  # fmt: skip
 def test_a_breach_is_one_sentence(members: Mapping[str, Any], words: str) -> None:
@@ -148,7 +149,7 @@ def test_a_breach_is_one_sentence(members: Mapping[str, Any], words: str) -> Non
 
 def test_every_breach_is_said_at_once() -> None:
     with pytest.raises(ContractError) as refusal:
-        check_probe(broken(domains=domains(JOULES, JOULES), facts=lambda self: 1))
+        check_probe(broken(domains=domains(Domain("all", "node", "window", wraps_at_j=0.0))))
     assert len(refusal.value.violations) == 2
 
 
@@ -167,6 +168,24 @@ def test_a_probe_has_to_open_again() -> None:
         ContractError, match=r"opened again after close\(\): Unavailable: the meter"
     ):
         check_probe(Once)
+
+
+def test_a_probe_that_reopens_is_opened_again_itself_and_leaves_no_thread() -> None:
+    opened: list[object] = []
+    go = threading.Event()
+
+    def noted(self: Any, target: Target) -> None:
+        opened.append(self)
+        self.options = {}
+
+    check_probe(broken(open=noted, reopens=True))
+    assert len(opened) == 2 and opened[0] is opened[1]
+    check_probe(broken(open=noted))
+    assert opened[2] is not opened[3]
+    leaves = broken(reopens=True, end=lambda self: threading.Thread(target=go.wait).start())
+    with pytest.raises(ContractError, match=r"reopens, and leaves the thread .* after close\(\)"):
+        check_probe(leaves)
+    go.set()
 
 
 def test_a_counter_may_wrap_and_a_tracker_start_again() -> None:
@@ -270,5 +289,5 @@ def test_the_order_of_calls_is_that_of_a_recorder() -> None:
     check_probe(Watched)
     step = ["read", "drain"]
     assert called == [
-        "open", *step, "begin", *step * 4, "end", *step, "close", "open", "close"
+        "open", *step, "begin", *step * 4, "end", *step, "close", "open", "read", "close"
     ]  # fmt: skip
