@@ -150,7 +150,7 @@ class Recorder:
             pid=os.getpid(),
         )
 
-    def rehearse(self) -> None:
+    def try_read(self) -> None:
         """Read once and keep nothing, so that what a probe returns wrongly shows before the run."""
         self._checked.read()
 
@@ -204,7 +204,7 @@ class Recorder:
             self.readings += 1
 
 
-class Station:
+class ProbeRecorder:
     """A probe of one adapter, recorded run after run in this process.
 
     Parameters
@@ -227,27 +227,20 @@ class Station:
         journal = Journal(Path(order.out))
         cpu_before = time.process_time_ns()
         recorder: Recorder | None = None
-        stop: dict[str, object] = {"status": "ok", "reason": "", "fix": ""}
+        stop = _stop("ok")
         try:
             if self._probe is None:
                 self._probe = load_probe(self._adapter)()
             self._probe.open(Target(order.pid, self._settings))
             recorder = Recorder(self._probe, journal, self._answer, self._period_s)
             recorder.describe()
-            recorder.rehearse()
+            recorder.try_read()
             self._answer("ready")
             cpu_before = time.process_time_ns()
             recorder.follow(orders)
             self._probe.close()
-        except Unavailable as missing:
-            stop = {"status": "unavailable", "reason": missing.why, "fix": missing.fix}
-        except BadReturn as mistake:
-            fix = f"correct {mistake.method} in {self._adapter}"
-            stop = {"status": "failed", "reason": str(mistake), "fix": fix}
         except Exception as error:  # the probe failed: that is a finding, not a crash
-            sys.stderr.write(traceback.format_exc())
-            reason = f"{type(error).__name__}: {error}"[:500]
-            stop = {"status": "failed", "reason": reason, "fix": ""}
+            stop = self._failure(error)
         counts = {
             name: getattr(recorder, name) if recorder else 0
             for name in ("readings", "missed", "rejected")
@@ -256,6 +249,15 @@ class Station:
         journal.put("stop", **stop, **counts, cpu_s=cpu_s, at_ns=time.monotonic_ns())
         journal.close()
         return stop["status"] == "ok" and self._rests()
+
+    def _failure(self, error: Exception) -> dict[str, str]:
+        """Return how a run ends with an error; what nobody foresaw is told in full on stderr."""
+        if isinstance(error, Unavailable):
+            return _stop("unavailable", str(error.why), str(error.fix))
+        if isinstance(error, BadReturn):
+            return _stop("failed", str(error), f"correct {error.method} in {self._adapter}")
+        sys.stderr.write("".join(traceback.format_exception(error)))
+        return _stop("failed", f"{type(error).__name__}: {error}"[:500])
 
     def _rests(self) -> bool:
         """Tell whether the closed probe costs nothing: it says so, and leaves no thread behind."""
@@ -268,13 +270,18 @@ class Station:
         return threading.active_count() == 1
 
 
+def _stop(status: str, reason: str = "", fix: str = "") -> dict[str, str]:
+    return {"status": status, "reason": reason, "fix": fix}
+
+
 def main(adapter: str, *options: str) -> int:
     """Record run after run, as the parent orders, until it says stop or the probe cannot go on."""
     _die_with_parent()
     answer = _own_stdout()
-    orders, station = Orders(0), Station(Path(adapter), options, answer)
+    orders = Orders(0)
+    probe = ProbeRecorder(Path(adapter), options, answer)
     while (order := orders.next(None)) and order.word != "stop":
-        if not station.record(order, orders):
+        if not probe.record(order, orders):
             break
         answer("closed")
     return 0
