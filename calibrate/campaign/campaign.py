@@ -1,7 +1,7 @@
 """A campaign: planned runs on one machine, in a folder that can be continued.
 
 A run that was interrupted leaves a folder without ``run.json``; continuing removes it and does
-that run again. One whose load strays (`calibrate.stray`) is kept under another name and done again.
+that run again. One whose load strays (`calibrate.campaign.disturbed`) is kept under another name and done again.
 Nothing else is ever changed.
 """
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The process of a workload: its start, its marks and its output."""
 
 from __future__ import annotations
 
