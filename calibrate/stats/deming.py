@@ -58,8 +58,8 @@ def deming(
     downdated sums, so all of them together take one pass.
     """
     vx, vy = line_data(x, y)
-    ratio = _ratio(var_ratio_x_over_y)
-    code, k = _clusters(cluster, vx.size)
+    ratio = variance_ratio(var_ratio_x_over_y)
+    code, k = clusters(cluster, vx.size)
     return _jackknifed(
         _solve(_sums_of_each(vx, vy, np.zeros_like(code), 1), ratio),
         _solve(_downdated(_sums_of_each(vx, vy, code, k)), ratio),
@@ -102,8 +102,8 @@ def weighted_deming(
     for name, values in (("x", vx), ("y", vy)):
         if values.min() <= 0:
             raise ValueError(f"{name} has a value of zero or below: errors cannot go with it.")
-    ratio = _ratio(var_ratio_x_over_y)
-    code, k = _clusters(cluster, vx.size)
+    ratio = variance_ratio(var_ratio_x_over_y)
+    code, k = clusters(cluster, vx.size)
     block = max(1, _CELLS // vx.size)
     without = [
         _iterate(vx, vy, (code != np.arange(i, min(i + block, k))[:, None]).astype(float), ratio)
@@ -153,22 +153,22 @@ def exponent(
     return slope, 2 * t_tail(abs(slope.value - 1) / slope.u, slope.n_clusters - 2)
 
 
-def _ratio(given: float) -> float:
+def variance_ratio(given: float) -> float:
     """Return the variance ratio, or refuse what is none."""
     if not TINY < given < HUGE:
         raise ValueError(f"var_ratio_x_over_y is {given}; a ratio of variances is above zero.")
     return given
 
 
-def _clusters(cluster: Sequence[str] | None, n: int) -> tuple[Index, int]:
+def clusters(cluster: Sequence[str] | None, n: int, least: int = 3) -> tuple[Index, int]:
     """Return a number for the cluster of each point, and how many clusters there are."""
     if cluster is None:
         return np.arange(n), n
     labels, code = encode(cluster, n)
-    if len(labels) < 3:
+    if len(labels) < least:
         raise ValueError(
-            f"There are {len(labels)} clusters; a line's uncertainty needs at least 3. Measure "
-            "more workloads."
+            f"The number of clusters is {len(labels)}; a line's uncertainty needs at least "
+            f"{least}. Measure more workloads."
         )
     return code, len(labels)
 
@@ -207,17 +207,21 @@ def _downdated(each: Vector) -> Vector:
 
 def _solve(sums: Vector, ratio: float) -> Vector:
     """Return intercepts and slopes, shape (2, k)."""
-    _, mean_x, mean_y, sxx, syy, sxy = sums
+    slope = slopes(sums[3:], ratio)
+    return np.stack([sums[2] - slope * sums[1], slope])
+
+
+def slopes(squares: Vector, ratio: float) -> Vector:
+    """Return the slopes of sums of squares of x, of y, and of products, shape (3, k)."""
     # In units in which both errors are the same, the slope is that of the major axis.
     unit = math.sqrt(ratio)
-    u, q, p = sxx, ratio * syy, unit * sxy
+    u, q, p = squares[0], ratio * squares[1], unit * squares[2]
     if np.any(np.abs(p) <= 1e-14 * np.sqrt(np.maximum(u * q, TINY * TINY))):
         raise ValueError("x and y are not associated: no line can be fitted.")
     far = np.hypot(q - u, 2 * p)
     # The form without a difference of near numbers.
     steep = np.where(q >= u, (q - u + far) / (2 * p), 2 * p / (u - q + far))
-    slope = steep / unit
-    return np.stack([mean_y - slope * mean_x, slope])
+    return np.asarray(steep / unit)
 
 
 def _iterate(x: Vector, y: Vector, keep: Vector, ratio: float) -> Vector:

@@ -1,8 +1,9 @@
-"""The equivariant Passing-Bablok line: the median of the absolute slopes of all pairs of points.
+"""Passing-Bablok lines: a median of the slopes of all pairs of points.
 
-A line for errors in both variables that needs no variance ratio and that outliers do not move.
-Unlike the estimator of 1983, which holds only for slopes near one, it may be used for meters that
-differ by any factor: a factor on x or y multiplies the line, and exchanging x and y inverts it.
+Lines for errors in both variables that need no variance ratio and that outliers do not move.
+`passing_bablok` is the equivariant form of 1988: a factor on x or y multiplies the line, and
+exchanging x and y inverts it. `passing_bablok_1983` is the first form, which holds only for slopes
+near one; it is here to compare with what other programs and papers print.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from calibrate.stats.inversions import (
     inverted_pairs,
 )
 from calibrate.stats.line import Line, line_data
-from calibrate.stats.quantile import t_quantile
+from calibrate.stats.quantile import normal_quantile, t_quantile
 
 #: Slopes listed and sorted at once: 16 bytes each in a few arrays.
 _BUDGET = 2_000_000
@@ -32,6 +33,10 @@ _SAMPLE = 200_000
 _SPAN = 1.4
 #: Slopes closer than this, relative, are one: decimal data make the same slope in many roundings.
 _SAME = 1e-10
+#: Points of which the form of 1983 lists all pairs.
+_MOST_PAIRED = 3000
+#: Slopes outside 1/this to this are not what the form of 1983 is for.
+_NEAR_ONE = 1.5
 
 
 def passing_bablok(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Line:
@@ -92,6 +97,90 @@ def passing_bablok(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Line:
         )
 
     return Line(made(intercept, u_intercept), made(slope, u))
+
+
+def passing_bablok_1983(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Line:
+    """Fit y = a + b x as Passing and Bablok first did.
+
+    Parameters
+    ----------
+    x, y : both with error, in one unit, shape (n,), n from 5 to 3000, one pair a run.
+    level : coverage probability of the intervals.
+
+    Returns
+    -------
+    Line : intervals by ranks, without standard uncertainty. No interval, and a check, where one
+        would pass a vertical line. Another check where the slope is far from one, for which the
+        method is not made.
+
+    Raises
+    ------
+    ValueError : as in `line_data`; more than 3000 points; half of the slopes or more below -1, or
+        vertical, so that x and y do not rise together.
+
+    Notes
+    -----
+    Passing & Bablok, J Clin Chem Clin Biochem 1983;21:709. N slopes of pairs without those that
+    coincide and those of slope -1; K slopes below -1; b is the median shifted by K, the mean of
+    the middle two where N is even (programs that take the mean of their angles differ by little);
+    its ranks are (N -+ z sqrt(n (n - 1) (2 n + 5)/18))/2 + K. a = median(y - b x), its limits the
+    same with the limits of b. Changing the unit of y changes the line by more than the unit: the
+    weight that the angle -45 degrees has is what makes it.
+    """
+    vx, vy = line_data(x, y, minimum=5)
+    n = vx.size
+    if n > _MOST_PAIRED:
+        raise ValueError(
+            f"{n} points are too many for this form, which lists all pairs (at most "
+            f"{_MOST_PAIRED}). Use `passing_bablok`."
+        )
+    slopes = _turned_slopes(vx, vy)
+    middle = slopes[[(slopes.size - 1) // 2, slopes.size // 2]]
+    if not (middle > -1).all() or not np.isfinite(middle).all():
+        raise ValueError("x and y do not rise together: the form of 1983 has no line for them.")
+    b = float(middle.mean())
+    z = normal_quantile(0.5 + check_level(level) / 2)
+    reach = z * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+    first = max(round((slopes.size - reach) / 2), 1)
+    low, high = float(slopes[first - 1]), float(slopes[slopes.size - first])
+    known = -1 < low <= high < math.inf
+    checks = _first_form_checks(b, n, known=known)
+
+    def made(value: float, ends: tuple[float, float]) -> Estimate:
+        limits = ends if known else (None, None)
+        return Estimate(value, None, *limits, level, "Passing-Bablok 1983, ranks", n, n, checks)
+
+    def level_of(slope: float) -> float:
+        return float(np.median(vy - slope * vx)) if math.isfinite(slope) else math.nan
+
+    return Line(made(level_of(b), (level_of(high), level_of(low))), made(b, (low, high)))
+
+
+def _turned_slopes(x: Vector, y: Vector) -> Vector:
+    """Return the slopes of all pairs in the order of their angle, from -45 to 135 degrees."""
+    i, j = np.triu_indices(x.size, 1)
+    dx, dy = x[i] - x[j], y[i] - y[j]
+    some = (dx != 0) | (dy != 0)
+    with np.errstate(divide="ignore", over="ignore"):
+        found = np.where(dx[some] == 0, math.inf, dy[some] / dx[some])
+    # A slope of -1 is as far from one as from the other end of the order, and is left out.
+    found = np.sort(found[np.abs(found + 1) > _SAME])
+    return np.roll(found, -int((found < -1).sum()))
+
+
+def _first_form_checks(slope: float, n: int, *, known: bool) -> tuple[str, ...]:
+    """Return what to know before relying on the form of 1983."""
+    found = []
+    if not 1 / _NEAR_ONE < slope < _NEAR_ONE:
+        found.append(
+            f"The slope {slope:.3g} is far from one, where this form is not valid: scale y, or use "
+            "the equivariant form."
+        )
+    if n < 20:
+        found.append(f"Only {n} points: the interval is too narrow below about 20.")
+    if not known:
+        found.append("The slopes scatter so much that there is no interval.")
+    return tuple(found)
 
 
 def _tau_sd(x: Vector, y: Vector, slope: float) -> float:
