@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from calibrate.probe import Probe as Probe
     from calibrate.probe import Target as Target
     from calibrate.probe import Unavailable as Unavailable
-    from calibrate.stats.estimate import Estimate as Estimate
+    from calibrate.stats import Estimate as Estimate
     from calibrate.store import Campaign as Campaign
     from calibrate.store import load_campaign as load_campaign
 

@@ -19,8 +19,7 @@ from calibrate import store
 from calibrate.analysis import Analysis
 from calibrate.comparison import Pair, PairedRun
 from calibrate.diagnosis import UNEXPLAINED
-from calibrate.stats.agreement import mean_ratio
-from calibrate.stats.estimate import log_ratio
+from calibrate.stats import log_ratio, mean_ratio
 from calibrate.store import Document
 
 State = Literal["pass", "fail", "inconclusive"]

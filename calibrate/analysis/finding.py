@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from calibrate.calibration import Correction
 from calibrate.comparison import Pair
 from calibrate.diagnosis import Diagnosis
-from calibrate.stats.agreement import LimitsOfAgreement
-from calibrate.stats.estimate import Estimate
+from calibrate.stats import Estimate, LimitsOfAgreement
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from calibrate.analysis.finding import Finding
 from calibrate.energy import PhasesDocument
 from calibrate.errors import UnknownName
-from calibrate.stats.estimate import Estimate
+from calibrate.stats import Estimate
 from calibrate.store import Campaign, ProbeLog, RunRecord, load_log
 
 if TYPE_CHECKING:

@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from calibrate import store
 from calibrate.calibration.fit import Calibration, Correction
 from calibrate.errors import CrosswattError, UnknownName
-from calibrate.stats.estimate import Estimate
-from calibrate.stats.quantile import t_quantile
+from calibrate.stats import Estimate, t_quantile
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,10 +12,8 @@ import numpy as np
 
 from calibrate.comparison import PairedRun
 from calibrate.quantity import u_of_step
-from calibrate.stats.agreement import components
-from calibrate.stats.budget import Row as Part
-from calibrate.stats.budget import budget, monte_carlo
-from calibrate.stats.estimate import log_ratio
+from calibrate.stats import BudgetRow as Part
+from calibrate.stats import budget, components, log_ratio, monte_carlo
 from calibrate.store import Document
 
 #: What no campaign can show of itself; whoever knows it adds it.

@@ -18,11 +18,18 @@ from typing import Any, Literal
 from calibrate.calibration.budget import UncertaintyBudget, factor_budget
 from calibrate.comparison import Comparison, Pair, PairedRun
 from calibrate.diagnosis import CONSTANT_POWER, NO_ENERGY, STRAY, Diagnosis
-from calibrate.stats.agreement import Correction as Fitted
-from calibrate.stats.agreement import correction
-from calibrate.stats.conformal import conformal
-from calibrate.stats.estimate import MAX_LOG, Estimate, Vector, log_ratio
-from calibrate.stats.forms import by_load, gain_offset, offset
+from calibrate.stats import (
+    MAX_LOG,
+    Estimate,
+    Vector,
+    conformal,
+    correction,
+    fit_by_load,
+    fit_gain_offset,
+    fit_offset,
+    log_ratio,
+)
+from calibrate.stats import MeanCorrection as Fitted
 from calibrate.store import Document, Saved
 
 #: Largest error that may be left in a workload held out, for a factor to count as a correction.
@@ -216,7 +223,7 @@ def _others(about: Correction, rows: Sequence[PairedRun]) -> Iterator[Correction
 
 def _offset(probe_w: list[float], reference_w: list[float], workload: list[str]) -> dict[str, Any]:
     """Return the fields of an offset."""
-    found = offset(probe_w, reference_w, workload)
+    found = fit_offset(probe_w, reference_w, workload)
     return {
         "verdict": "offset",
         "held_out": found.held_out,
@@ -226,7 +233,7 @@ def _offset(probe_w: list[float], reference_w: list[float], workload: list[str])
 
 def _line(probe_w: list[float], reference_w: list[float], workload: list[str]) -> dict[str, Any]:
     """Return the fields of a gain with an offset."""
-    found = gain_offset(probe_w, reference_w, workload)
+    found = fit_gain_offset(probe_w, reference_w, workload)
     line = CorrectionLine(
         gain=found.gain,
         offset_w=found.offset_w,
@@ -239,7 +246,7 @@ def _line(probe_w: list[float], reference_w: list[float], workload: list[str]) -
 
 def _bands(probe_w: list[float], reference_w: list[float], workload: list[str]) -> dict[str, Any]:
     """Return the fields of a factor for each range of load."""
-    found = by_load(probe_w, reference_w, workload)
+    found = fit_by_load(probe_w, reference_w, workload)
     bands = tuple(
         Band(below_w=end, factor=each.factor, relative_u=each.relative_u)
         for end, each in zip((*found.below_w, None), found.factors, strict=True)

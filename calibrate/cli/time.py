@@ -18,7 +18,7 @@ from calibrate.quantity import interval
 from calibrate.simulated import before_figures
 
 if TYPE_CHECKING:
-    from calibrate.stats.estimate import Estimate
+    from calibrate.stats import Estimate
     from calibrate.studies import Course
 
 commands = Commands()

@@ -25,14 +25,15 @@ from calibrate.energy import (
 )
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.probe import Basis, Domain
-from calibrate.stats.agreement import (
+from calibrate.stats import (
+    Estimate,
     LimitsOfAgreement,
     MeanRatio,
     limits_of_agreement,
+    log_ratio,
     mean_ratio,
     prediction,
 )
-from calibrate.stats.estimate import Estimate, log_ratio
 from calibrate.store import Campaign, Document, ProbeLog, Run, Saved
 
 #: How long before the ends of a run the power is looked at, ns.

@@ -17,9 +17,13 @@ import numpy as np
 from calibrate.comparison.pairs import Pair, compare
 from calibrate.errors import CrosswattError
 from calibrate.quantity import u_of_step
-from calibrate.stats.estimate import Estimate
-from calibrate.stats.quantile import chi2_quantile
-from calibrate.stats.sequence import confidence_sequence, repeats_expected, runs_needed
+from calibrate.stats import (
+    Estimate,
+    chi2_quantile,
+    confidence_sequence,
+    repeats_expected,
+    runs_needed,
+)
 from calibrate.store import Campaign, KnownFactor, Run
 
 #: Repeats after which a probe whose ratio never moves is taken for known to its resolution.

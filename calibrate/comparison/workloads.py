@@ -10,7 +10,7 @@ import numpy as np
 
 from calibrate.comparison.pairs import Comparison, Pair, PairedRun
 from calibrate.energy import phase_kind
-from calibrate.stats.agreement import LimitsOfAgreement, limits_of_differences
+from calibrate.stats import LimitsOfAgreement, limits_of_differences
 from calibrate.store import Campaign, Run
 
 

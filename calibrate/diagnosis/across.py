@@ -15,8 +15,7 @@ from dataclasses import replace
 
 from calibrate.comparison import Pair, PairedRun
 from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis
-from calibrate.stats.deming import deming
-from calibrate.stats.line import Line, least_squares
+from calibrate.stats import Line, deming, least_squares
 
 NAME = "part of what the reference covers"
 #: What follows the load outside a processor's packages is seldom half of it, and never as much.

@@ -12,8 +12,7 @@ from calibrate.diagnosis.irregular import IrregularModel
 from calibrate.diagnosis.models import LevelModel, Table
 from calibrate.diagnosis.result import Candidate, Flag, Runs
 from calibrate.diagnosis.structures import StructureModel
-from calibrate.stats.agreement import mean_ratio
-from calibrate.stats.estimate import Estimate
+from calibrate.stats import Estimate, mean_ratio
 
 Model = LevelModel | StructureModel | IrregularModel
 #: Models that say how large their fault is.

@@ -48,7 +48,7 @@ from calibrate.diagnosis.single_runs import (
 )
 from calibrate.diagnosis.words import _against, _digits, _misfits, _notes, _sentence, _sized, _thin
 from calibrate.quantity import u_of_step
-from calibrate.stats.estimate import MAX_LOG, encode
+from calibrate.stats import MAX_LOG, encode
 
 __all__ = [
     "CONSTANT_POWER",

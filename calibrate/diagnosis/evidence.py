@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibrate.stats.estimate import Vector
+from calibrate.stats import Vector
 
 Grid = NDArray[np.float64]
 

@@ -30,7 +30,7 @@ from calibrate.diagnosis.evidence import (
 )
 from calibrate.diagnosis.faults import Fault, fault
 from calibrate.diagnosis.models import Table
-from calibrate.stats.estimate import Vector
+from calibrate.stats import Vector
 
 _LEAST = 1e-3
 _PRIOR = 0.012

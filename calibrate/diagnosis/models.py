@@ -27,7 +27,7 @@ from calibrate.diagnosis.evidence import (
     sums,
 )
 from calibrate.diagnosis.faults import Fault, fault, in_runs
-from calibrate.stats.estimate import Vector
+from calibrate.stats import Vector
 
 NO_FAULT = "no fault found"
 _POWER, _GAIN = fault("constant-power"), fault("constant-gain")

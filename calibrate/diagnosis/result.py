@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from calibrate.diagnosis.faults import Keys
-from calibrate.stats.estimate import Estimate, Vector
+from calibrate.stats import Estimate, Vector
 
 UNEXPLAINED = "unexplained"
 

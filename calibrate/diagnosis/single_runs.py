@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from calibrate.diagnosis.faults import Fault, fault
 from calibrate.diagnosis.models import NO_FAULT
 from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis, Flag, Runs
-from calibrate.stats.estimate import Vector
-from calibrate.stats.quantile import chi2_tail, f_tail
+from calibrate.stats import Vector, chi2_tail, f_tail
 
 _LOST_WRAP, _FALSE_WRAP, _ZERO, _STRAY, _PART_TIME = map(
     fault, ("wrap", "wrap-added", "zero", "stray", "part-time")

@@ -41,7 +41,7 @@ from calibrate.diagnosis.models import (
     residual_sd,
     scale_weight,
 )
-from calibrate.stats.estimate import Vector
+from calibrate.stats import Vector
 
 #: Standard deviations of a workload and of a run with which theta is first sought.
 _SEEK_TAU, _SEEK_S = 0.03, 0.03

@@ -25,7 +25,7 @@ from calibrate.reporting.canvas import (
     marker_key,
     styles,  # fmt: skip
 )
-from calibrate.stats.estimate import Estimate
+from calibrate.stats import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -38,7 +38,7 @@ from calibrate.reporting.facts import (
 )
 from calibrate.reporting.verdict import way
 from calibrate.simulated import SIMULATED
-from calibrate.stats.estimate import Estimate
+from calibrate.stats import Estimate
 
 #: More workloads than a cell can list.
 _MANY = 8

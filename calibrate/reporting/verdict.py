@@ -8,7 +8,7 @@ from calibrate.analysis import Analysis, Finding
 from calibrate.calibration import Correction
 from calibrate.diagnosis import NO_FAULT, UNEXPLAINED
 from calibrate.quantity import brief, estimated, number, probability, rounded
-from calibrate.stats.estimate import Estimate
+from calibrate.stats import Estimate
 
 
 @dataclass(frozen=True)

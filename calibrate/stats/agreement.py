@@ -419,7 +419,7 @@ def prediction(d: ArrayLike, cluster: Sequence[str], level: float = 0.95) -> Est
 
 
 @dataclass(frozen=True)
-class Correction:
+class MeanCorrection:
     """What to multiply the probe's reading by.
 
     Parameters
@@ -451,7 +451,7 @@ class Correction:
         }
 
 
-def correction(d: ArrayLike, cluster: Sequence[str], level: float = 0.95) -> Correction:
+def correction(d: ArrayLike, cluster: Sequence[str], level: float = 0.95) -> MeanCorrection:
     """Return the correction factor with the uncertainty it has on a workload not measured.
 
     Parameters
@@ -498,7 +498,7 @@ def correction(d: ArrayLike, cluster: Sequence[str], level: float = 0.95) -> Cor
         checks=_checks(c),
     )
     mean_u = None if of_mean is None else math.sqrt(of_mean)
-    return Correction(factor, relative, mean_u, held, why)
+    return MeanCorrection(factor, relative, mean_u, held, why)
 
 
 def _held_out(c: Components) -> dict[str, float] | None:

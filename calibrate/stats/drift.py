@@ -13,7 +13,7 @@ from calibrate.stats.estimate import Estimate, Vector, check_level, measured, t_
 from calibrate.stats.line import least_squares, line_data
 
 #: Sessions below which a chart has no limits of its own.
-LEAST = 5
+LEAST_SESSIONS = 5
 #: Moving range of two normal values over their sd.
 _D2 = 2 / math.sqrt(math.pi)
 
@@ -99,7 +99,7 @@ def trend(
 
 
 @dataclass(frozen=True)
-class Chart:
+class ControlChart:
     """An EWMA control chart of session means.
 
     Parameters
@@ -124,7 +124,7 @@ class Chart:
 
 def ewma(
     values: ArrayLike, weight: float = 0.2, reach: float = 2.7, baseline: int | None = None
-) -> Chart:
+) -> ControlChart:
     """Return an exponentially weighted moving-average chart.
 
     Parameters
@@ -145,8 +145,8 @@ def ewma(
     """
     v = measured("values", values)
     first = v.size if baseline is None else baseline
-    if not LEAST <= first <= v.size:
-        raise ValueError(f"A chart takes at least {LEAST} sessions, there are {first}.")
+    if not LEAST_SESSIONS <= first <= v.size:
+        raise ValueError(f"A chart takes at least {LEAST_SESSIONS} sessions, there are {first}.")
     if not 0 < weight <= 1 or not reach > 0:
         raise ValueError("The weight lies between 0 and 1, and the reach above 0.")
     sd = float(np.abs(np.diff(v[:first])).mean()) / _D2
@@ -160,7 +160,7 @@ def ewma(
     n = np.arange(1, v.size + 1)
     half = reach * sd * np.sqrt(weight / (2 - weight) * (1 - (1 - weight) ** (2 * n)))
     out = np.flatnonzero(np.abs(np.array(smoothed) - center) > half)
-    return Chart(
+    return ControlChart(
         center,
         sd,
         tuple(smoothed),
@@ -171,7 +171,7 @@ def ewma(
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangeOfLevel:
     """Where a series of sessions changes its level.
 
     Parameters
@@ -190,7 +190,9 @@ class Change:
         return asdict(self) | {"step": self.step.as_dict()}
 
 
-def change(values: ArrayLike, level: float = 0.95, shuffles: int = 2000, seed: int = 0) -> Change:
+def change_of_level(
+    values: ArrayLike, level: float = 0.95, shuffles: int = 2000, seed: int = 0
+) -> ChangeOfLevel:
     """Return the likeliest place of one change of level.
 
     Parameters
@@ -211,8 +213,10 @@ def change(values: ArrayLike, level: float = 0.95, shuffles: int = 2000, seed: i
     """
     v = measured("values", values)
     n = v.size
-    if n < LEAST:
-        raise ValueError(f"A change is looked for in at least {LEAST} sessions, there are {n}.")
+    if n < LEAST_SESSIONS:
+        raise ValueError(
+            f"A change is looked for in at least {LEAST_SESSIONS} sessions, there are {n}."
+        )
     if float(np.ptp(v)) <= 0:
         raise ValueError("All sessions are the same: the spread is below the resolution.")
     check_level(level)
@@ -233,7 +237,7 @@ def change(values: ArrayLike, level: float = 0.95, shuffles: int = 2000, seed: i
         n_runs=n,
         n_clusters=n,
     )
-    return Change(first, step, p)
+    return ChangeOfLevel(first, step, p)
 
 
 def _scores(table: Vector) -> Vector:

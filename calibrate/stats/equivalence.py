@@ -63,7 +63,9 @@ def tost(
 
     Notes
     -----
-    Schuirmann, J Pharmacokinet Biopharm 1987;15:657.
+    Schuirmann, J Pharmacokinet Biopharm 1987;15:657. statsmodels' ttost_mean gives the same for
+    raw values; it takes no standard uncertainty with degrees of freedom of its own, no open side,
+    and does not say when a test fails rather than not pass.
     """
     if low is None and high is None:
         raise ValueError("There is no bound: nothing can be tested. Say what is near enough.")
@@ -189,15 +191,14 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
     Notes
     -----
-    Holm, Scand J Stat 1979;6:65.
+    Holm, Scand J Stat 1979;6:65, by statsmodels' multipletests.
     """
     for name, p in p_values.items():
         if not 0 <= p <= 1:
             raise ValueError(f"The p-value of {name} is {p}, which is no probability.")
-    out: dict[str, float] = {}
-    worst, left = 0.0, len(p_values)
-    for name, p in sorted(p_values.items(), key=lambda item: item[1]):
-        worst = max(worst, min(1.0, left * p))
-        out[name] = worst
-        left -= 1
-    return {name: out[name] for name in p_values}
+    if not p_values:
+        return {}
+    from statsmodels.stats.multitest import multipletests
+
+    corrected = multipletests(list(p_values.values()), method="holm")[1]
+    return {name: float(p) for name, p in zip(p_values, corrected, strict=True)}

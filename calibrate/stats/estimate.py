@@ -58,7 +58,7 @@ class Estimate:
             raise ValueError("An interval has two limits or none.")
 
     def covers(self, value: float) -> bool:
-        """Tell whether a value lies in the interval; False where there is none."""
+        """Return whether a value lies in the interval; False where there is none."""
         return self.low is not None and self.high is not None and self.low <= value <= self.high
 
     def as_dict(self) -> dict[str, Any]:

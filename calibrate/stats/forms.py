@@ -15,7 +15,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibrate.stats.agreement import Correction, correction
+from calibrate.stats.agreement import MeanCorrection, correction
 from calibrate.stats.estimate import Estimate, Vector, check_level, encode, measured, t_estimate
 
 #: Least ratio of powers over which a line has a slope worth fitting.
@@ -75,11 +75,11 @@ class ByLoad:
     """
 
     below_w: tuple[float, ...]
-    factors: tuple[Correction, ...]
+    factors: tuple[MeanCorrection, ...]
     held_out: dict[str, float]
 
 
-def offset(
+def fit_offset(
     probe_w: ArrayLike, reference_w: ArrayLike, workload: Sequence[str], level: float = 0.95
 ) -> Offset:
     """Return the constant power to subtract.
@@ -119,14 +119,14 @@ def offset(
     return Offset(found, _held_out(p, r, labels, code, fit))
 
 
-def gain_offset(
+def fit_gain_offset(
     probe_w: ArrayLike, reference_w: ArrayLike, workload: Sequence[str], level: float = 0.95
 ) -> GainOffset:
     """Return the line to invert.
 
     Parameters
     ----------
-    probe_w, reference_w, workload, level : as for `offset`, of at least 4 workloads whose power
+    probe_w, reference_w, workload, level : as for `fit_offset`, of at least 4 workloads whose power
         by the reference differs by `SPAN`.
 
     Raises
@@ -177,14 +177,14 @@ def gain_offset(
     )
 
 
-def by_load(
+def fit_by_load(
     probe_w: ArrayLike, reference_w: ArrayLike, workload: Sequence[str], level: float = 0.95
 ) -> ByLoad:
     """Return a factor for each of two or three ranges of what the probe reports.
 
     Parameters
     ----------
-    probe_w, reference_w, workload, level : as for `offset`, of at least 6 workloads.
+    probe_w, reference_w, workload, level : as for `fit_offset`, of at least 6 workloads.
 
     Raises
     ------
@@ -207,14 +207,16 @@ def by_load(
                 continue
             ends = tuple(float(math.sqrt(means[order[c - 1]] * means[order[c]])) for c in cuts)
             found = _split(p, r, workload, ends, level)
-            if found and (best is None or worst(found.held_out) < worst(best.held_out)):
+            if found and (
+                best is None or worst_held_out(found.held_out) < worst_held_out(best.held_out)
+            ):
                 best = found
     if best is None:
         raise ValueError("No split leaves three workloads in each range of load.")
     return best
 
 
-def worst(held_out: dict[str, float]) -> float:
+def worst_held_out(held_out: dict[str, float]) -> float:
     """Return the largest error without its sign."""
     return max(abs(error) for error in held_out.values())
 

@@ -1,8 +1,8 @@
-"""Limits of agreement for data that `agreement.limits_of_agreement` is not for.
+"""Limits of agreement for data that `limits_of_agreement` is not for.
 
 constant_truth    each meter repeated on its own while the truth stood still
 level_dependent   limits that widen with the level
-together          an interval for both limits at once
+limits_together   an interval for both limits at once
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from calibrate.stats.tolerance import tolerance_factor
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConstantTruthLimits:
     """Limits of agreement on the scale of the values.
 
     Parameters
@@ -55,7 +55,7 @@ def constant_truth(
     y_subject: Sequence[str],
     level: float = 0.95,
     coverage: float = 0.95,
-) -> Limits:
+) -> ConstantTruthLimits:
     """Return limits for single differences x - y from repeated readings of a constant truth.
 
     Parameters
@@ -101,7 +101,7 @@ def constant_truth(
             (mean + z * sd, None, ends[1], "upper limit"),
         )
     ]
-    return Limits(made[0], made[1], made[2], sd)
+    return ConstantTruthLimits(made[0], made[1], made[2], sd)
 
 
 def _within(values: Vector, code: Any, k: int) -> tuple[Vector, float, float, int]:
@@ -185,7 +185,7 @@ def level_dependent(
     return LevelDependent(bias, spread, z, p[0], p[1], float(bias.residual_sd or 0.0))
 
 
-def together(
+def limits_together(
     d: ArrayLike, level: float = 0.95, coverage: float = 0.95
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return intervals that hold the pair of limits mean -+ z sd together.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calibrate.stats.deming import clusters, slopes, variance_ratio
+from calibrate.stats.deming_line import clusters, slopes, variance_ratio
 from calibrate.stats.estimate import TINY, Estimate, Vector, check_level, measured, t_estimate
 from calibrate.stats.line import Line, positive_weights
 

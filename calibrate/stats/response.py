@@ -178,7 +178,7 @@ def _common(one: float, other: float, error: float) -> float:
 
 
 @dataclass(frozen=True)
-class Window:
+class AveragingWindow:
     """What a power reading is a mean of.
 
     Parameters
@@ -209,7 +209,7 @@ def averaging_window(
     longest_s: float = 3.0,
     longest_lag_s: float = 1.0,
     level: float = 0.95,
-) -> Window:
+) -> AveragingWindow:
     """Return over what stretch of time a power reading is a mean.
 
     Parameters
@@ -292,7 +292,7 @@ def averaging_window(
             n_runs=when.size, n_clusters=1,
         )  # fmt: skip
 
-    return Window(
+    return AveragingWindow(
         made(float(best.x[0]), float(u[0])),
         made(float(best.x[1]), float(u[1])),
         float(gain),

@@ -22,8 +22,7 @@ from calibrate import store
 from calibrate.comparison import reference_of
 from calibrate.energy import Column, headline_column, native_columns, total_energy
 from calibrate.errors import CrosswattError
-from calibrate.stats.alignment import align
-from calibrate.stats.estimate import Estimate, Vector, t_estimate
+from calibrate.stats import Estimate, Vector, align, t_estimate
 from calibrate.store import Campaign, ProbeLog, Run
 
 #: Runs from which a drift is looked for, and the relative lag that is called none.

@@ -21,8 +21,8 @@ from calibrate.comparison import Comparison, compare
 from calibrate.energy import Column, columns_by_scope, counter_curve, probe_columns, window_energy
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.probe import Domain
-from calibrate.stats.estimate import Estimate, t_estimate
-from calibrate.stats.response import (
+from calibrate.stats import (
+    Estimate,
     Linearity,
     averaging_window,
     counter_lag,
@@ -32,6 +32,7 @@ from calibrate.stats.response import (
     linearity,
     noise_w,
     resolution,
+    t_estimate,
     update_period,
 )
 from calibrate.store import Document, Run, Saved

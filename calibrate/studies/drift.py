@@ -19,9 +19,18 @@ from calibrate import analysis, store
 from calibrate.analysis import Analysis
 from calibrate.comparison import Pair
 from calibrate.errors import CrosswattError
-from calibrate.stats.drift import LEAST, Change, Chart, Trend, change, en_number, ewma, trend
-from calibrate.stats.equivalence import tost
-from calibrate.stats.estimate import Estimate
+from calibrate.stats import (
+    LEAST_SESSIONS,
+    ChangeOfLevel,
+    ControlChart,
+    Estimate,
+    Trend,
+    change_of_level,
+    en_number,
+    ewma,
+    tost,
+    trend,
+)
 from calibrate.store import Document
 
 State = Literal["same", "changed", "inconclusive"]
@@ -261,9 +270,9 @@ class Course(Document):
     sessions: tuple[Session, ...]
     state: State
     out: tuple[str, ...] = ()
-    change: Change | None = None
+    change: ChangeOfLevel | None = None
     trend: Trend | None = None
-    chart: Chart | None = None
+    chart: ControlChart | None = None
     reason: str = ""
 
 
@@ -346,12 +355,12 @@ def _judged(
     course = Course(
         probe=key[0], column=key[1], workloads=common, sessions=sessions, state="inconclusive"
     )
-    if len(values) < LEAST:
-        reason = f"{len(values)} sessions; a chart takes {LEAST}"
+    if len(values) < LEAST_SESSIONS:
+        reason = f"{len(values)} sessions; a chart takes {LEAST_SESSIONS}"
         return course.model_copy(update={"reason": reason})
     if max(values) == min(values):
         return course.model_copy(update={"state": "same", "reason": "all sessions are identical"})
-    chart, step = ewma(values), change(values)
+    chart, step = ewma(values), change_of_level(values)
     days = [datetime.fromisoformat(each.at).timestamp() / 86400 for each in sessions]
     spread = max(days) > min(days)
     certain = step.p_value < alpha

@@ -18,9 +18,7 @@ from calibrate import store
 from calibrate.comparison import compare
 from calibrate.energy import headline_column, native_columns, window_energy
 from calibrate.errors import CrosswattError
-from calibrate.stats.equivalence import holm
-from calibrate.stats.estimate import Vector, t_estimate
-from calibrate.stats.quantile import t_quantile, t_tail
+from calibrate.stats import Vector, holm, t_estimate, t_quantile, t_tail
 from calibrate.store import Campaign, Document, Run
 
 NONE, ALL = "none", "all together"

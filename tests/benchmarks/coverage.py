@@ -16,22 +16,32 @@ from collections.abc import Callable
 
 import numpy as np
 
-from calibrate.stats.agreement import correction, limits_of_agreement, mean_ratio, prediction
-from calibrate.stats.alignment import align
-from calibrate.stats.bootstrap import bootstrap, cluster_mean, mean_of
-from calibrate.stats.budget import budget, from_limits, from_readings
-from calibrate.stats.concordance import concordance
-from calibrate.stats.conformal import conformal
-from calibrate.stats.consensus import consensus
-from calibrate.stats.deming import deming, weighted_deming
-from calibrate.stats.estimate import Estimate
-from calibrate.stats.forms import gain_offset, offset
-from calibrate.stats.limits import constant_truth
-from calibrate.stats.line import least_squares
-from calibrate.stats.mixed import probes
-from calibrate.stats.passing_bablok import passing_bablok
-from calibrate.stats.tolerance import tolerance_limits
-from calibrate.stats.york import york
+from calibrate.stats import (
+    BudgetRow,
+    Estimate,
+    align,
+    bootstrap,
+    budget,
+    cluster_mean,
+    concordance,
+    conformal,
+    consensus,
+    constant_truth,
+    correction,
+    deming,
+    fit_gain_offset,
+    fit_offset,
+    least_squares,
+    limits_of_agreement,
+    mean_of,
+    mean_ratio,
+    passing_bablok,
+    prediction,
+    probe_effects,
+    tolerance_limits,
+    weighted_deming,
+    york,
+)
 
 Rng = np.random.Generator
 #: Simulates one campaign: the estimate, and the truth its interval should hold.
@@ -85,7 +95,7 @@ def new_workload(rng: Rng) -> tuple[Estimate | None, float]:
 
 def mixed_new_workload(rng: Rng) -> tuple[Estimate | None, float]:
     d, label, _ = campaign(rng, workloads=10)
-    return probes(d, ["p"] * d.size, label).new("p", "workload"), rng.normal(0, BETWEEN)
+    return probe_effects(d, ["p"] * d.size, label).new("p", "workload"), rng.normal(0, BETWEEN)
 
 
 def loads(rng: Rng) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -96,18 +106,18 @@ def loads(rng: Rng) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 
 def line_gain(rng: Rng) -> tuple[Estimate | None, float]:
-    return gain_offset(*loads(rng)).gain, 0.8
+    return fit_gain_offset(*loads(rng)).gain, 0.8
 
 
 def line_offset(rng: Rng) -> tuple[Estimate | None, float]:
-    return gain_offset(*loads(rng)).offset_w, 12.0
+    return fit_gain_offset(*loads(rng)).offset_w, 12.0
 
 
 def offset_new_workload(rng: Rng) -> tuple[Estimate | None, float]:
     more, label, _ = campaign(rng, repeats=2)
     # In watts; the next workload's own offset, with the mean of two runs of it.
     truth = 15 + 100 * float(rng.normal(0, math.hypot(BETWEEN, WITHIN / math.sqrt(2))))
-    return offset(65 + 100 * more, np.full(more.size, 50.0), label).offset_w, truth
+    return fit_offset(65 + 100 * more, np.full(more.size, 50.0), label).offset_w, truth
 
 
 def both(rng: Rng, n: int = 30, relative: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -198,7 +208,10 @@ def references(rng: Rng) -> tuple[Estimate | None, float]:
 
 
 def gum(rng: Rng) -> tuple[Estimate | None, float]:
-    rows = [from_readings("repeats", rng.normal(0, 0.02, 6)), from_limits("window", 0.015)]
+    rows = [
+        BudgetRow.from_readings("repeats", rng.normal(0, 0.02, 6)),
+        BudgetRow.from_limits("window", 0.015),
+    ]
     error = rows[0].u * rng.standard_t(5) + rng.uniform(-0.015, 0.015)
     return budget(0.0, rows).total, error
 

@@ -23,13 +23,16 @@ from scipy.stats import bootstrap as scipy_bootstrap
 from calibrate.comparison import compare
 from calibrate.diagnosis import Runs, diagnose
 from calibrate.probe.contract import Domain
-from calibrate.stats.bootstrap import bootstrap, mean_of
-from calibrate.stats.deming import deming
-from calibrate.stats.estimate import Vector
-from calibrate.stats.fleet import fleet
-from calibrate.stats.line import least_squares
-from calibrate.stats.mixed import mixed
-from calibrate.stats.passing_bablok import passing_bablok
+from calibrate.stats import (
+    Vector,
+    bootstrap,
+    deming,
+    fleet,
+    least_squares,
+    mean_of,
+    mixed,
+    passing_bablok,
+)
 from calibrate.store import (
     Campaign,
     CampaignRecord,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from calibrate.stats.budget import Row, budget
+from calibrate.stats import BudgetRow, budget
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 size = st.floats(1e-9, 1e9)
@@ -19,8 +19,8 @@ sensitivity = st.one_of(st.just(0.0), st.floats(1e-6, 1e6), st.floats(-1e6, -1e-
 budget_row = st.tuples(size, sensitivity, df)
 
 
-def rows_of(values: list[tuple[float, float, float | None]]) -> list[Row]:
-    return [Row(f"row {i}", u, c, d) for i, (u, c, d) in enumerate(values)]
+def rows_of(values: list[tuple[float, float, float | None]]) -> list[BudgetRow]:
+    return [BudgetRow(f"row {i}", u, c, d) for i, (u, c, d) in enumerate(values)]
 
 
 @FEW
@@ -54,8 +54,8 @@ def test_a_budget_does_not_depend_on_the_order_of_its_rows(values: list[Any], ra
 def test_a_row_split_into_independent_parts_stays_what_it_is(
     u: float, d: float | None, n: int
 ) -> None:
-    whole = budget(0.0, [Row("whole", u)])
-    parts = budget(0.0, [Row(f"{i}", u / math.sqrt(n)) for i in range(n)])
+    whole = budget(0.0, [BudgetRow("whole", u)])
+    parts = budget(0.0, [BudgetRow(f"{i}", u / math.sqrt(n)) for i in range(n)])
     assert parts.expanded_u == pytest.approx(whole.expanded_u)
-    alone = budget(0.0, [Row("whole", u, df=d)])
+    alone = budget(0.0, [BudgetRow("whole", u, df=d)])
     assert alone.df == pytest.approx(d)

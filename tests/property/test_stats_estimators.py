@@ -12,22 +12,36 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from calibrate.stats.alignment import align
-from calibrate.stats.bootstrap import bootstrap, cluster_mean, mean_of
-from calibrate.stats.concordance import concordance
-from calibrate.stats.conformal import conformal
-from calibrate.stats.consensus import consensus
-from calibrate.stats.deming import deming, exponent, weighted_deming
-from calibrate.stats.equivalence import equivalent_ratio, holm, tolerance_gate
-from calibrate.stats.hats import collocation, three_cornered_hat
-from calibrate.stats.limits import constant_truth, level_dependent, together
-from calibrate.stats.line import Line, least_squares
-from calibrate.stats.linearity import cusum, lack_of_fit, one_factor
-from calibrate.stats.mixed import mixed
-from calibrate.stats.passing_bablok import passing_bablok
-from calibrate.stats.sequence import confidence_sequence
-from calibrate.stats.tolerance import tolerance_limits
-from calibrate.stats.york import york
+from calibrate.stats import (
+    Line,
+    align,
+    bootstrap,
+    cluster_mean,
+    collocation,
+    concordance,
+    confidence_sequence,
+    conformal,
+    consensus,
+    constant_truth,
+    cusum,
+    deming,
+    equivalent_ratio,
+    exponent,
+    holm,
+    lack_of_fit,
+    least_squares,
+    level_dependent,
+    limits_together,
+    mean_of,
+    mixed,
+    one_factor,
+    passing_bablok,
+    three_cornered_hat,
+    tolerance_gate,
+    tolerance_limits,
+    weighted_deming,
+    york,
+)
 
 FEW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 factor = st.floats(1e-9, 1e9)
@@ -71,7 +85,7 @@ ALL: dict[str, Callable[[Any, Any, list[str]], Any]] = {
     "exponent": lambda x, y, c: exponent(x, y)[0],
     "concordance": lambda x, y, c: concordance(x, y),
     "tolerance": lambda x, y, c: tolerance_limits(x),
-    "together": lambda x, y, c: dict(zip("ab", together(x), strict=True)),
+    "together": lambda x, y, c: dict(zip("ab", limits_together(x), strict=True)),
     "constant truth": lambda x, y, c: constant_truth(x, c, y, c),
     "level dependent": lambda x, y, c: level_dependent(x, y),
     "cluster mean": lambda x, y, c: cluster_mean(x, c, resamples=1000),

@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calibrate.diagnosis import Runs, diagnose
-from calibrate.stats.agreement import correction, limits_of_agreement, mean_ratio, prediction
-from calibrate.stats.estimate import log_ratio
+from calibrate.stats import correction, limits_of_agreement, log_ratio, mean_ratio, prediction
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 energy = st.floats(1e-6, 1e9)

@@ -11,7 +11,7 @@ import pytest
 from calibrate import catalog, store
 from calibrate.analysis import Analysis, analyze
 from calibrate.errors import UnknownName
-from calibrate.stats.estimate import Estimate
+from calibrate.stats import Estimate
 from tests.helpers.campaigns import LOADS, Fake, build, domain, truth
 
 

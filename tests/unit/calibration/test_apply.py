@@ -20,7 +20,7 @@ from calibrate.calibration import (
 from calibrate.calibration.fit import FactorInterval, Range
 from calibrate.cli.app import app
 from calibrate.errors import BadFile, CrosswattError, UnknownName
-from calibrate.stats.estimate import Estimate
+from calibrate.stats import Estimate
 
 VALID = Range(watts=(10.0, 100.0), seconds=(5.0, 60.0), workloads=("gemm", "idle"))
 

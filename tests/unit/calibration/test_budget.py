@@ -9,8 +9,7 @@ import pytest
 
 from calibrate.calibration.budget import DRIFT, NO_CERTIFICATE, factor_budget
 from calibrate.comparison import PairedRun
-from calibrate.stats.agreement import correction
-from calibrate.stats.estimate import log_ratio
+from calibrate.stats import correction, log_ratio
 
 RNG = np.random.default_rng(4)
 START = RNG.bit_generator.state

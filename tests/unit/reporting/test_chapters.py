@@ -11,7 +11,7 @@ from calibrate import analysis
 from calibrate.energy import headline_column, native_columns
 from calibrate.probe.contract import Domain
 from calibrate.reporting.chapters.workloads import workload_chapter
-from calibrate.stats.agreement import limits_of_agreement, limits_of_differences
+from calibrate.stats import limits_of_agreement, limits_of_differences
 from tests.helpers.campaigns import LOADS, Fake, build, domain, truth
 
 

@@ -4,14 +4,15 @@ import math
 import numpy as np
 import pytest
 
-from calibrate.stats.agreement import (
+from calibrate.stats import (
+    Estimate,
     components,
     correction,
     limits_of_agreement,
+    log_ratio,
     mean_ratio,
     prediction,
 )
-from calibrate.stats.estimate import Estimate, log_ratio
 
 D = np.log([1.02, 1.04, 0.98, 1.00, 1.01])
 W = ["a", "a", "b", "b", "c"]

@@ -4,14 +4,27 @@ import math
 import numpy as np
 import pytest
 
-from calibrate.stats.bootstrap import bootstrap, cluster_mean, mean_of
-from calibrate.stats.conformal import conformal
-from calibrate.stats.equivalence import equivalent_ratio, holm, tolerance_gate, tost
-from calibrate.stats.estimate import Estimate
-from calibrate.stats.limits import constant_truth, level_dependent, together
-from calibrate.stats.mixed import mixed, probes
-from calibrate.stats.sequence import confidence_sequence, runs_needed
-from calibrate.stats.tolerance import one_sided_bound, tolerance_factor, tolerance_limits
+from calibrate.stats import (
+    Estimate,
+    bootstrap,
+    cluster_mean,
+    confidence_sequence,
+    conformal,
+    constant_truth,
+    equivalent_ratio,
+    holm,
+    level_dependent,
+    limits_together,
+    mean_of,
+    mixed,
+    one_sided_bound,
+    probe_effects,
+    runs_needed,
+    tolerance_factor,
+    tolerance_gate,
+    tolerance_limits,
+    tost,
+)
 
 RNG = np.random.default_rng(11)
 START = RNG.bit_generator.state
@@ -229,7 +242,7 @@ def test_mixed_model_of_probes() -> None:
         for _ in range(repeats)
     ]
     probe, workload, d = (list(column) for column in zip(*rows, strict=True))
-    found = probes(d, probe, workload)
+    found = probe_effects(d, probe, workload)
     assert found.sd["error"] == pytest.approx(0.01, rel=0.3)
     assert found.sd["probe x workload"] == pytest.approx(0.03, rel=0.5)
     assert found.sd["workload"] == pytest.approx(0.05, rel=0.7)
@@ -275,5 +288,5 @@ def test_limits_that_widen_with_the_level() -> None:
 
 
 def test_both_limits_together_are_wider_than_each() -> None:
-    lower, upper = together(RNG.normal(size=30))
+    lower, upper = limits_together(RNG.normal(size=30))
     assert lower[0] < lower[1] < upper[0] < upper[1]

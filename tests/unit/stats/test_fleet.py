@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from calibrate.stats.fleet import fleet
+from calibrate.stats import fleet
 
 RNG = np.random.default_rng(3)
 START = RNG.bit_generator.state

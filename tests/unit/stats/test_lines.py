@@ -4,17 +4,23 @@ import math
 import numpy as np
 import pytest
 
-from calibrate.stats.deming import deming, exponent, weighted_deming
+from calibrate.stats import (
+    cusum,
+    deming,
+    exponent,
+    lack_of_fit,
+    least_squares,
+    one_factor,
+    passing_bablok,
+    weighted_deming,
+    york,
+)
 from calibrate.stats.inversions import (
     concordance_of_each,
     count_inversions,
     inversions_of_each,
     inverted_pairs,
 )
-from calibrate.stats.line import least_squares
-from calibrate.stats.linearity import cusum, lack_of_fit, one_factor
-from calibrate.stats.passing_bablok import passing_bablok
-from calibrate.stats.york import york
 
 RNG = np.random.default_rng(20261124)
 START = RNG.bit_generator.state

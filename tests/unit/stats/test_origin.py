@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from statsmodels.regression.linear_model import WLS
 
-from calibrate.stats.origin import deming_through_origin, line_through_origin
-from calibrate.stats.york import york
+from calibrate.stats import deming_through_origin, line_through_origin, york
 
 FEW = settings(max_examples=30, deadline=None)
 energies_j = st.lists(st.floats(1.0, 1e4), min_size=4, max_size=30)
@@ -143,7 +142,7 @@ def test_refusals() -> None:
             line([1.0, 2.0], [1.0, 2.5], level=1.0)
     with pytest.raises(ValueError, match="must be above zero"):
         line_through_origin([1.0, 2.0], [1.0, 2.0], [0.0, 1.0])
-    with pytest.raises(ValueError, match="at least 2. Measure more workloads"):
+    with pytest.raises(ValueError, match="at least 2"):
         deming_through_origin([1.0, 2.0], [1.0, 2.0], cluster=["a", "a"])
     with pytest.raises(ValueError, match="not associated"):
         deming_through_origin([1.0, 1.0], [1.0, -1.0])

@@ -7,27 +7,40 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibrate.stats.agreement import (
+from calibrate.stats import (
+    BudgetRow,
+    Estimate,
+    Line,
+    Mixed,
+    YorkLine,
+    best_rho,
+    bootstrap,
+    budget,
+    collocation,
+    collocation_of,
     components,
+    concordance,
+    constant_truth,
+    deming,
     exact_limits,
+    least_squares,
+    level_dependent,
     limits_of_agreement,
+    limits_together,
+    log_mixture,
     mean_ratio,
+    mixed,
+    monte_carlo,
     mover_limits,
+    normal_mixture_bound,
+    passing_bablok,
+    stitched_bound,
+    three_cornered_hat,
+    tolerance_factor,
+    tost,
+    weighted_deming,
+    york,
 )
-from calibrate.stats.bootstrap import bootstrap
-from calibrate.stats.budget import Row, budget, monte_carlo
-from calibrate.stats.concordance import concordance
-from calibrate.stats.deming import deming, weighted_deming
-from calibrate.stats.equivalence import tost
-from calibrate.stats.estimate import Estimate
-from calibrate.stats.hats import collocation, collocation_of, three_cornered_hat
-from calibrate.stats.limits import constant_truth, level_dependent, together
-from calibrate.stats.line import Line, least_squares
-from calibrate.stats.mixed import Mixed, mixed
-from calibrate.stats.passing_bablok import passing_bablok
-from calibrate.stats.sequence import best_rho, log_mixture, normal_mixture_bound, stitched_bound
-from calibrate.stats.tolerance import tolerance_factor
-from calibrate.stats.york import YorkLine, york
 from tests.helpers.cases import Array, case, columns
 
 # The intervals work on any differences; this keeps those of the cases within what a log ratio is.
@@ -123,7 +136,7 @@ def test_gum_h2_resistance_and_reactance() -> None:
 
     def of(sensitivities: Any) -> Any:
         names = zip(["V", "I", "phi"], u, sensitivities, strict=True)
-        return budget(0.0, [Row(a, b, c, df=n - 1) for a, b, c in names], pairs)
+        return budget(0.0, [BudgetRow(a, b, c, df=n - 1) for a, b, c in names], pairs)
 
     found = {name: of(slope[name]) for name in "RXZ"}
     for name, u_want in zip("RXZ", want["u"], strict=True):
@@ -141,7 +154,7 @@ def test_gum_h2_resistance_and_reactance() -> None:
 
 def test_gum_supplement_1_sum_of_four_normal_inputs() -> None:
     _, want = case("gums1_additive_normal")
-    first = budget(want["y"], [Row(f"X{i}", 1.0) for i in range(4)])
+    first = budget(want["y"], [BudgetRow(f"X{i}", 1.0) for i in range(4)])
     assert first.total.u == pytest.approx(want["u"])
     assert (first.total.low, first.total.high) == pytest.approx(want["interval95"], abs=0.005)
     found = monte_carlo(first)
@@ -356,7 +369,7 @@ def test_uniform_boundaries() -> None:
 
 def test_bland_altman_1986_both_limits_together() -> None:
     d, want = pefr()
-    lower, upper = together(d, coverage=Z196)
+    lower, upper = limits_together(d, coverage=Z196)
     assert lower == pytest.approx(want["lower_ci_exact_paired"], rel=1e-9)
     assert upper == pytest.approx(want["upper_ci_exact_paired"], rel=1e-9)
 

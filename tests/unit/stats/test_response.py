@@ -4,8 +4,8 @@ import math
 import numpy as np
 import pytest
 
-from calibrate.stats.estimate import Vector
-from calibrate.stats.response import (
+from calibrate.stats import (
+    Vector,
     averaging_window,
     counter_lag,
     deficit,

@@ -4,9 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from calibrate.stats.alignment import align
-from calibrate.stats.consensus import consensus
-from calibrate.stats.hats import collocation, three_cornered_hat
+from calibrate.stats import align, collocation, consensus, three_cornered_hat
 
 RNG = np.random.default_rng(7)
 START = RNG.bit_generator.state

@@ -13,7 +13,7 @@ from calibrate import store
 from calibrate.cli import main
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.probe.contract import Domain
-from calibrate.stats.estimate import Vector
+from calibrate.stats import Vector
 from calibrate.store import CampaignRecord, Job, PhaseRecord, ProbeState, RunRecord, SourceRecord
 from calibrate.studies import Datasheet, characterize
 from calibrate.studies.datasheet import _Case, _window

@@ -14,7 +14,7 @@ import pytest
 from calibrate import store
 from calibrate.cli import main
 from calibrate.errors import CrosswattError
-from calibrate.stats.drift import change, en_number, ewma, trend
+from calibrate.stats import change_of_level, en_number, ewma, trend
 from calibrate.store import CampaignRecord
 from calibrate.studies import detect_drift, diff
 from tests.helpers.campaigns import LOADS, MACHINE, Fake, build, domain, truth
@@ -70,16 +70,16 @@ def test_a_chart_in_control_seldom_alarms_and_sees_a_shift() -> None:
 
 def test_a_change_is_placed_and_sized() -> None:
     values = np.concatenate([RNG.normal(0, 0.01, 8), RNG.normal(0.1, 0.01, 7)])
-    found = change(values)
+    found = change_of_level(values)
     assert found.first == 8 and found.p_value < 0.01
     assert found.step.low is not None and found.step.high is not None
     assert found.step.low < 0.1 < found.step.high
     with pytest.raises(ValueError, match="at least 5"):
-        change([1.0, 2.0])
+        change_of_level([1.0, 2.0])
 
 
 def test_a_change_is_not_called_without_one() -> None:
-    p = np.array([change(RNG.normal(0, 1, 12), shuffles=200).p_value for _ in range(200)])
+    p = np.array([change_of_level(RNG.normal(0, 1, 12), shuffles=200).p_value for _ in range(200)])
     assert np.mean(p < 0.05) <= 0.05 + 4 * math.sqrt(0.0475 / 200)
 
 

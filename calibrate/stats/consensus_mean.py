@@ -61,7 +61,9 @@ def consensus(values: ArrayLike, u: ArrayLike, level: float = 0.95) -> Consensus
     -----
     Mandel & Paule, Anal Chem 1970;42:1194 (between-reference variance), with the standard
     uncertainty and t interval of Knapp & Hartung, Stat Med 2003;22:2693, which here do not fall
-    below what the stated uncertainties give.
+    below what the stated uncertainties give. Not statsmodels' combine_effects: it ends its search
+    for the variance when the equation holds to 1e-5, and set finer it may take a rounding error
+    for the sign that there is no variance between references.
     """
     v = measured("values", values)
     k = v.size

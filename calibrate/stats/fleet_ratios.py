@@ -166,6 +166,7 @@ def _components(
 def _odd(mean: Vector, some: NDArray[np.bool_]) -> Vector:
     """Return the corrected probability of each node's distance from the others."""
     from scipy.special import ndtr
+    from statsmodels.stats.multitest import multipletests
 
     out = np.full(mean.size, np.nan)
     values = mean[some]
@@ -174,10 +175,5 @@ def _odd(mean: Vector, some: NDArray[np.bool_]) -> Vector:
     if spread <= 0 or spread > HUGE:
         return out
     p = 2 * ndtr(-away / spread)
-    order = np.argsort(p, kind="stable")
-    factor = values.size - np.arange(values.size)
-    corrected = np.minimum(np.maximum.accumulate(p[order] * factor), 1.0)
-    placed = np.empty(values.size)
-    placed[order] = corrected
-    out[some] = placed
+    out[some] = multipletests(p, method="holm")[1]
     return out

@@ -142,18 +142,18 @@ def passing_bablok_1983(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Line
     z = normal_quantile(0.5 + check_level(level) / 2)
     reach = z * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
     first = max(round((slopes.size - reach) / 2), 1)
-    low, high = float(slopes[first - 1]), float(slopes[slopes.size - first])
-    known = -1 < low <= high < math.inf
+    least, most = float(slopes[first - 1]), float(slopes[slopes.size - first])
+    known = -1 < least <= most < math.inf
     checks = _first_form_checks(b, n, known=known)
 
     def made(value: float, ends: tuple[float, float]) -> Estimate:
-        limits = ends if known else (None, None)
-        return Estimate(value, None, *limits, level, "Passing-Bablok 1983, ranks", n, n, checks)
+        low, high = ends if known else (None, None)
+        return Estimate(value, None, low, high, level, "Passing-Bablok 1983, ranks", n, n, checks)
 
     def level_of(slope: float) -> float:
         return float(np.median(vy - slope * vx)) if math.isfinite(slope) else math.nan
 
-    return Line(made(level_of(b), (level_of(high), level_of(low))), made(b, (low, high)))
+    return Line(made(level_of(b), (level_of(most), level_of(least))), made(b, (least, most)))
 
 
 def _turned_slopes(x: Vector, y: Vector) -> Vector:

@@ -28,7 +28,7 @@ _BLOCK = 10_000
 
 
 @dataclass(frozen=True)
-class Row:
+class BudgetRow:
     """One source of uncertainty.
 
     Parameters
@@ -39,6 +39,14 @@ class Row:
     df : degrees of freedom of `u`; None where `u` is taken as known.
     shape : distribution for the Monte Carlo check. A normal row with `df` is drawn from Student's
         t (JCGM 101, 6.4.9).
+
+    Raises
+    ------
+    ValueError : u or df is negative or not finite, df is zero, or limits have degrees of freedom.
+
+    Notes
+    -----
+    JCGM 100:2008, section 4: `from_readings` is an evaluation of type A, the others of type B.
     """
 
     name: str
@@ -60,38 +68,42 @@ class Row:
         if self.df is not None and self.shape != "normal":
             raise ValueError(f"Row {self.name!r} is {self.shape} with df; limits have no df.")
 
+    @classmethod
+    def from_readings(cls, name: str, readings: ArrayLike, sensitivity: float = 1.0) -> BudgetRow:
+        """Return the row of a mean of independent readings, u = s/sqrt(n) (JCGM 100, 4.2).
 
-def from_readings(name: str, readings: ArrayLike, sensitivity: float = 1.0) -> Row:
-    """Return the row of a mean of independent readings, u = s/sqrt(n) (JCGM 100, 4.2).
+        Parameters
+        ----------
+        name : of the row.
+        readings : shape (n,), n at least 2, any unit.
+        sensitivity : see `BudgetRow`.
+        """
+        values = finite_vector(name, readings)
+        if values.size < 2:
+            raise ValueError(f"Row {name!r} has one reading: there is no spread. Repeat it.")
+        u = float(values.std(ddof=1)) / math.sqrt(values.size)
+        return cls(name, u, sensitivity, df=float(values.size - 1))
 
-    Parameters
-    ----------
-    name : of the row.
-    readings : shape (n,), n at least 2, any unit.
-    sensitivity : see `Row`.
-    """
-    values = finite_vector(name, readings)
-    if values.size < 2:
-        raise ValueError(f"Row {name!r} has one reading: there is no spread. Repeat it.")
-    u = float(values.std(ddof=1)) / math.sqrt(values.size)
-    return Row(name, u, sensitivity, df=float(values.size - 1))
+    @classmethod
+    def from_limits(cls, name: str, half_width: float, sensitivity: float = 1.0) -> BudgetRow:
+        """Return the row of a value anywhere within -+ half_width, u = half_width/sqrt(3)."""
+        return cls(name, half_width / math.sqrt(3), sensitivity, shape="rectangular")
 
+    @classmethod
+    def from_resolution(cls, name: str, step: float, sensitivity: float = 1.0) -> BudgetRow:
+        """Return the row of a reading rounded to steps, u = step/sqrt(12) (JCGM 100, F.2.2.1)."""
+        return cls.from_limits(name, step / 2, sensitivity)
 
-def from_limits(name: str, half_width: float, sensitivity: float = 1.0) -> Row:
-    """Return the row of a value anywhere within -+ half_width, u = half_width/sqrt(3)."""
-    return Row(name, half_width / math.sqrt(3), sensitivity, shape="rectangular")
-
-
-def from_resolution(name: str, step: float, sensitivity: float = 1.0) -> Row:
-    """Return the row of a reading rounded to steps, u = step/sqrt(12) (JCGM 100, F.2.2.1)."""
-    return from_limits(name, step / 2, sensitivity)
-
-
-def from_certificate(name: str, expanded_u: float, k: float = 2.0, sensitivity: float = 1.0) -> Row:
-    """Return the row of a certified value, u = U/k (JCGM 100, 4.3.3)."""
-    if not 0 < k < math.inf:
-        raise ValueError(f"The coverage factor of row {name!r} is {k}; certificates state about 2.")
-    return Row(name, expanded_u / k, sensitivity)
+    @classmethod
+    def from_certificate(
+        cls, name: str, expanded_u: float, k: float = 2.0, sensitivity: float = 1.0
+    ) -> BudgetRow:
+        """Return the row of a certified value, u = U/k (JCGM 100, 4.3.3)."""
+        if not 0 < k < math.inf:
+            raise ValueError(
+                f"The coverage factor of row {name!r} is {k}; certificates state about 2."
+            )
+        return cls(name, expanded_u / k, sensitivity)
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,7 @@ class Budget:
     expanded_u: float
     k: float
     df: float | None
-    rows: tuple[Row, ...]
+    rows: tuple[BudgetRow, ...]
     shares: dict[str, float]
     correlations: dict[tuple[str, str], float]
 
@@ -132,7 +144,7 @@ class Budget:
 
 def budget(
     value: float,
-    rows: Sequence[Row],
+    rows: Sequence[BudgetRow],
     correlations: Correlations | None = None,
     level: float = 0.95,
     n_runs: int = 0,
@@ -193,7 +205,7 @@ def budget(
     return Budget(total, k * u, k, df, tuple(rows), by_name, dict(correlations or {}))
 
 
-def _correlation_matrix(rows: Sequence[Row], correlations: Correlations) -> Matrix:
+def _correlation_matrix(rows: Sequence[BudgetRow], correlations: Correlations) -> Matrix:
     """Return the correlations of the rows, shape (rows, rows), or refuse them."""
     place = {row.name: i for i, row in enumerate(rows)}
     if not rows or len(place) < len(rows):
@@ -224,7 +236,9 @@ def _groups(matrix: Matrix) -> list[list[int]]:
     return found
 
 
-def _effective_df(rows: Sequence[Row], shares: Vector, groups: list[list[int]]) -> float | None:
+def _effective_df(
+    rows: Sequence[BudgetRow], shares: Vector, groups: list[list[int]]
+) -> float | None:
     """Return the Welch-Satterthwaite degrees of freedom; None where they are not limited."""
     total = 0.0
     for group in groups:
@@ -235,12 +249,12 @@ def _effective_df(rows: Sequence[Row], shares: Vector, groups: list[list[int]]) 
     return 1 / total if total > 1e-12 else None
 
 
-def _df_of(rows: Sequence[Row], group: list[int]) -> float | None:
+def _df_of(rows: Sequence[BudgetRow], group: list[int]) -> float | None:
     """Return the smallest degrees of freedom among these rows; None where all are known."""
     return min((df for i in group if (df := rows[i].df) is not None), default=None)
 
 
-def _checks(rows: Sequence[Row], groups: list[list[int]]) -> tuple[str, ...]:
+def _checks(rows: Sequence[BudgetRow], groups: list[list[int]]) -> tuple[str, ...]:
     """Return what was assumed of correlated rows."""
     return tuple(
         f"Rows {', '.join(rows[i].name for i in group)} are correlated with different degrees of "

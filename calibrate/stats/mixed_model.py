@@ -1,8 +1,8 @@
 """A mixed model of ln(probe/reference): what differs between probes, and what merely varies.
 
 d = probe + workload + session + probe x workload + error, probes fixed, the rest random. It shows
-where the spread of a correction comes from; `agreement.correction` is the same for one probe.
-Needs the extra `stats` (statsmodels).
+where the spread of a correction comes from; `correction` is the same for one probe.
+Fitted by statsmodels, which takes a second to import: it waits until a model is fitted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calibrate.stats.estimate import Estimate, Vector, check_level, encode, measured, t_estimate
+from calibrate.stats.estimate import (
+    Estimate,
+    Vector,
+    check_level,
+    encode,
+    measured,
+    t_estimate,
+)
 from calibrate.stats.inversions import Index
 
 #: The model is dense in the number of runs.
@@ -110,7 +117,6 @@ def mixed(
     ------
     ValueError : columns that do not match or cannot be told apart, a factor with one level or one
         level a value, more than 3000 values, a fit that does not settle.
-    ModuleNotFoundError : statsmodels is not installed; `pip install 'crosswatt[stats]'`.
 
     Notes
     -----
@@ -189,7 +195,7 @@ def _fit(values: Vector, design: Vector, codes: dict[str, Index], along: Vector 
     return max(found, key=lambda fit: fit.llf)
 
 
-def probes(
+def probe_effects(
     d: ArrayLike,
     probe: Sequence[str],
     workload: Sequence[str],
@@ -240,7 +246,7 @@ def _columns(fixed: Mapping[str, ArrayLike], n: int) -> Vector:
 def _factors(random: Mapping[str, Sequence[str]], n: int) -> dict[str, Index]:
     """Return the number of the level of every value, for each random factor, or refuse them."""
     if not random:
-        raise ValueError("There is no random factor; use `agreement.mean_ratio`.")
+        raise ValueError("There is no random factor; use `mean_ratio`.")
     out = {}
     for name, labels in random.items():
         known, code = encode(labels, n)
