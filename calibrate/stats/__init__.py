@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from calibrate.stats.lin_concordance import Concordance as Concordance
     from calibrate.stats.lin_concordance import concordance as concordance
     from calibrate.stats.line import Line as Line
+    from calibrate.stats.line import OriginLine as OriginLine
     from calibrate.stats.line import least_squares as least_squares
     from calibrate.stats.linearity_tests import LackOfFit as LackOfFit
     from calibrate.stats.linearity_tests import cusum as cusum
@@ -150,7 +151,7 @@ _MODULES = {
     "hats": "Hats collocation collocation_of three_cornered_hat",
     "limits": "ConstantTruthLimits LevelDependent constant_truth level_dependent limits_together",
     "lin_concordance": "Concordance concordance",
-    "line": "Line least_squares",
+    "line": "Line OriginLine least_squares",
     "linearity_tests": "LackOfFit cusum lack_of_fit one_factor",
     "mixed_model": "Mixed mixed probe_effects",
     "origin": "deming_through_origin line_through_origin",

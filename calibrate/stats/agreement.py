@@ -103,9 +103,17 @@ def components(d: ArrayLike, cluster: Sequence[str]) -> Components:
     d : ln(probe/reference) a run, shape (n,).
     cluster : workload label a run, n of them.
 
+    Returns
+    -------
+    Components : the mean squares, and the mean of each workload.
+
     Raises
     ------
     ValueError : d is empty, not finite, or beyond 130 decades; labels do not match.
+
+    Notes
+    -----
+    Bland & Altman, J Biopharm Stat 2007;17:571, section 3 (unequal replicates).
     """
     values = finite_vector("d", d)
     if np.abs(values).max() > MAX_LOG:
@@ -172,6 +180,11 @@ def mean_ratio(d: ArrayLike, cluster: Sequence[str], level: float = 0.95) -> Mea
     Raises
     ------
     ValueError : as in `components`, or the level is not a probability.
+
+    Notes
+    -----
+    Ratios by logarithms: Bland & Altman, Stat Methods Med Res 1999;8:135, section 3.1. One mean
+    a workload: Matthews, Altman, Campbell & Royston, BMJ 1990;300:230.
     """
     c, mean = components(d, cluster), ""
     variance, count = _variance_of_mean(c)
@@ -262,6 +275,14 @@ def limits_of_differences(
     Returns
     -------
     LimitsOfAgreement : in the unit of d.
+
+    Raises
+    ------
+    ValueError : as in `limits_of_agreement`; differences beyond 1e100.
+
+    Notes
+    -----
+    As in `limits_of_agreement`, on the scale of the values.
     """
     return _limits(_split(measured("d", d), cluster), level, coverage, _estimate)
 
@@ -323,6 +344,15 @@ def exact_limits(
     z : multiple of the sd.
     level : coverage probability of each interval.
 
+    Returns
+    -------
+    lower, upper : ends of the interval of each limit, in the unit of the values; None where they
+        are too far to be numbers.
+
+    Raises
+    ------
+    Nothing : one value alone has no spread, and both ends are None.
+
     Notes
     -----
     mean + sd t'(n-1, z sqrt n)/sqrt n; noncentral t as in Carkeet, Optom Vis Sci 2015;92:e71.
@@ -356,6 +386,14 @@ def mover_limits(
     z : multiple of s.
     level : coverage probability of each interval.
     quantile : quantile for the mean's part; the normal one (Zou's choice) unless given.
+
+    Returns
+    -------
+    lower, upper : ends of the interval of each limit, in the unit of the values.
+
+    Raises
+    ------
+    ValueError : the parts add up to a negative variance.
 
     Notes
     -----
@@ -459,6 +497,10 @@ def correction(d: ArrayLike, cluster: Sequence[str], level: float = 0.95) -> Mea
     d : ln(probe/reference) a run, shape (n,).
     cluster : workload label a run, n of them.
     level : coverage probability.
+
+    Returns
+    -------
+    MeanCorrection : factor and uncertainty; with one workload nothing is said of others.
 
     Raises
     ------

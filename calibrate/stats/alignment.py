@@ -75,6 +75,10 @@ def align(
     drift : whether the lag may change with time. It takes steps early and late in the record.
     level : coverage probability of the intervals.
 
+    Returns
+    -------
+    Alignment : lag, gain and offset with intervals; the drift where it was asked for.
+
     Raises
     ------
     ValueError : instants that do not increase, too few readings, no overlap, or a power that

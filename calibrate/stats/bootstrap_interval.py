@@ -38,7 +38,20 @@ _CELLS = 1_000_000
 
 
 def mean_of(sums: Vector) -> Vector:
-    """Return the mean from the columns (sum of values, number of values)."""
+    """Return the mean from the columns (sum of values, number of values).
+
+    Parameters
+    ----------
+    sums : shape (..., 2), any unit.
+
+    Returns
+    -------
+    mean : shape (...), in the unit of the values.
+
+    Raises
+    ------
+    Nothing : a number of zero gives NaN, which `bootstrap` refuses.
+    """
     return np.asarray(sums[..., 0] / sums[..., 1])
 
 

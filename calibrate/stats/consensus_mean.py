@@ -53,6 +53,10 @@ def consensus(values: ArrayLike, u: ArrayLike, level: float = 0.95) -> Consensus
     u : standard uncertainty of each, above zero, shape (k,).
     level : coverage probability.
 
+    Returns
+    -------
+    Consensus : the mean, in the unit of the values, and what the uncertainties do not explain.
+
     Raises
     ------
     ValueError : fewer than two values; an uncertainty that is not above zero.

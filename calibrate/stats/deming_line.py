@@ -140,6 +140,14 @@ def exponent(
     -------
     p : the exponent.
     p_value : two-sided, for p = 1.
+
+    Raises
+    ------
+    ValueError : as in `deming`; a value that is not above zero.
+
+    Notes
+    -----
+    Deming's line of the logarithms, as in `deming`; t test of its slope against 1.
     """
     vx, vy = line_data(x, y)
     if min(vx.min(), vy.min()) <= 0:

@@ -79,6 +79,10 @@ def trend(
     next_days : days until the next calibration, for the allowance.
     level : coverage probability.
 
+    Returns
+    -------
+    Trend : the slope per day with its interval.
+
     Raises
     ------
     ValueError : as in `line_data`; next_days below zero.
@@ -133,6 +137,10 @@ def ewma(
     weight : of the newest session, 0 to 1.
     reach : limits in standard deviations of the smoothed mean.
     baseline : how many of the first sessions are taken to be in control; all unless given.
+
+    Returns
+    -------
+    ControlChart : limits and the sessions outside of them, in the unit of the values.
 
     Raises
     ------
@@ -201,6 +209,10 @@ def change_of_level(
     level : coverage probability of the step's interval, pooled t given the place.
     shuffles : permutations for the p-value.
     seed : of the shuffles.
+
+    Returns
+    -------
+    ChangeOfLevel : the place, the step in the unit of the values, and its probability.
 
     Raises
     ------

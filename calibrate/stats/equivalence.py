@@ -57,6 +57,10 @@ def tost(
     low, high : the bounds, in the same unit; None leaves one side open (non-inferiority).
     alpha : probability of a wrong `pass` at a bound.
 
+    Returns
+    -------
+    Equivalence : the state with both probabilities; inconclusive where u is zero or None.
+
     Raises
     ------
     ValueError : bounds in the wrong order, alpha out of range.
@@ -111,6 +115,14 @@ def equivalent_ratio(
     Returns
     -------
     Equivalence : estimate and bounds are of ln(ratio).
+
+    Raises
+    ------
+    ValueError : as in `mean_ratio`; a margin not above zero, alpha out of range.
+
+    Notes
+    -----
+    Schuirmann 1987, on logarithms, where the bounds 1/(1 + margin) and 1 + margin are symmetric.
     """
     if not 0 < margin < math.inf:
         raise ValueError(f"The margin is {margin}; 0.05 is 5 %.")
@@ -133,6 +145,7 @@ class ToleranceGate:
     state : `pass` where both bounds on the population are inside the margin, `fail` where even
         the optimistic ones are outside, else `inconclusive`.
     low, high : bounds that hold the share of runs below and above, with the confidence.
+    content, confidence : as they were asked for.
     """
 
     state: State
@@ -157,6 +170,15 @@ def tolerance_gate(
     margin : 0.05 is 5 %: ratios from 1/1.05 to 1.05.
     content : share of the runs; what is left is shared by the two sides.
     confidence : of the verdict, each side alone.
+
+    Returns
+    -------
+    ToleranceGate : the state, and the bounds as ln(ratio).
+
+    Raises
+    ------
+    ValueError : fewer than 2 runs, values that are not finite, a margin not above zero, a
+        probability out of range.
 
     Notes
     -----
@@ -188,6 +210,10 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     Returns
     -------
     corrected : name -> p, never below what was given, at most 1.
+
+    Raises
+    ------
+    ValueError : a value that is no probability.
 
     Notes
     -----

@@ -86,6 +86,18 @@ def ratio_estimate(
     half : lower and upper limit of ln(ratio), or None. Limits whose exponential is not a usable
         number (a few runs that disagree by decades) become None, and a check says so.
     level, method, n_runs, n_clusters, checks : see `Estimate`.
+
+    Returns
+    -------
+    Estimate : of the ratio, a pure number.
+
+    Raises
+    ------
+    ValueError : a number that is not finite.
+
+    Notes
+    -----
+    JCGM 100:2008, 5.1.2, for the standard uncertainty; limits are transformed as they are.
     """
     notes = list(checks)
     value = math.exp(mean_log)
@@ -116,9 +128,17 @@ def t_estimate(
     df : degrees of freedom of u; infinity makes a normal interval.
     level, method, n_runs, n_clusters, checks : see `Estimate`.
 
+    Returns
+    -------
+    Estimate : in the unit of `value`.
+
     Raises
     ------
     ValueError : the level is not a probability.
+
+    Notes
+    -----
+    JCGM 100:2008, G.3.
     """
     check_level(level)
     reach = None if u is None else t_quantile(0.5 + level / 2, df) * u
@@ -193,6 +213,10 @@ def encode(cluster: Sequence[str], n: int) -> tuple[list[str], NDArray[np.intp]]
     -------
     labels : the distinct labels, sorted, k of them.
     code : index into `labels` for every run, shape (n,).
+
+    Raises
+    ------
+    ValueError : not as many labels as runs.
     """
     if len(cluster) != n:
         raise ValueError(f"There are {len(cluster)} workload labels for {n} runs.")

@@ -75,6 +75,10 @@ def fleet(d: ArrayLike, level: float = 0.95, alpha: float = 0.01) -> Fleet:
     level : coverage probability of the intervals.
     alpha : probability of calling any node odd where none is.
 
+    Returns
+    -------
+    Fleet : of each node and of all of them.
+
     Raises
     ------
     ValueError : not a matrix, infinite, beyond 130 decades, fewer than two nodes with runs.

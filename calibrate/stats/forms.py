@@ -90,6 +90,10 @@ def fit_offset(
     workload : label a run, n of them; at least 3 different ones.
     level : coverage probability.
 
+    Returns
+    -------
+    Offset : the constant power, W, and what it leaves on each workload.
+
     Raises
     ------
     ValueError : a power that is not positive, or too few workloads.
@@ -128,6 +132,10 @@ def fit_gain_offset(
     ----------
     probe_w, reference_w, workload, level : as for `fit_offset`, of at least 4 workloads whose power
         by the reference differs by `SPAN`.
+
+    Returns
+    -------
+    GainOffset : gain, a pure number, and offset, W, with their covariance.
 
     Raises
     ------
@@ -186,6 +194,10 @@ def fit_by_load(
     ----------
     probe_w, reference_w, workload, level : as for `fit_offset`, of at least 6 workloads.
 
+    Returns
+    -------
+    ByLoad : the ranges, W, and the correction of each.
+
     Raises
     ------
     ValueError : a power that is not positive, or too few workloads.
@@ -217,7 +229,20 @@ def fit_by_load(
 
 
 def worst_held_out(held_out: dict[str, float]) -> float:
-    """Return the largest error without its sign."""
+    """Return the largest error without its sign.
+
+    Parameters
+    ----------
+    held_out : workload -> relative error left, at least one.
+
+    Returns
+    -------
+    worst : 0.01 is 1 %.
+
+    Raises
+    ------
+    ValueError : no workload.
+    """
     return max(abs(error) for error in held_out.values())
 
 

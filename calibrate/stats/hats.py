@@ -45,8 +45,8 @@ class Hats:
         None where there are no more equations than unknowns.
     n_runs : runs used.
     checks : what to know, one sentence each.
-    intervals : of each variance, at `level`; zero is the least. None where only a covariance matrix
-        was given.
+    intervals : of each variance; zero is the least. None where only a covariance matrix was given.
+    level : coverage probability of the intervals.
     """
 
     names: tuple[str, ...]
@@ -80,6 +80,10 @@ def three_cornered_hat(
         that differ by factors), shape (n,), n at least 10.
     families : meter -> source family; two meters of one are refused.
     level : coverage probability of the intervals.
+
+    Returns
+    -------
+    Hats : error variances in the squared unit of the values; all gains are 1.
 
     Raises
     ------
@@ -127,6 +131,10 @@ def collocation(
     families : meter -> source family. Two of one family may take part where there are at least
         two meters of other families: the covariance of their errors is then estimated too.
     level : coverage probability of the intervals.
+
+    Returns
+    -------
+    Hats : error variances and gains, in the unit of the first meter.
 
     Raises
     ------
@@ -192,7 +200,27 @@ def collocation_of(
     n_runs: int,
     families: Mapping[str, str] | None = None,
 ) -> Hats:
-    """Return what `collocation` does from a covariance matrix, shape (k, k)."""
+    """Return what `collocation` does from a covariance matrix, shape (k, k).
+
+    Parameters
+    ----------
+    names : of the meters, k of them.
+    covariance : of their values, shape (k, k), any unit.
+    n_runs : runs that it is from.
+    families : see `collocation`.
+
+    Returns
+    -------
+    Hats : as `collocation` gives, without intervals.
+
+    Raises
+    ------
+    ValueError : as in `collocation`; a covariance that is not finite or not of that shape.
+
+    Notes
+    -----
+    As in `collocation`.
+    """
     c = np.asarray(covariance, dtype=np.float64)
     k = len(names)
     if c.shape != (k, k) or not np.isfinite(c).all() or (np.diag(c) <= 0).any():

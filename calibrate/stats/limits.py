@@ -66,6 +66,10 @@ def constant_truth(
     level : coverage probability of the intervals.
     coverage : share of differences between the limits.
 
+    Returns
+    -------
+    ConstantTruthLimits : in the unit of the readings.
+
     Raises
     ------
     ValueError : subjects differ between the meters, or there is one only; no reading repeated.
@@ -162,6 +166,10 @@ def level_dependent(
     level : coverage probability of the lines' intervals.
     coverage : share of differences between the limits.
 
+    Returns
+    -------
+    LevelDependent : lines of bias and spread over the level, in the unit of the values.
+
     Raises
     ------
     ValueError : fewer than 3 runs, all levels the same, or differences that are all the same.
@@ -199,6 +207,10 @@ def limits_together(
     Returns
     -------
     lower, upper : outer and inner end of each limit; the limits are centred on the sample mean.
+
+    Raises
+    ------
+    ValueError : fewer than 2 differences, not finite; a probability out of range.
 
     Notes
     -----

@@ -55,6 +55,10 @@ def concordance(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Concordance:
     x, y : the same unit, shape (n,), n at least 4, neither constant.
     level : coverage probability of the interval.
 
+    Returns
+    -------
+    Concordance : pure numbers; no interval where x and y are all but proportional.
+
     Raises
     ------
     ValueError : as in `line_data`.

@@ -56,6 +56,16 @@ class Line:
         }
 
 
+@dataclass(frozen=True)
+class OriginLine(Line):
+    """y = slope x: the intercept is zero by assumption and has no uncertainty.
+
+    Parameters
+    ----------
+    intercept, slope, covariance, residual_sd : as in `Line`.
+    """
+
+
 def line_data(x: ArrayLike, y: ArrayLike, minimum: int = 3) -> tuple[Vector, Vector]:
     """Return x and y as vectors of the same shape (n,), or refuse what no line goes through.
 
@@ -138,6 +148,10 @@ def least_squares(
     x, y : shape (n,), n at least 3.
     weights : 1/variance of y up to a common factor, shape (n,); all the same unless given.
     level : coverage probability of the t intervals, n - 2 degrees of freedom.
+
+    Returns
+    -------
+    Line : with the covariance of intercept and slope, and the sd about the line.
 
     Raises
     ------

@@ -47,6 +47,10 @@ def lack_of_fit(x: ArrayLike, y: ArrayLike, cluster: Sequence[str]) -> LackOfFit
         cluster's mean is taken.
     cluster : label a reading; at least 3 clusters, one of them repeated.
 
+    Returns
+    -------
+    LackOfFit : F; a small probability speaks against a straight line.
+
     Raises
     ------
     ValueError : as in `line_data`; fewer than 3 clusters; no repeats, or repeats without spread.
@@ -83,9 +87,17 @@ def one_factor(d: ArrayLike, cluster: Sequence[str]) -> LackOfFit:
     d : ln(probe/reference) a run, shape (n,).
     cluster : workload a run; at least 2, one of them repeated.
 
+    Returns
+    -------
+    LackOfFit : F; a small probability speaks against one factor for all.
+
     Raises
     ------
     ValueError : one workload; no repeats, or repeats without spread.
+
+    Notes
+    -----
+    Fisher, Statistical Methods for Research Workers, 1925, chapter VII.
     """
     c = components(d, cluster)
     if c.k < 2 or not c.ms_within or c.ms_between is None:
@@ -102,6 +114,10 @@ def cusum(x: ArrayLike, y: ArrayLike, slope: float, intercept: float) -> LackOfF
     ----------
     x, y : shape (n,), n at least 5.
     slope, intercept : of the line (for example of `passing_bablok`).
+
+    Returns
+    -------
+    LackOfFit : the largest sum; a small probability speaks against a straight line.
 
     Raises
     ------

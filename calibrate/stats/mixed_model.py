@@ -113,6 +113,10 @@ def mixed(
         correlated with the intercept; none unless given.
     level : coverage probability.
 
+    Returns
+    -------
+    Mixed : fixed effects in the unit of y, and the sd of each random factor.
+
     Raises
     ------
     ValueError : columns that do not match or cannot be told apart, a factor with one level or one
@@ -215,6 +219,14 @@ def probe_effects(
     -------
     Mixed : the fixed effects are the probes' mean log ratios; `new(probe, "workload",
         "probe x workload")` is what holds on a workload that was not measured.
+
+    Raises
+    ------
+    ValueError : as in `mixed`: one workload, or no repeats.
+
+    Notes
+    -----
+    Carstensen, Simpson & Gurrin, Int J Biostat 2008;4:16.
     """
     values = measured("d", d)
     names, code = encode(probe, values.size)

@@ -14,12 +14,12 @@ from numpy.typing import ArrayLike
 
 from calibrate.stats.deming_line import clusters, slopes, variance_ratio
 from calibrate.stats.estimate import TINY, Estimate, Vector, check_level, measured, t_estimate
-from calibrate.stats.line import Line, positive_weights
+from calibrate.stats.line import OriginLine, positive_weights
 
 
 def line_through_origin(
     x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None, level: float = 0.95
-) -> Line:
+) -> OriginLine:
     """Fit y = b x by (weighted) least squares, x free of error.
 
     Parameters
@@ -31,8 +31,8 @@ def line_through_origin(
 
     Returns
     -------
-    Line : slope in the unit of y over that of x; the intercept is zero by assumption and has no
-        uncertainty.
+    OriginLine : slope in the unit of y over that of x; the intercept is zero by assumption and
+        has no uncertainty.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def deming_through_origin(
     var_ratio_x_over_y: float = 1.0,
     cluster: Sequence[str] | None = None,
     level: float = 0.95,
-) -> Line:
+) -> OriginLine:
     """Fit y = b x where both have errors of constant variance.
 
     Parameters
@@ -82,8 +82,8 @@ def deming_through_origin(
 
     Returns
     -------
-    Line : slope with its standard uncertainty by the jackknife, t with (clusters - 1) degrees of
-        freedom; the intercept is zero by assumption and has no uncertainty.
+    OriginLine : slope with its standard uncertainty by the jackknife, t with (clusters - 1)
+        degrees of freedom; the intercept is zero by assumption and has no uncertainty.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def _line(
     counts: tuple[int, int],
     level: float,
     residual_sd: float | None = None,
-) -> Line:
+) -> OriginLine:
     """Return the line; `counts` are runs and clusters, with one parameter fitted."""
     n_runs, n_clusters = counts
     fitted = t_estimate(
@@ -146,4 +146,4 @@ def _line(
         n_clusters=n_clusters,
     )
     fixed = Estimate(0.0, None, None, None, level, "zero by assumption", n_runs, n_clusters)
-    return Line(fixed, fitted, residual_sd=residual_sd)
+    return OriginLine(fixed, fitted, residual_sd=residual_sd)

@@ -238,8 +238,10 @@ def _checks(n: int, share: float, association: int) -> tuple[str, ...]:
     found = []
     if n < 20:
         found.append(f"Only {n} points: the interval is too narrow below about 20.")
-    # Under independence the sd of S is sqrt(n(n-1)(2n+5)/18); the sum counts every pair twice.
-    if abs(association) / 2 < 3 * math.sqrt(n * (n - 1) * (2 * n + 5) / 18):
+    # Under independence the sd of S is sqrt(n(n-1)(2n+5)/18); the sum counts every pair twice. Of
+    # few points not even all pairs in one order reach three of them.
+    clear = min(3 * math.sqrt(n * (n - 1) * (2 * n + 5) / 18), n * (n - 1) / 2)
+    if abs(association) / 2 < clear:
         found.append("x and y are hardly associated: the sign of the slope is uncertain.")
     if share >= 0.99:
         found.append("The slopes scatter so much that the interval is that of all slopes.")

@@ -59,6 +59,10 @@ def update_period(at_s: ArrayLike, value: ArrayLike, level: float = 0.95) -> Est
         bring the same value.
     level : coverage probability.
 
+    Returns
+    -------
+    Estimate : s.
+
     Raises
     ------
     ValueError : fewer than 8 renewals; new values at most readings, so that it is renewed at least
@@ -131,10 +135,19 @@ def resolution(value: ArrayLike) -> Estimate:
     ----------
     value : readings, shape (n,), of which at least 8 differ from the one before.
 
+    Returns
+    -------
+    Estimate : the step, without interval: it is found or not.
+
     Raises
     ------
     ValueError : fewer than 8 changes; steps without a common measure: it is finer than the
         numbers it comes in.
+
+    Notes
+    -----
+    Euclid's algorithm on the sizes of the steps, with an allowance for rounding; decimal numbers
+    are first counted in their last digit, which is exact.
     """
     v = measured("value", value)
     steps = np.unique(np.abs(np.diff(v)))
@@ -219,6 +232,10 @@ def averaging_window(
         begin `longest_s + longest_lag_s` before the meter.
     longest_s, longest_lag_s : largest window and lag looked for.
     level : coverage probability.
+
+    Returns
+    -------
+    AveragingWindow : window and lag, s, gain and offset over the reference.
 
     Raises
     ------
@@ -308,6 +325,14 @@ def duty_cycle(window_s: Estimate, update_s: Estimate) -> Estimate:
     ----------
     window_s, update_s : of `averaging_window` and `update_period`.
 
+    Returns
+    -------
+    Estimate : a share, 0 to 1.
+
+    Raises
+    ------
+    ZeroDivisionError : a window or an update period of zero.
+
     Notes
     -----
     Yang, Adamek & Armour, arXiv:2312.02741: 25 of 100 ms on A100 and H100.
@@ -329,10 +354,25 @@ def duty_cycle(window_s: Estimate, update_s: Estimate) -> Estimate:
 def counter_lag(
     at_s: ArrayLike, joules: ArrayLike, reference_at_s: ArrayLike, reference_j: ArrayLike
 ) -> Alignment:
-    """Return how late a counter is, from its renewals beside a finer reference; see `align`.
+    """Return how late a counter is, from its renewals beside a finer reference.
 
-    A counter that is new at every reading is taken as it is; one that is renewed less often than
-    it is read is taken at its renewals alone, so that the time it stands still is no lag.
+    Parameters
+    ----------
+    at_s, joules : readings of the counter: instants, s, and energy, J, shape (n,).
+    reference_at_s, reference_j : the same of the finer reference, shape (m,).
+
+    Returns
+    -------
+    Alignment : as `align` gives.
+
+    Raises
+    ------
+    ValueError : as in `align`; instants that do not increase.
+
+    Notes
+    -----
+    `align`, of a counter that is new at every reading as it is. One that is renewed less often
+    than it is read is taken at its renewals alone, so that the time it stands still is no lag.
     """
     t, v = _readings(at_s, joules)
     step = float(np.median(np.diff(t)))
@@ -362,6 +402,10 @@ def noise_w(at_s: ArrayLike, joules: ArrayLike, over_s: float = 1.0) -> Estimate
     ----------
     at_s, joules : readings and cumulative energy (a power meter's integrated), shape (n,).
     over_s : averaging time.
+
+    Returns
+    -------
+    Estimate : W.
 
     Raises
     ------
@@ -417,9 +461,17 @@ def linearity(reference_w: ArrayLike, meter_w: ArrayLike, level: float = 0.95) -
     reference_w, meter_w : mean power of each level by both, shape (n,), n at least 4.
     level : coverage probability.
 
+    Returns
+    -------
+    Linearity : gain, a pure number, offset and largest deviation, W.
+
     Raises
     ------
     ValueError : as in `line_data`.
+
+    Notes
+    -----
+    Least squares as in `least_squares`: Draper & Smith, Applied Regression Analysis, 1.2-1.4.
     """
     x, y = line_data(reference_w, meter_w, minimum=4)
     line = least_squares(x, y, level=level)
@@ -438,6 +490,10 @@ def deficit(
     seconds : lengths of measurements, shape (n,), n at least 4, over a range of 3 or more.
     meter_j, reference_j : energies of each, J.
     level : coverage probability.
+
+    Returns
+    -------
+    Estimate : s; negative where the meter sees more than the measurement.
 
     Raises
     ------
@@ -484,6 +540,20 @@ def _with(found: Estimate, method: str, n: int) -> Estimate:
 
 
 def integrate(at_s: Sequence[float] | Vector, watts: Sequence[float] | Vector) -> Vector:
-    """Return cumulative joules of power readings, each held until the next."""
+    """Return cumulative joules of power readings, each held until the next.
+
+    Parameters
+    ----------
+    at_s : instants, increasing, s, shape (n,), n at least 2.
+    watts : power at each, W, shape (n,).
+
+    Returns
+    -------
+    joules : since the first instant, J, shape (n,).
+
+    Raises
+    ------
+    ValueError : not as many of both, not finite, or instants that do not increase.
+    """
     t, w = _readings(at_s, watts)
     return np.concatenate([[0.0], np.cumsum(np.diff(t) * w[:-1])])

@@ -23,6 +23,14 @@ def best_rho(v_opt: float, alpha: float = 0.05) -> float:
     v_opt : variance of the sum at which it should be narrowest, above zero.
     alpha : probability of ever missing the truth.
 
+    Returns
+    -------
+    rho : in the unit of the variance.
+
+    Raises
+    ------
+    ValueError : a variance not above zero, alpha out of range.
+
     Notes
     -----
     Howard, Ramdas, McAuliffe & Sekhon, Ann Stat 2021;49:1055, section 3.5.
@@ -40,6 +48,14 @@ def normal_mixture_bound(v: float, rho: float, alpha: float = 0.05) -> float:
     rho : see `best_rho`.
     alpha : probability of ever crossing it.
 
+    Returns
+    -------
+    bound : on the absolute sum, in its unit.
+
+    Raises
+    ------
+    ValueError : rho not above zero, a negative variance, alpha out of range.
+
     Notes
     -----
     Howard et al. 2021, equation 14.
@@ -54,6 +70,24 @@ def log_mixture(s: float, v: float, rho: float) -> float:
     """Return ln of the martingale of `normal_mixture_bound` for a sum s of variance v.
 
     It is the evidence against a mean of zero: above ln(1/alpha) at any time, zero is refuted.
+
+    Parameters
+    ----------
+    s : sum of the values less their supposed mean, any unit.
+    v : its variance, in that unit squared.
+    rho : see `best_rho`.
+
+    Returns
+    -------
+    evidence : ln of the martingale, a pure number.
+
+    Raises
+    ------
+    ValueError : rho not above zero.
+
+    Notes
+    -----
+    Howard et al. 2021, equation 14, solved for alpha.
     """
     _check(rho, 0.5)
     return 0.5 * math.log(rho / (v + rho)) + s**2 / (2 * (v + rho))
@@ -68,6 +102,14 @@ def stitched_bound(v: float, v_min: float, scale: float, alpha: float = 0.05) ->
     v_min : variance from which on it shall hold, above zero.
     scale : of the exponential tail (sub-gamma), in the unit of the sum, zero or above.
     alpha : probability of ever crossing it.
+
+    Returns
+    -------
+    bound : on the sum, in its unit.
+
+    Raises
+    ------
+    ValueError : v_min not above zero, alpha out of range.
 
     Notes
     -----
@@ -160,6 +202,10 @@ def runs_needed(sd: float, half_width: float, level: float = 0.95, most: int = 1
     level : coverage probability.
     most : larger numbers are refused.
 
+    Returns
+    -------
+    n : number of values, at least 2.
+
     Raises
     ------
     ValueError : sd or half_width not above zero; more than `most` would be needed.
@@ -207,9 +253,18 @@ def repeats_expected(
     level, n_opt : see `confidence_sequence`.
     most : larger numbers are refused.
 
+    Returns
+    -------
+    n : number of values, at least 2.
+
     Raises
     ------
     ValueError : sd or half_width not above zero; more than `most` would be needed.
+
+    Notes
+    -----
+    The width of `confidence_sequence` with the sd taken as known: Wang & Ramdas,
+    arXiv:2310.03722, section 4.
     """
     if not (0 < sd < math.inf and 0 < half_width < math.inf):
         raise ValueError("sd and half_width must be above zero.")

@@ -70,6 +70,14 @@ def tolerance_limits(
     Returns
     -------
     Estimate : `level` is the content; `u` that of the mean.
+
+    Raises
+    ------
+    ValueError : fewer than 2 values, not finite; a probability out of range.
+
+    Notes
+    -----
+    Odeh 1978; Carkeet, Optom Vis Sci 2015;92:e71: see `tolerance_factor`.
     """
     v = measured("values", values)
     k = tolerance_factor(v.size, confidence, content)
@@ -90,6 +98,20 @@ def tolerance_limits(
 
 def one_sided_bound(n: int, confidence: float = 0.95, content: float = 0.95) -> float:
     """Return k so that mean + k s is above a share of a normal population with a confidence.
+
+    Parameters
+    ----------
+    n : independent values, at least 2.
+    confidence : probability that the bound holds.
+    content : share of the population below it, 0 to 1.
+
+    Returns
+    -------
+    k : pure number.
+
+    Raises
+    ------
+    ValueError : fewer than 2 values; a probability out of range.
 
     Notes
     -----

@@ -160,6 +160,10 @@ def budget(
     level : coverage probability of the interval.
     n_runs, n_clusters : runs and workloads behind the value, 0 where none were counted.
 
+    Returns
+    -------
+    Budget : the value with its combined uncertainty, and the share of each row.
+
     Raises
     ------
     ValueError : no rows, a name twice, correlations of unknown rows or that cannot all hold, no
@@ -309,6 +313,10 @@ def monte_carlo(
     digits : significant digits of u that count, 1 to 3.
     max_trials : where to stop if results have not settled by then.
     seed : of the random numbers.
+
+    Returns
+    -------
+    MonteCarlo : the distribution, and whether it confirms the budget.
 
     Raises
     ------

@@ -67,6 +67,10 @@ def york(
         given.
     level : coverage probability of the intervals.
 
+    Returns
+    -------
+    YorkLine : the line with stated and with scaled uncertainties, and chi-square.
+
     Raises
     ------
     ValueError : as in `line_data`; an uncertainty not above zero; a correlation out of range; an
