@@ -83,6 +83,11 @@ def chance(value: float | None) -> str:
     return "< 0.01" if value < 0.01 else probability(value)
 
 
+def p_value(value: float) -> str:
+    """Return the p-value of a test to two significant digits; a small one is never zero."""
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
 def rate(value: float, unit: str) -> str:
     """Return a rate with a prefix where it is large."""
     prefix, size = fitting(value, "TGM ")
@@ -129,10 +134,10 @@ def interval(value: float, low: float | None, high: float | None) -> str:
 
 def rounded(low: float, high: float, *values: float) -> list[str]:
     """Return values to the place of the second digit of half the range (JCGM 100, 7.2.6)."""
-    places = 1 - math.floor(math.log10((high - low) / 2)) if high > low else -1
-    if not 0 <= places <= 7:
+    places = 1 - math.floor(math.log10((high - low) / 2)) if high > low else 8
+    if places > 7 or max(abs(low), abs(high)) >= 1e6:
         return [number(value) for value in values]
-    return [f"{value:.{places}f}" for value in values]
+    return [f"{value:.{max(places, 0)}f}" for value in values]
 
 
 def probability(value: float) -> str:

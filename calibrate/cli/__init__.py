@@ -10,7 +10,7 @@ stage        where a campaign runs: on this machine, or on a simulated one
 progress     what a person sees while a campaign runs
 reference    docs/cli.md, made from the commands
 measure, doctor, plan, probes, bench, report, gate, correct, ingest, merge, conformance, studies,
-time         the commands, by subject
+agree, time  the commands, by subject
 """
 
 from calibrate.cli.app import main

@@ -44,6 +44,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "conformance": ("conformance", "Test a meter on simulated machines with faults."),
         "characterize": ("studies", "Measure how a probe responds, and write its datasheet."),
         "observe": ("studies", "Measure what probes do to the machine and to each other."),
+        "agree": (
+            "agree",
+            "Compare meters whose energies stand in a table, without a campaign.",
+        ),
         "align": ("time", "Measure how late the clock of each probe is, and correct for it."),
         "diff": (
             "time",

@@ -6,9 +6,17 @@ cards      the verdict on each probe with its reasons
 tables     all tables
 figures    the figures of every report
 canvas     draws SVG
+agreement  meters in a table of runs; agreement_figures
 chapters   the parts that only some campaigns have
 """
 
+from calibrate.reporting.agreement import (
+    P_MEANS,
+    AgreementSection,
+    agreement_page,
+    agreement_sections,
+    column_names,
+)
 from calibrate.reporting.cards import Card
 from calibrate.reporting.chapters import campaign_chapters
 from calibrate.reporting.chapters.chapter import Chapter
@@ -18,11 +26,16 @@ from calibrate.reporting.tables import Digest, digest
 from calibrate.reporting.verdict import verdicts
 
 __all__ = [
+    "P_MEANS",
+    "AgreementSection",
     "Card",
     "Chapter",
     "Digest",
     "Table",
+    "agreement_page",
+    "agreement_sections",
     "campaign_chapters",
+    "column_names",
     "digest",
     "figure_legend",
     "identity_panel",

@@ -241,12 +241,12 @@ def _ratio_axis(axes: Axes, low: float, high: float) -> None:
 
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(FixedLocator(_round_values(low, high)))
+    axes.xaxis.set_major_locator(FixedLocator(round_values(low, high)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
 
 
-def _round_values(low: float, high: float) -> list[float]:
+def round_values(low: float, high: float) -> list[float]:
     """Return up to five round values between two positive ones, however far apart they are."""
     from matplotlib.ticker import MaxNLocator
 
