@@ -29,13 +29,16 @@ from calibrate.stats import (
     constant_truth,
     correction,
     deming,
+    deming_through_origin,
     fit_gain_offset,
     fit_offset,
     least_squares,
     limits_of_agreement,
+    line_through_origin,
     mean_of,
     mean_ratio,
     passing_bablok,
+    passing_bablok_1983,
     prediction,
     probe_effects,
     tolerance_limits,
@@ -134,6 +137,26 @@ def ordinary(rng: Rng) -> tuple[Estimate | None, float]:
 
 def deming_slope(rng: Rng) -> tuple[Estimate | None, float]:
     return deming(*both(rng)).slope, 1.1
+
+
+def through(rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+    """Return two meters with errors, y = 1.1 x of the truth."""
+    truth = rng.uniform(20, 100, 20)
+    return truth + rng.normal(0, 1.5, 20), 1.1 * truth + rng.normal(0, 1.5, 20)
+
+
+def origin_slope(rng: Rng) -> tuple[Estimate | None, float]:
+    x = rng.uniform(20, 100, 20)
+    return line_through_origin(x, 1.1 * x + rng.normal(0, 1.5, 20)).slope, 1.1
+
+
+def deming_origin_slope(rng: Rng) -> tuple[Estimate | None, float]:
+    return deming_through_origin(*through(rng)).slope, 1.1
+
+
+def passing_bablok_1983_slope(rng: Rng) -> tuple[Estimate | None, float]:
+    truth = rng.uniform(20, 100, 60)
+    return passing_bablok_1983(*(truth + rng.normal(0, 1.5, (2, 60)))).slope, 1.0
 
 
 def deming_unequal(rng: Rng) -> tuple[Estimate | None, float]:
@@ -249,12 +272,15 @@ CASES: dict[str, Case] = {
     "gain and offset: gain": line_gain,
     "gain and offset: offset": line_offset,
     "least squares": ordinary,
+    "line through the origin": origin_slope,
+    "Deming through the origin": deming_origin_slope,
     "Deming": deming_slope,
     "Deming, unequal spread": deming_unequal,
     "Deming, clustered": deming_clustered,
     "weighted Deming": weighted_slope,
     "York": york_slope,
     "Passing-Bablok": passing_bablok_slope,
+    "Passing-Bablok 1983": passing_bablok_1983_slope,
     "BCa, skewed": bca,
     "cluster bootstrap, unequal spread": bootstrap_clusters,
     "five clusters": few_clusters,
