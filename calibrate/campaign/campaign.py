@@ -1,8 +1,8 @@
 """A campaign: planned runs on one machine, in a folder that can be continued.
 
 A run that was interrupted leaves a folder without ``run.json``; continuing removes it and does
-that run again. One whose load strays (`calibrate.campaign.disturbed`) is kept under another name and done again.
-Nothing else is ever changed.
+that run again. A disturbed run (`calibrate.campaign.disturbed`) is kept under another name and done
+again. Nothing else is ever changed.
 """
 
 from __future__ import annotations
