@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -226,9 +227,7 @@ def agreement_page(found: Agreement, source: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters["svg"] = Markup  # matplotlib has escaped every text in its drawings
-    environment.filters["glue"] = lambda words: words.replace(" %", "\u00a0%").replace(
-        " to ", "\u00a0to\u00a0"
-    )
+    environment.filters["glue"] = _glue
     parts = agreement_sections(found)
     drawn = {
         part.name: (
@@ -250,3 +249,9 @@ def agreement_page(found: Agreement, source: str) -> str:
         p_means=P_MEANS,
         version=__version__,
     )
+
+
+def _glue(words: str) -> str:
+    """Keep a number with its sign of percent, a range, and p with its value on one line."""
+    words = re.sub(r"(?<=\d) to (?=\d)", "\u00a0to\u00a0", words)
+    return re.sub(r" (?=[%=<])|(?<=[=<]) ", "\u00a0", words)
