@@ -104,12 +104,12 @@ def agree(
         margin=_share("--margin", margin),
         level=_share("--level", level),
     )
+    if report is not None:
+        store.write(report, agreement_page(found, table.name))
     if as_json:
         print_json(json.dumps(found.as_dict(), indent=1, allow_nan=False))
     else:
         show(found, out)
-    if report is not None:
-        store.write(report, agreement_page(found, table.name))
     return 0
 
 
