@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 
 from calibrate.diagnosis import NO_FAULT, UNEXPLAINED, Runs, diagnose
 from calibrate.diagnosis.evidence import Level, Spread, posterior, sums
@@ -62,7 +63,7 @@ def test_evidence_is_the_integral_over_theta(structure: Any, share: float) -> No
         prior = -0.5 * (each / sd) ** 2 - math.log(sd * math.sqrt(2 * math.pi))
         heights.append(posterior(data, 0.0, SOUND, model.spread).log_evidence + prior)
     top = max(heights)
-    area = float(np.trapezoid(np.exp(np.array(heights) - top), grid))
+    area = float(trapezoid(np.exp(np.array(heights) - top), grid))
     assert found.log_evidence == pytest.approx(top + math.log(area), abs=0.1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -210,6 +211,8 @@ def test_turbostat_adds_its_summaries_up(tmp_path: Path) -> None:
         ("alumet", alumet(("rapl_consumed_energy_J", "x", "cpu_package 0", "package")), "no num"),
         ("turbostat", "Pkg_J\tRAM_J\n1.0\n", "none of turbostat's summaries"),
     ],
+    # The text may hold the time of day, and every process of pytest must have the same names.
+    ids=itertools.count(),
 )
 def test_what_makes_no_sense_is_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
     with pytest.raises(Unavailable, match=words) as refused:
