@@ -46,6 +46,13 @@ def burn(seconds):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         sum(range(1000))
+def metered(start, stop, seconds):
+    # The least and the most that each part used while a meter ran: truths just before and just
+    # after it starts and stops, so that no scheduler can disturb this.
+    before = truth(); start(); started = truth()
+    burn(seconds)
+    ending = truth(); stop(); after = truth()
+    return {k: [ending[k] - started[k], after[k] - before[k]] for k in before}
 """
 
 
@@ -90,7 +97,7 @@ def processes_with(text: str) -> list[int]:
     return found
 
 
-def gone(text: str, seconds: float = 5.0) -> bool:
+def gone(text: str, seconds: float = 20.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not processes_with(text):
@@ -168,13 +175,14 @@ def test_pyjoules_sees_every_domain() -> None:
         from pyJoules.device import DeviceFactory
         from pyJoules.energy_meter import EnergyMeter
         meter = EnergyMeter(DeviceFactory.create_devices())
-        before = truth(); meter.start(); burn(2); meter.stop(); after = truth()
-        print(json.dumps([meter.get_trace()[0].energy, {k: after[k] - before[k] for k in after}]))
+        used = metered(meter.start, meter.stop, 2)
+        print(json.dumps([meter.get_trace()[0].energy, used]))
         """,
     )
     assert set(traced) == {"package_0", "package_1", "dram_0", "dram_1"}
     for domain, microjoules in traced.items():
-        assert microjoules / 1e6 == pytest.approx(true[domain.replace("_", "-")], rel=2e-2)
+        least_j, most_j = true[domain.replace("_", "-")]
+        assert 0.999 * least_j <= microjoules / 1e6 <= 1.001 * most_j
 
 
 def test_codecarbon_finds_intel_rapl() -> None:
@@ -186,23 +194,24 @@ def test_codecarbon_finds_intel_rapl() -> None:
         from codecarbon.core.cpu import IntelRAPL, is_rapl_available
         assert is_rapl_available()
         rapl = IntelRAPL()
-        rapl.start(); before = truth()
-        burn(2)
-        details = rapl.get_cpu_details(Time(seconds=2)); after = truth()
+        details = {}
+        used = metered(rapl.start, lambda: details.update(rapl.get_cpu_details(Time(seconds=2))), 2)
         kwh = sum(v for k, v in details.items() if "Energy" in k)
         print(json.dumps([sorted(details), kwh * 3.6e6,
-                          sum(after[p] - before[p] for p in ("package-0", "package-1"))]))
+                          [sum(used[p][n] for p in ("package-0", "package-1")) for n in (0, 1)]]))
         """,
     )
     assert [each for each in names if "Energy" in each]
-    assert joules == pytest.approx(true, rel=5e-2)
+    assert 0.999 * true[0] <= joules <= 1.001 * true[1]
 
 
 def test_a_counter_wraps_at_its_range(tmp_path: Path) -> None:
     first, last, used = python_on_bench(
-        small_model(tmp_path, start_uj=262_143_328 - 80_000_000),
+        small_model(tmp_path, start_uj=262_143_328 - 100_000_000),
         """
-        time.sleep(0.5); before, first = pair(); time.sleep(1.6); after, last = pair()
+        before, first = pair(); after, last = before, first
+        while last >= first:
+            time.sleep(0.1); after, last = pair()
         print(json.dumps([first, last, after - before]))
         """,
     )
@@ -264,7 +273,7 @@ def test_bad_models_are_refused_before_anything_is_mounted(tmp_path: Path) -> No
 def started(command: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start a bench and wait until its command runs."""
     host = subprocess.Popen([*RUN, "desktop", "--", *command], start_new_session=True)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not processes_with(command[-1]) or len(processes_with(command[-1])) < 3:
         assert time.monotonic() < end, "the command did not start"
         time.sleep(0.02)
@@ -281,7 +290,7 @@ def test_killing_the_host_leaves_nothing(number: int) -> None:
     mark = f"{70_000 + os.getpid()}.{int(number)}"
     host = started(marked(mark))
     host.send_signal(number)
-    host.wait(timeout=20)
+    host.wait(timeout=60)
     assert gone(mark)
     assert not mounted()
 
@@ -291,7 +300,7 @@ def test_killing_the_keeper_ends_command_and_server() -> None:
     host = started(["sleep", mark])
     keeper = [each for each in processes_with(mark) if parent_of(each) == host.pid]
     os.kill(keeper[0], signal.SIGKILL)
-    assert host.wait(timeout=20) == 137
+    assert host.wait(timeout=60) == 137
     assert gone(mark)
 
 
@@ -312,7 +321,7 @@ def test_ctrl_c_is_for_the_command() -> None:
     assert host.stdout is not None
     assert host.stdout.readline() == "ready\n"
     os.killpg(host.pid, signal.SIGINT)
-    assert host.wait(timeout=20) == 42
+    assert host.wait(timeout=60) == 42
     host.stdout.close()
 
 

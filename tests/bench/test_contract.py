@@ -138,7 +138,9 @@ def test_what_is_opened_again_is_the_same(bench_ready: None, tmp_path: Path) -> 
     assert {name for name, (status, *_) in first.items() if status == "ok"} >= READERS
 
 
-VANISH_S, END_S = 11, 14
+#: When the source goes: the probes must be open by then, and a busy machine opens them late. The
+#: run goes on for so much longer.
+VANISH_S, REST_S = (11, 25, 60), 3
 RUN = """
 import sys, time
 began = time.monotonic()
@@ -152,7 +154,7 @@ wait = "import sys, time; time.sleep(max(0.0, float(sys.argv[1]) - time.monotoni
 until = str(began + float(sys.argv[3]))
 job = Job(folder="-", number=1, workload="wait", script=None,
           arguments=(sys.executable, "-c", wait, until))
-record = perform_run(job, working, Path(sys.argv[1]), limits=Timeouts(stop_s=3, end_s=3))
+record = perform_run(job, working, Path(sys.argv[1]), limits=Timeouts(stop_s=5, end_s=5))
 print((record.end_ns - record.begin_ns) / 1e9)
 """
 
@@ -160,15 +162,19 @@ print((record.end_ns - record.begin_ns) / 1e9)
 @pytest.mark.parametrize("fault", ["vanish", "hang"])
 def test_with_the_source_vanishing(bench_ready: None, tmp_path: Path, fault: str) -> None:
     working = sorted(READERS | {"truth", "synthetic"})
-    done = subprocess.run(
-        [sys.executable, "-m", "calibrate", "bench", "exec", "--model", "server",
-         "--fault", f"{fault},at_s={VANISH_S}", "--", sys.executable, "-c", RUN,
-         str(tmp_path), ",".join(working), str(END_S)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) > END_S - VANISH_S + 1, "the probes were not open in time"
-    run = store.load_run(tmp_path)
+    for vanish_s in VANISH_S:
+        (folder := tmp_path / str(vanish_s)).mkdir()
+        done = subprocess.run(
+            [sys.executable, "-m", "calibrate", "bench", "exec", "--model", "server",
+             "--fault", f"{fault},at_s={vanish_s}", "--", sys.executable, "-c", RUN,
+             str(folder), ",".join(working), str(vanish_s + REST_S)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        if in_time := float(done.stdout) > REST_S + 1:
+            break
+    assert in_time, "the probes were not open in time"
+    run = store.load_run(folder)
     states = run.record.probes
     assert sorted(states) == working
     # Those that do not read it are not touched.

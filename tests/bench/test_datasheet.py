@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,27 @@ arguments = ["--period", "1.37"]
 GPU_PLAN = PLAN.replace('"square"', '"gpu-square"')
 
 
+ATTEMPTS = 3
+
+
+def until_equal(
+    folder: Path, wanted: Mapping[str, Any], *arguments: str, text: str = PLAN
+) -> dict[str, dict[str, Any]]:
+    """Measure until the wanted values come out, at most so often; return the last datasheet.
+
+    Lags of milliseconds need a machine that wakes its probes in time, and a busy one does so for
+    most campaigns and not for all. A datasheet that is wrong is wrong every time.
+    """
+    for attempt in range(ATTEMPTS):
+        (place := folder / str(attempt)).mkdir()
+        found = entries(place, *arguments, text=text)
+        measured = {name: found[name]["value"] for name in wanted}
+        if measured == wanted:
+            break
+    assert measured == wanted
+    return found
+
+
 def entries(folder: Path, *arguments: str, text: str = PLAN) -> dict[str, dict[str, Any]]:
     """Measure a datasheet and return its estimates by quantity."""
     plan = folder / "plan.toml"
@@ -52,14 +74,13 @@ def entries(folder: Path, *arguments: str, text: str = PLAN) -> dict[str, dict[s
 def test_a_counter_that_is_seldom_renewed_or_late(
     bench_ready: None, tmp_path: Path, fault: str, update_s: float | None, lag_s: float
 ) -> None:
-    found = entries(
-        tmp_path, "rapl", "--bench", "desktop", "--fault", fault, "--domain", "package-0"
-    )
+    wanted = {"lag": pytest.approx(lag_s, abs=0.010)}
+    if update_s is not None:
+        wanted["update period"] = pytest.approx(update_s, rel=0.05)
+    line = ("rapl", "--bench", "desktop", "--fault", fault, "--domain", "package-0")
+    found = until_equal(tmp_path, wanted, *line)
     if update_s is None:
         assert "Read it more often" in found["update period"]
-    else:
-        assert found["update period"]["value"] == pytest.approx(update_s, rel=0.05)
-    assert found["lag"]["value"] == pytest.approx(lag_s, abs=0.010)
     assert found["resolution"]["value"] == pytest.approx(1e-6)
     assert 0 < found["noise at rest, over 1 s"]["value"] < 5
 
@@ -79,10 +100,4 @@ def test_a_gpu_that_sees_part_of_the_time(
         "duty cycle": pytest.approx(min(window_s / 0.1, 1.0), abs=0.03),
         "lag": pytest.approx(0.0, abs=0.010),
     }
-    for attempt in range(3):  # another tenant of the host may wake this machine up late once
-        (folder := tmp_path / str(attempt)).mkdir()
-        found = entries(folder, *line, text=GPU_PLAN)
-        measured = {name: found[name]["value"] for name in wanted}
-        if measured == wanted:
-            break
-    assert measured == wanted
+    until_equal(tmp_path, wanted, *line, text=GPU_PLAN)

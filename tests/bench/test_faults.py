@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,23 @@ NO_COMPILER = pytest.mark.skipif(
 )
 
 
-def program(code: str, *options: str, arguments: Sequence[str] = (), within_s: float = 30) -> str:
+#: What is wrong begins so many seconds after `go()`, however long the program took to start.
+HEAD = """
+import errno, json, os, subprocess, sys, time
+def go():
+    with open(os.environ["CROSSWATT_BENCH"] + "/trigger", "w") as file:
+        file.write("now")
+def until(done):
+    end = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+"""
+
+
+def program(code: str, *options: str, arguments: Sequence[str] = (), within_s: float = 120) -> str:
     """Run Python code on the bench and return what it prints."""
-    before = f"import errno, json, os, subprocess, sys, time\nZONE = {ZONE!r}\n"
+    before = HEAD + f"ZONE = {ZONE!r}\n"
     done = subprocess.run(
         [*RUN, *options, "--", sys.executable, "-c", before + textwrap.dedent(code), *arguments],
         capture_output=True,
@@ -57,26 +70,31 @@ def read(zone):
         return errno.errorcode[error.errno]
     except ValueError:
         return text
+def truth():
+    return json.load(open(place + "/truth"))["joules"]
 def look():
-    now = json.load(open(place + "/truth"))
+    before, since = truth(), time.monotonic()
     shown = {scope: read(zone) for scope, zone in zones.items()}
-    return [now["joules"], shown, time.monotonic() - begin]
-with open(place + "/trigger", "w") as file:
-    file.write("now")
-begin = time.monotonic()
-time.sleep(0.2)
+    return [before, shown, truth(), [since - begin[1], time.monotonic() - begin[0]]]
+begin = [time.monotonic()] * 2
 first = look()
-time.sleep(1.2)
+begin[0] = time.monotonic()
+go()
+begin[1] = time.monotonic()
+time.sleep(1.4)
 print(json.dumps([first, *(look() for _ in range(12))]))
 """
 BEGIN_S = 0.5
 
+#: Truth before, what the zones show, truth after, and the least and most seconds since the start.
+Look = tuple[dict[str, float], dict[str, Any], dict[str, float], tuple[float, float]]
 
-def looks(faults: dict[str, str]) -> list[tuple[dict[str, float], dict[str, Any], float]]:
+
+def looks(faults: dict[str, str]) -> list[Look]:
     """Look at truth and zones once before the faults begin, and a dozen times after."""
     options = [f"--fault={f},at_s={BEGIN_S},scope={scope}" for scope, f in faults.items()]
     zones = json.dumps({scope: zone for scope, (zone, _) in ZONES.items()})
-    found: list[tuple[dict[str, float], dict[str, Any], float]] = json.loads(
+    found: list[Look] = json.loads(
         program(LOOKS, "--model=server", "--armed", "--load=0.5x1", *options, arguments=[zones])
     )
     return found
@@ -101,22 +119,27 @@ def looks(faults: dict[str, str]) -> list[tuple[dict[str, float], dict[str, Any]
 def test_counters_go_wrong_by_so_many_watts_or_joules(
     faults: dict[str, str], watts: dict[str, float], joules: dict[str, float]
 ) -> None:
-    (true, shown, _), *_, (true_then, shown_then, then_s) = looks(faults)
+    (_, shown, true, _), *_, (least, shown_then, most, seconds) = looks(faults)
     for scope in ZONES:
-        wrong_j = shown_then[scope] - shown[scope] - (true_then[scope] - true[scope])
-        expected_j = watts.get(scope, 0) * (then_s - BEGIN_S) + joules.get(scope, 0)
-        # Truth is read before the counter, and the host may do something else in between.
-        assert wrong_j == pytest.approx(expected_j, rel=0.1, abs=3), (scope, shown, shown_then)
+        # The host may do something else between the two truths that the counter was read between.
+        least_j, most_j = (then[scope] - true[scope] for then in (least, most))
+        used_j = shown_then[scope] - shown[scope]
+        added_j = [watts.get(scope, 0) * (each - BEGIN_S) for each in seconds]
+        expected_j = joules.get(scope, 0)
+        slack_j = 0.1 * max(abs(min(added_j) + expected_j), abs(max(added_j) + expected_j)) + 3
+        assert least_j + min(added_j) + expected_j - slack_j <= used_j, (scope, shown, shown_then)
+        assert used_j <= most_j + max(added_j) + expected_j + slack_j, (scope, shown, shown_then)
 
 
 def test_counters_start_again_wrap_tremble_and_lie() -> None:
     faults = {"package-0": "reset", "dram-0": "jitter=5", "package-1": "wrap=5", "dram-1": "zero"}
-    (_, first, _), *later = looks(faults)
+    (_, first, *_), *later = looks(faults)
     assert first["package-0"] > 1000
-    _, last, last_s = later[-1]
-    assert last["package-0"] == pytest.approx(34.5 * (last_s - BEGIN_S), rel=0.1, abs=3)
-    assert last["package-1"] == pytest.approx(34.0 * (last_s - BEGIN_S) - 5, rel=0.1, abs=3)
-    trembling = [shown["dram-0"] for _, shown, _ in later]
+    _, last, _, (least_s, most_s) = later[-1]
+    for scope, watts, before_j in (("package-0", 34.5, 0.0), ("package-1", 34.0, 5.0)):
+        least_j, most_j = (watts * (each - BEGIN_S) - before_j for each in (least_s, most_s))
+        assert 0.9 * least_j - 3 <= last[scope] <= 1.1 * most_j + 3
+    trembling = [shown["dram-0"] for _, shown, *_ in later]
     assert trembling != sorted(trembling)
     assert last["dram-1"] == 0
 
@@ -128,7 +151,7 @@ def test_reads_fail_in_every_way() -> None:
         "package-1": "empty",
         "dram-1": "garbage",
     }
-    (_, first, _), *_, (_, last, _) = looks(faults)
+    (_, first, *_), *_, (_, last, *_) = looks(faults)
     assert all(isinstance(each, float) for each in first.values())
     assert last == {
         "package-0": "EACCES", "dram-0": "EIO", "package-1": "", "dram-1": "0x%lx\n"
@@ -202,7 +225,7 @@ def test_battery_and_temperature_for_a_shell() -> None:
     )
     done = subprocess.run(
         [*RUN, "--model=laptop", "--", "sh", "-c", script],
-        capture_output=True, text=True, timeout=30, check=True,
+        capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     kind, status, full_uwh, now_uwh, now_uw, name, temperature_mc = done.stdout.split()
     assert (kind, status, name) == ("Battery", "Discharging", "coretemp")
@@ -217,7 +240,8 @@ def test_a_zone_goes_and_another_comes() -> None:
         return os.path.exists(f"/sys/class/powercap/intel-rapl:{n}/energy_uj")
     open_file = os.open(ZONE + "/energy_uj", os.O_RDONLY)
     print(there(0), there(1))
-    time.sleep(1.2)
+    go()
+    until(lambda: there(1) and not there(0))
     print(there(0), there(1))
     try:
         os.pread(open_file, 32, 0)
@@ -225,7 +249,7 @@ def test_a_zone_goes_and_another_comes() -> None:
         print(errno.errorcode[error.errno])
     """
     faults = ["--fault=vanish,at_s=1.2,scope=package-0", "--fault=late=1.2,scope=package-1"]
-    assert program(code, "--model=server", *faults).split() == [
+    assert program(code, "--model=server", "--armed", *faults).split() == [
         "True", "False", "False", "True", "ENODEV",
     ]  # fmt: skip
 
@@ -234,24 +258,25 @@ def test_who_keeps_a_replaced_file_open_never_sees_the_new_one() -> None:
     code = """
     path = ZONE + "/energy_uj"
     kept = os.open(path, os.O_RDONLY)
+    go()
     time.sleep(1.5)
     first = os.pread(kept, 32, 0)
     time.sleep(0.3)
     print(os.pread(kept, 32, 0) == first, int(open(path).read()) > int(first))
     """
-    assert program(code, "--fault=replaced,at_s=1,scope=package-0") == "True True"
+    assert program(code, "--armed", "--fault=replaced,at_s=1,scope=package-0") == "True True"
 
 
-@pytest.mark.parametrize("fault", ["slow=2,scope=package-0", "hang,scope=package-0"])
+@pytest.mark.parametrize("fault", ["slow=60,scope=package-0", "hang,scope=package-0"])
 def test_a_reader_that_waits_stops_nobody_else_and_can_be_killed(fault: str) -> None:
     code = """
     reader = subprocess.Popen(["cat", ZONE + "/energy_uj"], stdout=subprocess.DEVNULL)
     time.sleep(0.3)
-    begin = time.monotonic()
     open("/sys/class/powercap/intel-rapl:0:0/energy_uj").read()
+    waits = reader.poll() is None
     reader.kill()
-    reader.wait(5)
-    print(time.monotonic() - begin < 1, reader.returncode)
+    reader.wait(30)
+    print(waits, reader.returncode)
     """
     assert program(code, f"--fault={fault}") == "True -9"
 
@@ -259,6 +284,7 @@ def test_a_reader_that_waits_stops_nobody_else_and_can_be_killed(fault: str) -> 
 def test_a_sleeping_machine_stops_the_command_and_uses_nothing() -> None:
     code = """
     truth = os.environ["CROSSWATT_BENCH"] + "/truth"
+    go()
     end, gaps = time.monotonic() + 3, []
     last = json.load(open(truth))
     while time.monotonic() < end:
@@ -268,28 +294,31 @@ def test_a_sleeping_machine_stops_the_command_and_uses_nothing() -> None:
         gaps.append((gap_s, now["joules"]["package-0"] - last["joules"]["package-0"]))
         last = now
     gap_s, used_j = max(gaps)
-    print(0.9 < gap_s < 1.6, used_j < 0.7 * 6 * gap_s)
+    print(gap_s > 0.9, used_j < 0.7 * 6 * gap_s)
     """
-    assert program(code, "--fault=suspend=1,at_s=1.5") == "True True"
+    assert program(code, "--armed", "--fault=suspend=1,at_s=1.5") == "True True"
 
 
 @NO_COMPILER
 def test_a_wall_clock_that_leaps() -> None:
     code = """
     begin, steady = time.time(), time.monotonic()
+    go()
     time.sleep(1.5)
-    print(3600 < time.time() - begin < 3603, time.monotonic() - steady < 3)
+    print(abs(time.time() - begin - (time.monotonic() - steady) - 3600) < 1)
     """
-    assert program(code, "--fault=clock-step=3600,at_s=0.5") == "True True"
+    assert program(code, "--armed", "--fault=clock-step=3600,at_s=0.5") == "True"
 
 
 def test_registers_through_the_device() -> None:
     code = """
     device = os.open("/dev/cpu/0/msr", os.O_RDONLY)
     unit = int.from_bytes(os.pread(device, 8, 0x606), "little") >> 8 & 31
-    shown_j = int(open(ZONE + "/energy_uj").read()) / 1e6
+    def shown_j():
+        return int(open(ZONE + "/energy_uj").read()) / 1e6
+    before_j = shown_j()
     read_j = int.from_bytes(os.pread(device, 8, 0x611), "little") * 0.5**unit
-    print(abs(read_j - shown_j) < 1)
+    print(before_j - 1 < read_j < shown_j() + 1)
     """
     assert program(code, "--model=server") == "True"
 
@@ -297,14 +326,15 @@ def test_registers_through_the_device() -> None:
 def test_demand_from_a_shell_ends_with_it() -> None:
     code = """
     place = os.environ["CROSSWATT_BENCH"]
-    shell = subprocess.Popen(["sh", "-c", f"echo gpu-0 0.5 > {place}/demand; sleep 1"])
-    time.sleep(0.5)
-    print(open(place + "/demand").readline().strip())
+    def first():
+        return open(place + "/demand").readline().strip()
+    shell = subprocess.Popen(["sh", "-c", f"echo gpu-0 0.5 > {place}/demand; exec sleep 100"])
+    until(lambda: first() == "gpu-0 0.5")
+    shell.kill()
     shell.wait()
-    time.sleep(0.6)
-    print(open(place + "/demand").readline().strip())
+    until(lambda: first() == "memory_gbps 0")
     """
-    assert program(code, "--model=gpu-node").splitlines() == ["gpu-0 0.5", "memory_gbps 0"]
+    program(code, "--model=gpu-node")
 
 
 @NO_COMPILER
@@ -316,11 +346,13 @@ def test_virtual_gpus_for_pynvml_and_nvidia_smi() -> None:
     truth = os.environ["CROSSWATT_BENCH"] + "/truth"
     def joules():
         return json.load(open(truth))["joules"]["gpu-2"]
-    first, before = pynvml.nvmlDeviceGetTotalEnergyConsumption(gpus[2]), joules()
+    def shown():
+        return pynvml.nvmlDeviceGetTotalEnergyConsumption(gpus[2]) / 1e3
+    most, first, least = joules(), shown(), joules()
     time.sleep(1.5)
-    last, after = pynvml.nvmlDeviceGetTotalEnergyConsumption(gpus[2]), joules()
+    least, used, most = joules() - least, shown() - first, joules() - most
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
-    print(len(gpus), abs((last - first) / 1e3 / (after - before) - 1) < 0.03, listed.count("GPU "))
+    print(len(gpus), 0.97 * least < used < 1.03 * most, listed.count("GPU "))
     """
     assert program(code, "--model=gpu-node", "--load=0.5x1") == "4 True 4"
 
@@ -331,12 +363,13 @@ def test_a_trace_replayed_faster(tmp_path: Path) -> None:
     code = """
     def energy():
         return int(open(ZONE + "/energy_uj").read()) / 1e6
-    first, begin = energy(), time.monotonic()
+    most, first, least = time.monotonic(), energy(), time.monotonic()
     time.sleep(1)
-    print((energy() - first) / (time.monotonic() - begin))
+    least, used, most = time.monotonic() - least, energy() - first, time.monotonic() - most
+    print(used / most, used / least)
     """
-    watts = float(program(code, f"--replay={trace}", "--speed=20"))
-    assert watts == pytest.approx(200, rel=0.01)
+    least, most = map(float, program(code, f"--replay={trace}", "--speed=20").split())
+    assert 0.99 * least <= 200 <= 1.01 * most
 
 
 def test_a_start_waits_for_the_trigger() -> None:
@@ -346,8 +379,8 @@ def test_a_start_waits_for_the_trigger() -> None:
     first = truth()
     time.sleep(0.2)
     print(truth() == first)
-    open(os.environ["CROSSWATT_BENCH"] + "/trigger", "w").write("now")
-    time.sleep(0.2)
+    go()
+    time.sleep(0.5)
     print(truth() > 1)
     """
     assert program(code, "--armed").split() == ["True", "True"]
@@ -365,11 +398,9 @@ def test_a_start_waits_for_the_trigger() -> None:
 def test_what_makes_no_sense_is_refused_before_anything_is_mounted(
     options: list[str], message: str
 ) -> None:
-    begin = time.monotonic()
     done = subprocess.run(
-        [*RUN, *options, "--", "true"], capture_output=True, text=True, check=False
+        [*RUN, *options, "--", "true"], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 64
     assert message in done.stderr
     assert json.dumps(done.stderr).count("\\n") == 1
-    assert time.monotonic() - begin < 10

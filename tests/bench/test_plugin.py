@@ -46,15 +46,39 @@ def joules():
     zones = [f"/sys/class/powercap/intel-rapl:{name}" for name in ("0", "0:0", "1", "1:0")]
     return sum(int(Path(zone, "energy_uj").read_text()) for zone in zones) / 1e6
 
-def assert_exact(machine, seconds=1.0):
-    # Between truths read just before and just after: no scheduler can disturb this.
-    def truth():
-        return sum(j for scope, j in machine.read().joules.items() if scope[:4] in ("pack", "dram"))
+class Brackets:
+    # What a machine used at least and at most between the start and the end of a meter: by truths
+    # read just before and just after each of them, so that no scheduler can disturb this.
+    def __init__(self, machine, *kinds):
+        self._machine, self._kinds = machine, kinds
 
-    outer, first, inner = truth(), joules(), truth()
+    def _truth(self):
+        now = self._machine.read().joules
+        return sum(j for scope, j in now.items() if scope.startswith(self._kinds))
+
+    def start(self, meter):
+        before = self._truth()
+        result = meter()
+        self._outer, self._inner = before, self._truth()
+        return result
+
+    def stop(self, meter):
+        self.least_j = self._truth() - self._inner
+        result = meter()
+        self.most_j = self._truth() - self._outer
+        return result
+
+    def hold(self, used_j, within_j=0.001):
+        assert self.least_j - within_j <= used_j <= self.most_j + within_j
+        return True
+
+def assert_exact(machine, seconds=1.0):
+    brackets = Brackets(machine, "package", "dram")
+    first = brackets.start(joules)
     burn(seconds)
-    inner, last, outer = truth() - inner, joules(), truth() - outer
-    assert 1 < inner - 0.001 <= last - first <= outer + 0.001
+    last = brackets.stop(joules)
+    assert brackets.least_j > 1
+    assert brackets.hold(last - first)
 
 def surroundings():
     return os.getcwd(), Path("/proc/self/mountinfo").read_text(), dict(os.environ)
@@ -138,9 +162,9 @@ def test_from_start_to_end_of_a_test(tmp_path: Path) -> None:
             bench()
             assert set(truth.scopes) >= {"package-0", "core-0"}
             burn(0.5)
-            assert 0.5 < truth.seconds < 5
+            assert truth.seconds > 0.5
             # Time passes between two looks at it.
-            assert truth.joules == pytest.approx(truth.of("package-0"), rel=0.05)
+            assert truth.joules <= truth.of("package-0") <= truth.joules
             assert truth.of("package-0") > truth.of("core") > 0
             with pytest.raises(CrosswattError, match="dram"):
                 truth.of("dram")
@@ -173,33 +197,30 @@ def test_pyjoules_and_codecarbon_agree_with_the_truth(tmp_path: Path) -> None:
             from pyJoules.device.rapl_device import RaplDramDomain, RaplPackageDomain
             from pyJoules.energy_meter import EnergyMeter
 
-            bench("server")
+            brackets = Brackets(bench("server"), "package", "dram")
             domains = [kind(n) for kind in (RaplPackageDomain, RaplDramDomain) for n in (0, 1)]
             meter = EnergyMeter(DeviceFactory.create_devices(domains))
-            with truth:
-                meter.start()
-                burn(2)
-                meter.stop()
+            brackets.start(meter.start)
+            burn(2)
+            brackets.stop(meter.stop)
             used = sum(sum(sample.energy.values()) for sample in meter.get_trace()) / 1e6
-            assert used == pytest.approx(truth.joules, rel=0.01)
+            assert brackets.hold(used, within_j=0.01)
 
         @pytest.mark.filterwarnings("default")
         def test_codecarbon(bench, truth):
             from codecarbon import OfflineEmissionsTracker
 
-            bench("server")
+            brackets = Brackets(bench("server"), "package")
             tracker = OfflineEmissionsTracker(
                 country_iso_code="FRA", output_methods=[], log_level="error",
                 measure_power_secs=1, allow_multiple_runs=True,
             )
             tracker._ensure_hardware_ready()
-            tracker.start()
-            truth.start()
+            brackets.start(tracker.start)
             burn(5)
-            truth.stop()  # it waits in stop(), after its last look
-            tracker.stop()
+            brackets.stop(tracker.stop)
             used = tracker._total_cpu_energy.kWh * 3.6e6
-            assert used == pytest.approx(truth.of("package"), rel=0.01)
+            assert brackets.hold(used, within_j=0.01 * brackets.least_j)
     """
     passes(tmp_path, code, 2)
 
@@ -213,22 +234,23 @@ def test_virtual_gpus_in_the_process(tmp_path: Path) -> None:
         def test_gpus(bench, truth, again):
             import pynvml
 
-            with bench("gpu-node"):
+            with bench("gpu-node") as machine:
+                brackets = Brackets(machine, "gpu")
                 pynvml.nvmlInit()
                 n_gpus = pynvml.nvmlDeviceGetCount()
                 gpus = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(n_gpus)]
                 energy = pynvml.nvmlDeviceGetTotalEnergyConsumption
-                with truth:
-                    before = sum(map(energy, gpus))
-                    time.sleep(2)
-                    used = (sum(map(energy, gpus)) - before) / 1e3
+                before = brackets.start(lambda: sum(map(energy, gpus)))
+                time.sleep(2)
+                used = (brackets.stop(lambda: sum(map(energy, gpus))) - before) / 1e3
                 pynvml.nvmlShutdown()
                 shown = subprocess.run(
                     ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
                     check=True, capture_output=True, text=True,
                 ).stdout
             assert n_gpus == shown.count("simulated") == 4
-            assert used == pytest.approx(truth.of("gpu"), rel=0.03)  # renewed every 20 ms
+            # They are renewed every 20 ms.
+            assert brackets.hold(used, within_j=0.03 * brackets.least_j)
             with pytest.raises(pynvml.NVMLError):
                 pynvml.nvmlInit()
     """
@@ -334,8 +356,10 @@ def test_threads_and_processes_of_a_meter(tmp_path: Path) -> None:
         def test_thread_left_running(bench):
             bench("desktop")
             threading.Thread(target=look, daemon=True).start()
-            time.sleep(0.3)
-            assert len(set(SEEN)) > 10
+            give_up_s = time.monotonic() + 20
+            while len(set(SEEN)) <= 10:
+                assert time.monotonic() < give_up_s
+                time.sleep(0.01)
 
         def test_away_and_on_another(bench):
             here = "CROSSWATT_BENCH" in os.environ
@@ -346,13 +370,14 @@ def test_threads_and_processes_of_a_meter(tmp_path: Path) -> None:
 
         def test_processes(bench, truth):
             bench("server")
-            burner = "import time; end = time.monotonic() + 1\\nwhile time.monotonic() < end: pass"
+            burner = "import time\\nwhile time.process_time() < 1: pass"
             with truth:
                 time.sleep(1)
-            idle_j = truth.joules / truth.seconds
+            idle_w = truth.joules / truth.seconds
             with truth:
                 subprocess.run([sys.executable, "-c", burner], check=True)
-            assert truth.joules / truth.seconds > 1.1 * idle_j
+            # A second of CPU time costs tens of joules, however long it took; noise is 0.5 W.
+            assert truth.joules - idle_w * truth.seconds > 5
             seen = subprocess.run(["cat", ENERGY], check=True, capture_output=True).stdout
             assert int(seen) > 0
     """

@@ -24,7 +24,7 @@ from calibrate.errors import CrosswattError
 pytestmark = pytest.mark.usefixtures("bench_ready")
 
 TRIALS = int(os.environ.get("CROSSWATT_SOAK", "15"))
-WITHIN_S = 30.0
+WITHIN_S = 90.0
 #: Reads everything there is, again and again, each time by a process that is given up after a
 #: while: a file may never be done. Two marks in the command line tell it from any other.
 READER = """
@@ -97,7 +97,7 @@ def attempt(seed: int, folder: Path) -> str:
             os.killpg(host.pid, signal.SIGKILL)
     if b"Traceback" in said:
         return f"{seed} {options} {number}: {said.decode()[-300:]}"
-    until_s = time.monotonic() + 10
+    until_s = time.monotonic() + 30
     while left := alive(mark):
         if time.monotonic() > until_s:
             return f"{seed} {options} {number}: left {left} behind"
@@ -139,5 +139,8 @@ def test_whatever_happens_nothing_is_left(tmp_path: Path) -> None:
         found = pool.map(lambda seed: attempt(seed, tmp_path), range(TRIALS))
         troubles = [each for each in found if each]
     assert not troubles
-    assert not servers(parent=1)
+    until_s = time.monotonic() + 30
+    while servers(parent=1):  # those of other tests may just be ending
+        assert time.monotonic() < until_s
+        time.sleep(0.1)
     assert Path("/proc/self/mountinfo").read_text() == before

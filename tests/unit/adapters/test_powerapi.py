@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
@@ -131,12 +132,17 @@ def test_a_tree_is_counted_with_its_children() -> None:
         assert counts.events == ("task-clock",)
         process.stdin.write("\n")
         process.stdin.flush()
-        before, machine = counts.target(), counts.machine()
-        time.sleep(0.5)
-        after = counts.target()
-        assert before is not None and after is not None
+        began_ns, machine = time.monotonic_ns(), counts.machine()
+        before = after = counts.target()
+        assert before is not None
         # Others may have the CPUs too, but not all of them all the time.
-        assert 0.05e9 < after[0] - before[0] < 0.7e9
+        give_up_s = time.monotonic() + 60
+        while after is not None and after[0] - before[0] < 0.1e9:
+            assert time.monotonic() < give_up_s
+            time.sleep(0.05)
+            after = counts.target()
+        assert after is not None
+        assert after[0] - before[0] < 1.05 * (time.monotonic_ns() - began_ns)
         assert counts.machine()[0] - machine[0] > 0.0
         counts.close()
     finally:
@@ -227,7 +233,13 @@ class Counters:
     WRAP_J = 400.0
 
     def __init__(self) -> None:
-        self._begin_s = time.monotonic()
+        self._begin_ns = time.monotonic_ns()
+        self._read_ns: int | None = None
+
+    def monotonic_ns(self) -> int:
+        """Return the time; right after a reading its instant, as if nothing ran in between."""
+        now_ns, self._read_ns = self._read_ns or time.monotonic_ns(), None
+        return now_ns
 
     def domains(self) -> list[Domain]:
         return [
@@ -237,7 +249,8 @@ class Counters:
         ]
 
     def read(self) -> Mapping[str, float]:
-        spent_s = time.monotonic() - self._begin_s
+        self._read_ns = time.monotonic_ns()
+        spent_s = (self._read_ns - self._begin_ns) / 1e9
         package_j = (self.WRAP_J - 2 + 40 * spent_s) % self.WRAP_J
         return {"package-0": package_j, "dram-0": 5 * spent_s, "psys": 1.0}
 
@@ -250,7 +263,10 @@ class Counters:
 
 def probe_of(monkeypatch: pytest.MonkeyPatch, pid: int | None = None, **options: str) -> Probe:
     kind = load_probe(catalog.find("adapters", "powerapi"))
-    monkeypatch.setitem(kind.open.__globals__, "first", lambda: ("powercap", Counters()))
+    counters = Counters()
+    monkeypatch.setitem(kind.open.__globals__, "first", lambda: ("powercap", counters))
+    clock = types.SimpleNamespace(**vars(time) | {"monotonic_ns": counters.monotonic_ns})
+    monkeypatch.setitem(kind.open.__globals__, "time", clock)
     probe = kind()
     probe.open(Target(pid, {"interval_s": "0.02", **options}))
     return probe
@@ -272,17 +288,21 @@ def test_the_adapter_gives_dated_watts(monkeypatch: pytest.MonkeyPatch, asleep: 
     }  # fmt: skip
     list(probe.drain())
     until = time.monotonic_ns()
-    for _ in range(20):
+    dated: list[tuple[int, Mapping[str, float]]] = []
+    give_up_s = time.monotonic() + 60
+    while len(dated) < 5:
+        assert time.monotonic() < give_up_s
         time.sleep(0.01)
         assert probe.read() == {}
+        dated += probe.drain()
     probe.end()
-    dated = list(probe.drain())
+    dated += probe.drain()
     assert dated[-1][0] > until
     assert [at for at, _ in dated] == sorted(at for at, _ in dated)
     # Late ticks or not, and across wraps: 40 W and 5 W.
     for _, watts in dated:
-        assert watts["rapl-package"] == pytest.approx(40.0, rel=0.05)
-        assert watts["rapl-dram"] == pytest.approx(5.0, rel=0.05)
+        assert watts["rapl-package"] == pytest.approx(40.0, rel=1e-3)
+        assert watts["rapl-dram"] == pytest.approx(5.0, rel=1e-3)
     assert list(probe.drain()) == []
     assert probe.facts()["mode"] in {"reduced: CPU time, no PMU", "PMU"}
     assert probe.facts()["formula"] == "Ridge"

@@ -54,7 +54,7 @@ def options(*arguments: str) -> argparse.Namespace:
     return gpu_parser("A load.").parse_args(arguments)
 
 
-def later(seconds: float = 0.02) -> int:
+def later(seconds: float = 0.1) -> int:
     return time.monotonic_ns() + round(seconds * 1e9)
 
 
@@ -63,7 +63,7 @@ def test_pytorch_works_on_every_gpu_and_waits(
 ) -> None:
     torch = FakeTorch(2)
     monkeypatch.setitem(sys.modules, "torch", torch)
-    run_gpu("gemm", [("high", 0.02, True), ("low", 0.02, False)], options())
+    run_gpu("gemm", [("high", 0.1, True), ("low", 0.02, False)], options())
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("high: 0.") and "flop/s, gpu-0_flop: " in said[0]
     assert said[1].startswith("low: 0.0") and "flop" not in said[1]
@@ -90,7 +90,7 @@ def test_the_work_of_one_gpu_is_that_of_the_phase(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", FakeTorch(4))
-    run_gpu("copy", [("load", 0.01, True)], options("--gpus", "3"))
+    run_gpu("copy", [("load", 0.1, True)], options("--gpus", "3"))
     said = capsys.readouterr().out
     assert "byte/s" in said and "gpu-" not in said
 

@@ -49,8 +49,16 @@ def opened(name: str, **options: str) -> Probe:
     return probe
 
 
+def read_for(probe: Probe, seconds: float) -> None:
+    """Read a probe again and again, until it raises something or the time is over."""
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        probe.read()
+        time.sleep(0.01)
+
+
 def settled(probe: Probe, scope: str, joules: float) -> dict[str, float]:
-    until_s = time.monotonic() + 5
+    until_s = time.monotonic() + 60
     while probe.read()[scope] != pytest.approx(joules) and time.monotonic() < until_s:
         time.sleep(0.01)
     return dict(probe.read())
@@ -59,7 +67,7 @@ def settled(probe: Probe, scope: str, joules: float) -> dict[str, float]:
 def drained(probe: Probe, count: int) -> list[tuple[int, Mapping[str, float]]]:
     """Return the dated figures of a probe, once there are so many."""
     found: list[tuple[int, Mapping[str, float]]] = []
-    until_s = time.monotonic() + 5
+    until_s = time.monotonic() + 60
     while len(found) < count and time.monotonic() < until_s:
         assert probe.read() == {}
         found += probe.drain()
@@ -169,10 +177,12 @@ def test_ml_co2_is_hours_times_power() -> None:
     probe = opened("ml-co2", hardware="Intel(R) Xeon Gold 6148 @ 2.40GHz", count="2")
     [domain] = probe.domains()
     assert (domain.scope, domain.basis) == ("package", "modelled")
-    before, first = time.monotonic(), probe.read()["energy"]
+    # Between the shortest and the longest time that may have passed between the two readings.
+    most_s, first, least_s = time.monotonic(), probe.read()["energy"], time.monotonic()
     time.sleep(0.05)
-    seconds, joules = time.monotonic() - before, probe.read()["energy"] - first
-    assert joules == pytest.approx(300 * seconds, rel=0.05)
+    least_s, joules = time.monotonic() - least_s, probe.read()["energy"] - first
+    most_s = time.monotonic() - most_s
+    assert 0.999 * 300 * least_s <= joules <= 1.001 * 300 * most_s
     assert probe.facts()["tdp"] == "150 W"
     assert opened("ml-co2", hardware="A100 SXM4 80 GB").domains()[0].scope == "gpu"
     assert opened("ml-co2", tdp_w="65").facts()["source"] == "given by the user"
@@ -230,10 +240,9 @@ def test_a_program_that_is_not_there_or_ends_says_why(tmp_path: Path, name: str)
 
 
 def test_one_that_ends_later_ends_the_probe(tmp_path: Path) -> None:
-    probe = opened("turbostat", program=program(tmp_path, TURBOSTAT, after="sleep 0.2"))
-    time.sleep(0.5)
+    probe = opened("turbostat", program=program(tmp_path, TURBOSTAT, after="sleep 1"))
     with pytest.raises(ValueError, match="it ended and said nothing"):
-        probe.read()
+        read_for(probe, 60)
     probe.close()
 
 

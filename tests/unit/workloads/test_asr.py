@@ -44,7 +44,7 @@ def run(
         input="go\n",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         cwd=folder,
         check=False,
         env={"PYTHONPATH": str(Path(asr.__file__).parent.parent), "PATH": ""},

@@ -55,7 +55,7 @@ def run(*arguments: str) -> str:
         input="go\n",
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=200,
         check=False,
     )
     assert done.returncode == 0, done.stderr
