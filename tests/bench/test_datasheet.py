@@ -69,7 +69,11 @@ def entries(folder: Path, *arguments: str, text: str = PLAN) -> dict[str, dict[s
 
 
 @pytest.mark.parametrize(
-    ("fault", "update_s", "lag_s"), [("stale=0.17", 0.17, 0.0), ("lag=0.25", None, 0.25)]
+    ("fault", "update_s", "lag_s"),
+    [
+        ("stale=0.17", 0.17, 0.0),
+        pytest.param("lag=0.25", None, 0.25, marks=pytest.mark.slow),
+    ],
 )
 def test_a_counter_that_is_seldom_renewed_or_late(
     bench_ready: None, tmp_path: Path, fault: str, update_s: float | None, lag_s: float
@@ -86,7 +90,11 @@ def test_a_counter_that_is_seldom_renewed_or_late(
 
 
 @pytest.mark.parametrize(
-    ("fault", "window_s"), [([], 0.025), (["--fault", "gpu-slow-power=0.6"], 0.6)]
+    ("fault", "window_s"),
+    [
+        ([], 0.025),
+        pytest.param(["--fault", "gpu-slow-power=0.6"], 0.6, marks=pytest.mark.slow),
+    ],
 )
 def test_a_gpu_that_sees_part_of_the_time(
     bench_ready: None, tmp_path: Path, fault: list[str], window_s: float
