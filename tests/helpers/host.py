@@ -1,4 +1,4 @@
-"""How busy this host is, watched while a test does something else.
+"""What else this host does, and what a reading may be off for it.
 
 A test whose result depends on who else has the CPUs measures that here, and expects accordingly.
 """
@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from calibrate.store import ProbeLog
 
 STAT = Path("/proc/stat")
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -56,3 +58,13 @@ def _busy_s(text: str) -> float:
     """Add user, nice, system, irq and softirq of the line of all CPUs."""
     user, nice, system, _idle, _iowait, irq, softirq = map(int, text.split(maxsplit=8)[1:8])
     return (user + nice + system + irq + softirq) * TICK_S
+
+
+def blur_j(log: ProbeLog, watts: float) -> float:
+    """Return the joules that a window may be off where a probe works its joules out by the clock.
+
+    It does so at some instant between the two that the recorder takes, and a process that is held
+    up there is late by the time between them.
+    """
+    gaps_ns = log.readings.after_ns - log.readings.before_ns
+    return watts * float(gaps_ns.max()) / 1e9

@@ -12,6 +12,7 @@ import pytest
 
 from calibrate import catalog, store
 from calibrate.energy import native_columns, window_energy
+from tests.helpers.host import blur_j
 
 ROOT = Path(__file__).parents[3]
 
@@ -72,9 +73,8 @@ def test_ten_watts_come_out_as_ten_watts(tmp_path: Path) -> None:
     [column] = native_columns(log.domains.values())
     energy = window_energy(log, column, (record.begin_ns, record.end_ns))
     assert energy
-    # The probe works its joules out at some instant between the two that the recorder takes.
-    blur_s = float((log.readings.after_ns - log.readings.before_ns).max()) / 1e9
-    assert energy.joules == pytest.approx(10.0 * energy.seconds, rel=2e-3, abs=10.0 * blur_s)
+    within_j = 2e-3 * 10.0 * energy.seconds + blur_j(log, 10.0)
+    assert energy.joules == pytest.approx(10.0 * energy.seconds, abs=within_j)
 
 
 OWN = """
