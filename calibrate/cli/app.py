@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Annotated
 
 import typer
@@ -11,7 +9,7 @@ import typer
 from calibrate._version import __version__
 from calibrate.cli.commands import LazyGroup
 from calibrate.cli.help import examples
-from calibrate.cli.options import CLOSED_PIPE, IMPOSSIBLE, INTERRUPTED, REFUSED
+from calibrate.cli.options import IMPOSSIBLE, INTERRUPTED, REFUSED
 from calibrate.errors import CrosswattError, Unsupported
 
 NAME = "crosswatt"
@@ -34,7 +32,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     try:
         code = app(args=arguments, prog_name=NAME, standalone_mode=False)
-        sys.stdout.flush()  # a closed pipe shows here, and not when the interpreter ends
         return code if isinstance(code, int) else 0
     except UsageError as error:
         where = error.ctx.command_path if error.ctx else NAME
@@ -46,9 +43,6 @@ def main(arguments: list[str] | None = None) -> int:
     except CrosswattError as error:
         _complain(str(error))
         return REFUSED
-    except BrokenPipeError:  # who reads standard output, for example head, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CLOSED_PIPE
     except OSError as error:  # a file that cannot be written, a full disk
         if error.filename is None:
             raise

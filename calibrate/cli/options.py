@@ -13,7 +13,7 @@ import typer
 
 from calibrate.cli import complete
 
-FAILED, REFUSED, IMPOSSIBLE, INTERRUPTED, CLOSED_PIPE = 1, 64, 69, 130, 141
+FAILED, REFUSED, IMPOSSIBLE, INTERRUPTED = 1, 64, 69, 130
 DEFAULT_MODEL = "desktop"
 
 ENERGY_UNITS = "J, kJ, mJ, uJ, Wh or kWh"
