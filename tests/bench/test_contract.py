@@ -159,6 +159,7 @@ print((record.end_ns - record.begin_ns) / 1e9)
 """
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("fault", ["vanish", "hang"])
 def test_with_the_source_vanishing(bench_ready: None, tmp_path: Path, fault: str) -> None:
     working = sorted(READERS | {"truth", "synthetic"})

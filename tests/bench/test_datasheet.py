@@ -12,6 +12,8 @@ import pytest
 
 from calibrate.cli import main
 
+pytestmark = pytest.mark.timeout(600)
+
 ADAPTERS = Path(__file__).parents[1] / "adapters"
 
 #: Shorter than the shipped one: what is asserted here needs no levels.
