@@ -121,6 +121,30 @@ def load(path: Path) -> Any:
     return getattr(module, name) if name else module
 
 
+def load_report(name: str) -> Any:
+    """Import a report format.
+
+    Parameters
+    ----------
+    name : what the user typed.
+
+    Returns
+    -------
+    What has `render`, of an `Analysis`, and perhaps ``SUFFIX``, that of its files.
+
+    Raises
+    ------
+    UnknownName, BadFile : there is no such format, or it has no `render`.
+    """
+    path = find("reports", name)
+    form = load(path)
+    if not callable(getattr(form, "render", None)):
+        raise BadFile(
+            path, "a report format has a function render(analysis), and this one has none"
+        )
+    return form
+
+
 def _execute(file: Path, spec: ModuleSpec, module: ModuleType) -> None:
     """Run a module's code; whatever is wrong with it is a sentence about the file."""
     try:

@@ -107,10 +107,10 @@ def check_probe(probe: type[Probe] | str | os.PathLike[str], /, **settings: obje
     ContractError : it does not; the message has one sentence for each violation.
     UnknownName, BadFile : there is no such probe, or its file cannot be loaded.
     """
-    kind, file = _resolved(probe)
+    kind, file, named = _resolved(probe)
     options = {key: str(value) for key, value in settings.items()}
     name = str(getattr(kind, "name", kind.__name__))
-    violations = [*_class_violations(kind, file)]
+    violations = [*_class_violations(kind, file, named)]
     report = ProbeReport(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of a library are its own business
@@ -126,26 +126,34 @@ def check_probe(probe: type[Probe] | str | os.PathLike[str], /, **settings: obje
     return report
 
 
-def _resolved(probe: type[Probe] | str | os.PathLike[str]) -> tuple[type[Probe], Path | None]:
-    """Return a probe's class and its file, with the object in it where the file has several."""
+def _resolved(
+    probe: type[Probe] | str | os.PathLike[str],
+) -> tuple[type[Probe], Path | None, str | None]:
+    """Return a probe's class, its file, and the name that it has to have as an adapter.
+
+    A class of a file that is no adapter is followed, in the path, by its name.
+    """
     if inspect.isclass(probe):
         if not issubclass(probe, Probe):
             raise TypeError(f"{probe.__name__} is no subclass of calibrate.Probe.")
         with suppress(TypeError, OSError):
             file = Path(inspect.getfile(probe))
             if file.is_file() and "." not in probe.__qualname__:  # a recorder can find it there
-                named = Path(f"{file}:{probe.__name__}")
-                return probe, file if file.stem == getattr(probe, "name", "") else named
-        return probe, None
+                if file.stem == getattr(probe, "name", ""):
+                    return probe, file, file.stem
+                return probe, Path(f"{file}:{probe.__name__}"), None
+        return probe, None, None
     text = os.fspath(probe)
-    path = Path(text) if os.sep in text or text.endswith(".py") else catalog.find("adapters", text)
-    return load_probe(path), path
+    if os.sep in text or text.endswith(".py"):
+        return load_probe(Path(text)), Path(text), Path(text).stem.rstrip("_")
+    path = catalog.find("adapters", text)
+    return load_probe(path), path, text
 
 
 # ---- what can be seen before it is opened ----
 
 
-def _class_violations(kind: type[Probe], file: Path | None) -> Iterator[str]:
+def _class_violations(kind: type[Probe], file: Path | None, named: str | None) -> Iterator[str]:
     """Yield what is wrong with a class, and with an adapter file."""
     name = getattr(kind, "name", None)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -154,17 +162,20 @@ def _class_violations(kind: type[Probe], file: Path | None) -> Iterator[str]:
         yield f"It lacks {' and '.join(sorted(kind.__abstractmethods__))}()."
     if kind.about is not None and not isinstance(kind.about, About):
         yield f"about is {kind.about!r}: it is an About, or None."
-    if file is None or file.suffix != ".py":
-        return
-    if file.stem.rstrip("_") != name:
-        yield f"name is {name!r} in {file.name}: a probe has the name of its file."
-    for module in _libraries(file):
-        yield f"Its file imports {module}: import it in open(), so that listing probes needs none."
+    if named is not None and named != name:
+        yield f"name is {name!r}: a probe has the name of its file, or of its entry point: {named}."
+    if named is not None and file is not None and file.suffix == ".py":
+        for module in _libraries(file):
+            yield f"Its file imports {module}: import it in open(), for listing is to need none."
 
 
 def _libraries(file: Path) -> list[str]:
-    """Return what a file imports at module level beyond the standard library and calibrate."""
+    """Return what a file imports at module level beyond calibrate and a package that it is in."""
     known = {*sys.stdlib_module_names, "calibrate"}
+    for folder in file.resolve().parents:
+        if not (folder / "__init__.py").exists():
+            break
+        known.add(folder.name)
     modules: list[str] = []
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import):

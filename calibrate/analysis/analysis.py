@@ -201,7 +201,7 @@ class Analysis:
         ------
         UnknownName : there is no such format; names the nearest.
         """
-        text: str = catalog.load(catalog.find("reports", form)).render(self)
+        text: str = catalog.load_report(form).render(self)
         if path is not None:
             store.write(Path(path), text)
         return text

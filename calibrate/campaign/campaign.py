@@ -272,6 +272,11 @@ def _nothing_left(folder: Path) -> Iterator[None]:
 def _due(folder: Path, record: CampaignRecord) -> list[Job]:
     """Return one run of each workload that is left to do, or refuse where there is no room."""
     due = [job for job in record.jobs if not store.is_finished(folder, job)]
+    if any(job.script is None and not job.arguments for job in due):
+        raise CrosswattError(
+            f"{folder} was made in Python, and a run in it was broken off: go on by "
+            "calibrate.measure or %%crosswatt with this folder."
+        )
     first = [job for job in due if job.repeat == due[0].repeat]  # it has every workload once
     free = shutil.disk_usage(folder).free
     if due and free < ROOM_BYTES:

@@ -68,7 +68,7 @@ def report(
     """
     from calibrate import analysis
 
-    suffix = catalog.load(catalog.find("reports", form)).SUFFIX
+    suffix = getattr(catalog.load_report(form), "SUFFIX", form)
     found = analysis.analyze(folder, reference, carbon=carbon, across=across)
     path = target or folder / f"report.{suffix}"
     if path == Path("-"):

@@ -14,6 +14,8 @@ from calibrate.campaign import Source, describe_probes, sources
 from calibrate.cli import main
 from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.probe.adapter import load_probe
+from calibrate.testing import check_probe
+from tests.helpers.campaigns import Fake, build, domain, truth
 
 METER = '''"""A meter."""
 
@@ -79,6 +81,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     monkeypatch.setenv("PYTHONPATH", str(place))
 
     def installed(points: str, package: str = "my_meters", **modules: str) -> Path:
+        for name in [each for each in sys.modules if each.partition(".")[0] == package]:
+            del sys.modules[name]  # of another test
         folder = place / package
         folder.mkdir()
         # Finding a file imports nothing of the package that it is in.
@@ -228,3 +232,20 @@ def test_kinds_are_called_what_users_call_them() -> None:
     with pytest.raises(UnknownName, match="There is no report format named 'htm'"):
         catalog.find("reports", "htm")
     assert Source("rapl", catalog.find("adapters", "rapl")).adapter.name == "rapl.py"
+
+
+def test_a_report_format_needs_a_function_and_may_have_a_suffix(
+    install: Install, tmp_path: Path
+) -> None:
+    points = "[crosswatt.reports]\nshort = my_meters.short\nempty = my_meters.empty\n"
+    install(points, short="def render(analysis): return f'{len(analysis)} columns'", empty="")
+    folder = build(tmp_path / "c", {"truth": truth(), "m": Fake(lambda w, s: w * s, domain())})
+    assert main(["report", str(folder), "--format", "short"]) == 0
+    assert (folder / "report.short").read_text() == "1 columns"
+    with pytest.raises(BadFile, match=r"a report format has a function render\(analysis\)"):
+        catalog.load_report("empty")
+
+
+def test_a_probe_of_another_package_keeps_the_contract_too(install: Install) -> None:
+    install(POINTS, meters=METER, watts="WATTS = 10.0", __init__="")
+    assert check_probe("one").readings

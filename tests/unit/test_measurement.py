@@ -16,6 +16,7 @@ import pytest
 import calibrate
 from calibrate import analysis, store
 from calibrate.campaign import Pause, session
+from calibrate.cli import main
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.measurement import Measurement, measure, measured
 from tests.helpers.campaigns import Fake, build, domain, truth
@@ -157,11 +158,15 @@ with calibrate.measure(sys.argv[1], probes=["synthetic"]):
 """
 
 
-def test_a_killed_process_does_not_spoil_the_folder(tmp_path: Path) -> None:
+def test_a_killed_process_does_not_spoil_the_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for _ in range(2):
         line = [sys.executable, "-c", KILLED, str(tmp_path / "c")]
         assert subprocess.run(line, check=False).returncode == -signal.SIGKILL
         assert store.load_campaign(tmp_path / "c").runs == ()
+    assert main(["run", "--resume", str(tmp_path / "c")]) == 64
+    assert "go on by calibrate.measure" in " ".join(capsys.readouterr().err.split())
     with measure(tmp_path / "c") as run:
         pass
     assert names(tmp_path / "c") == ["001-block", "campaign.json", "probes.json"]

@@ -232,7 +232,11 @@ def test_what_differs_in_a_process_of_its_own_is_a_breach(tmp_path: Path) -> Non
     [
         ("late", "import yaml.nodes\n" + DATES, "Its file imports yaml.nodes: import it in open"),
         ("late", "from .core import x\n" + DATES, r"Its file imports \.core"),
-        ("other", DATES, "name is 'late' in other.py: a probe has the name of its file"),
+        (
+            "other",
+            DATES,
+            "name is 'late': a probe has the name of its file, or of its entry point: other",
+        ),
     ],
 )
 def test_an_adapter_file_is_checked_too(
