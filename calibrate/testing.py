@@ -94,7 +94,8 @@ def check_probe(probe: type[Probe] | str | os.PathLike[str], /, **settings: obje
     Parameters
     ----------
     probe : a class, the path of an adapter file, or a name as in ``crosswatt probes``. A class in a
-        file of that name is held to be an adapter: it may import no library at module level.
+        file of that name is held to be an adapter: it may import no library at module level. A
+        class of a notebook, or of the script that runs, is tried in this process only.
     settings : options for `Probe.open`, as ``--set`` gives them.
 
     Returns
@@ -131,14 +132,16 @@ def _resolved(
 ) -> tuple[type[Probe], Path | None, str | None]:
     """Return a probe's class, its file, and the name that it has to have as an adapter.
 
-    A class of a file that is no adapter is followed, in the path, by its name.
+    A class of a file that is no adapter is followed, in the path, by its name. The file of a script
+    that runs is none: a recorder that loads it would run it again.
     """
     if inspect.isclass(probe):
         if not issubclass(probe, Probe):
             raise TypeError(f"{probe.__name__} is no subclass of calibrate.Probe.")
         with suppress(TypeError, OSError):
             file = Path(inspect.getfile(probe))
-            if file.is_file() and "." not in probe.__qualname__:  # a recorder can find it there
+            there = "." not in probe.__qualname__ and probe.__module__ != "__main__"
+            if file.is_file() and there:
                 if file.stem == getattr(probe, "name", ""):
                     return probe, file, file.stem
                 return probe, Path(f"{file}:{probe.__name__}"), None

@@ -512,7 +512,7 @@ def load_calibration(path: Path | str) -> Corrector:
 
     Parameters
     ----------
-    path : the file, which `analyze` wrote into a campaign's folder.
+    path : the file, or the campaign's folder that it is in.
 
     Returns
     -------
@@ -522,4 +522,5 @@ def load_calibration(path: Path | str) -> Corrector:
     ------
     BadFile : it is not there, or is no calibration.
     """
-    return Corrector(store.read(Path(path), Calibration))
+    file = Path(path) / "calibration.json" if Path(path).is_dir() else Path(path)
+    return Corrector(store.read(file, Calibration))

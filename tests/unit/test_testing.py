@@ -255,6 +255,16 @@ def test_an_adapter_file_is_checked_too(
         check_probe(file)
 
 
+def test_a_script_that_checks_its_own_probe_ends(tmp_path: Path) -> None:
+    """A recorder does not run it again, and so on."""
+    script = tmp_path / "late.py"
+    script.write_text(
+        DATES + "from calibrate.testing import check_probe\nprint(check_probe(Late).readings)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout == "None\n"
+
+
 def test_pytest_is_not_needed() -> None:
     code = (
         "import sys; sys.modules['pytest'] = None\n"

@@ -107,6 +107,7 @@ def test_refusals(tmp_path: Path) -> None:
             ours.correct(joules, seconds=seconds, probe="codecarbon", column="cpu")
     with pytest.raises(BadFile, match="no such file"):
         calibrate.load_calibration(tmp_path / "none.json")
+    assert calibrate.load_calibration(str(tmp_path)) == ours  # a campaign's folder has one
 
 
 EMISSIONS = (
