@@ -44,6 +44,8 @@ from calibrate.store import (
 
 #: A workload of a plan is stopped after so many times what was planned, and an hour at least.
 _PATIENCE = 2
+#: Titles of campaigns to which Python code adds run by run, the present one first; see `session`.
+PYTHON_TITLES = ("python", "notebook")
 #: Room below which a campaign is not begun: a quick probe writes some 100 kB a second.
 ROOM_BYTES = 256 << 20
 #: Workloads that are checked at the same time, before the first run.
@@ -272,7 +274,7 @@ def _nothing_left(folder: Path) -> Iterator[None]:
 def _due(folder: Path, record: CampaignRecord) -> list[Job]:
     """Return one run of each workload that is left to do, or refuse where there is no room."""
     due = [job for job in record.jobs if not store.is_finished(folder, job)]
-    if any(job.script is None and not job.arguments for job in due):
+    if due and record.plan.get("title") in PYTHON_TITLES:
         raise CrosswattError(
             f"{folder} was made in Python, and a run in it was broken off: go on by "
             "calibrate.measure or %%crosswatt with this folder."

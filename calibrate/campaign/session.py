@@ -16,7 +16,7 @@ from pathlib import Path
 
 from calibrate import store
 from calibrate._version import __version__
-from calibrate.campaign.campaign import require_same_machine
+from calibrate.campaign.campaign import PYTHON_TITLES, require_same_machine
 from calibrate.campaign.machine import describe_machine
 from calibrate.campaign.probes import recorded_sources, source_records
 from calibrate.campaign.run import Pause, RunHere
@@ -24,9 +24,7 @@ from calibrate.errors import CrosswattError
 from calibrate.probe.available import Source
 from calibrate.store import CampaignRecord, Job, PhaseRecord, ProbesRecord, ProbeState, Run
 
-#: Title of the plan of a campaign that is made in Python, and an earlier one.
-TITLE = "python"
-_TITLES = (TITLE, "notebook")
+TITLE = PYTHON_TITLES[0]
 PAUSE = Pause(0.5, 0.3)
 
 
@@ -157,7 +155,7 @@ class Session:
         if not (folder / store.CAMPAIGN).exists():
             raise CrosswattError(f"{folder} is not empty, and no campaign. Choose another folder.")
         record = store.read(folder / store.CAMPAIGN, CampaignRecord)
-        if record.plan.get("title") not in _TITLES:
+        if record.plan.get("title") not in PYTHON_TITLES:
             raise CrosswattError(
                 f"{folder} is a campaign of 'crosswatt run'. Choose another folder."
             )
