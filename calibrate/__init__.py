@@ -1,6 +1,7 @@
 """Cross-validate software energy meters.
 
     analyze, Analysis, Finding           everything that follows from a campaign's folder
+    agree                                meters in a table of runs, without a campaign
     load_campaign, Campaign              the folder itself: runs, readings
     load_calibration, Corrector,         correct readings by a calibration
     Corrected, CorrectionWarning,
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 from calibrate._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from calibrate.agreement import agree as agree
     from calibrate.analysis import Analysis as Analysis
     from calibrate.analysis import Finding as Finding
     from calibrate.analysis import analyze as analyze
@@ -63,7 +65,7 @@ _HOME = {
     "Corrector": "calibrate.calibration",
     "CrosswattError": "calibrate.errors",
     "Domain": "calibrate.probe",
-    "Estimate": "calibrate.stats.estimate",
+    "Estimate": "calibrate.stats",
     "Finding": "calibrate.analysis",
     "Measurement": "calibrate.measurement",
     "Probe": "calibrate.probe",
@@ -71,6 +73,7 @@ _HOME = {
     "Unavailable": "calibrate.probe",
     "UnknownName": "calibrate.errors",
     "Unsupported": "calibrate.errors",
+    "agree": "calibrate.agreement",
     "analyze": "calibrate.analysis",
     "load_calibration": "calibrate.calibration",
     "load_campaign": "calibrate.store",
