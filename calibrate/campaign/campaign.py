@@ -158,6 +158,7 @@ def perform_campaign(
     watcher: Watcher,
     limits: Timeouts = Timeouts(),
     goal: Goal | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> None:
     """Do every run of a campaign that has not been done, or until its factors are known.
 
@@ -167,6 +168,7 @@ def perform_campaign(
     watcher : told what happens.
     limits : how long a probe or a workload may take, seconds.
     goal : decides after each repeat whether the campaign may stop; None does all runs.
+    meanwhile : done once while the probes open: nothing is measured yet.
 
     Raises
     ------
@@ -179,7 +181,7 @@ def perform_campaign(
     require_same_machine(record)
     watcher.planned(record)
     with Crew() as crew:
-        _perform(folder, record, watcher, limits, goal, crew)
+        _perform(folder, record, watcher, limits, goal, crew, meanwhile)
 
 
 def _perform(
@@ -189,15 +191,18 @@ def _perform(
     limits: Timeouts,
     goal: Goal | None,
     crew: Crew,
+    meanwhile: Callable[[], object],
 ) -> None:
     """Do what is left of a campaign, all of it with one crew."""
     chosen = recorded_sources(record.sources)
     with _nothing_left(folder):
         due = _due(folder, record)
-        # Both are processes that start, while nothing is measured.
-        states = describe_probes(
-            chosen, limits.open_s, crew, meanwhile=lambda: check_workloads(due, CHECKS_AT_ONCE)
-        )
+
+        def prepare() -> None:
+            check_workloads(due, CHECKS_AT_ONCE)
+            meanwhile()
+
+        states = describe_probes(chosen, limits.open_s, crew, prepare)
     watcher.probes(states)
     _keep_states(folder, states)
     working = [s for s in chosen if states[s.name][0].status == "ok"]

@@ -6,6 +6,7 @@ import secrets
 import shlex
 import time
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -142,7 +143,7 @@ def run(
     goal = None if record.until is None else Goal(record.until)
     try:
         with interruptible(), watcher(out) as watching:
-            perform_campaign(target, watching, goal=goal)
+            perform_campaign(target, watching, goal=goal, meanwhile=_load_for_report)
     except KeyboardInterrupt:
         err.print(
             f"Interrupted. The finished runs are kept; go on with: "
@@ -156,6 +157,18 @@ def run(
             "shows what was reached. 'crosswatt plan' says what it takes."
         )
     return FAILED if _failures(done.campaign) else 0
+
+
+def _load_for_report() -> None:
+    """Import what takes a second where a report needs it, and is free while probes open."""
+    for name in (
+        "calibrate.analysis",
+        "calibrate.reporting",
+        "matplotlib.backends.backend_svg",
+        "matplotlib.figure",
+        "scipy.stats",
+    ):
+        import_module(name)
 
 
 def _failures(campaign: Campaign) -> bool:
