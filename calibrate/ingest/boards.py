@@ -124,6 +124,7 @@ def ipmi(paths: Sequence[Path], options: Options) -> Found:
     return Found([long.feed(options.name or "bmc", _cover(options))])
 
 
+_NEVER_SET = "the controller's clock was never set ({}), and " + MISSING
 _Reading = tuple[str, int | None, str, float]
 
 
@@ -136,9 +137,15 @@ def _readings(path: Path, options: Options) -> Iterator[_Reading]:
                 yield page
             page = (line, before_ns, "node", float(found[1]))
         elif DCMI_OFF.search(line):
+            if page:
+                options.reject(page[0], f"the controller says of it: {line.strip()}")
             page = None
         elif page and page[1] is None and (told := re.search(r"IPMI timestamp:\s*(.+)", line)):
-            page = (page[0], _own_time(told[1], options), *page[2:])
+            try:
+                page = (page[0], _own_time(told[1], options), *page[2:])
+            except ValueError:
+                options.reject(page[0], _NEVER_SET.format(told[1].strip()))
+                page = None
         elif row := _sensor_row(line):
             yield line, before_ns, *row
     if page:

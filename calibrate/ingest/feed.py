@@ -6,6 +6,7 @@ Instants are nanoseconds since 1970, UTC: other people's files have no monotonic
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,6 +52,14 @@ class Resumable(Protocol):
         """Yield chunks in order of time."""
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """Chunks that know, once they have been read, what should be known of them."""
+
+    def notes(self) -> Sequence[str]:
+        """Return a sentence for each thing, without the probe's name."""
+
+
 @dataclass(frozen=True)
 class Feed:
     """A probe of other people's.
@@ -69,6 +78,15 @@ class Feed:
     chunks: Iterable[Chunk]
     facts: Mapping[str, str] = field(default_factory=dict)
     library: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a name that is there twice: one column would overwrite the other."""
+        names = Counter(domain.name for domain in self.domains)
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise CrosswattError(
+                f"The probe {self.name} has more than one column {twice[0]!r}. Give each a name "
+                "of its own."
+            )
 
 
 @dataclass(frozen=True)
@@ -105,6 +123,21 @@ class Found:
     notes: Sequence[str] = ()
 
 
+@dataclass
+class LocalClock:
+    """The last local time that was read, which tells the two hours at the end of summer time.
+
+    ``last_ns`` is its instant, ns since 1970.
+    """
+
+    last_ns: int = 0
+
+    def choose(self, first_ns: int, second_ns: int) -> int:
+        """Return which of the two instants of a local time follows the last one."""
+        returns = self.last_ns - first_ns >= BACK_NS and second_ns >= self.last_ns
+        return second_ns if returns else first_ns
+
+
 @dataclass(frozen=True)
 class Options:
     """What the user says where the files do not.
@@ -118,6 +151,7 @@ class Options:
     name : the probe's.
     reject : called with a line that makes no sense, and why; raises past a limit.
     seen : called with how many bytes have been read from a disk.
+    clock : the last local time.
     """
 
     zone: str | None = None
@@ -127,6 +161,7 @@ class Options:
     name: str | None = None
     reject: Callable[[str, str], None] = lambda line, why: None
     seen: Callable[[int], None] = lambda size: None
+    clock: LocalClock = field(default_factory=LocalClock)
 
 
 def zone_of(options: Options, example: str) -> ZoneInfo:
@@ -149,8 +184,13 @@ def zone_of(options: Options, example: str) -> ZoneInfo:
         ) from None
 
 
-#: Instants from 1970 to 2116; more seconds than that are another unit.
-_LAST_NS = 2**62
+#: Instants of 2000 to 2116, ns since 1970: a clock that was never set stands before, and the same
+#: figure cannot be an instant in two units.
+FIRST_NS, LAST_NS = 946_684_800_000_000_000, 2**62
+#: ns in one of s, ms, us and ns.
+_UNITS_NS = (1_000_000_000, 1_000_000, 1_000, 1)
+#: Local times that go back by more than this have passed the end of summer time, ns.
+BACK_NS = 900_000_000_000
 _EXAMPLES = ("UTC", "Europe/Paris", "America/New_York")
 
 
@@ -163,30 +203,69 @@ def _utc(text: str, zone: str) -> str:
 
 
 def epoch_ns(text: str, options: Options) -> int:
-    """Return an instant from ISO 8601 text, or from seconds since 1970.
+    """Return an instant from ISO 8601 text, or from s, ms, us or ns since 1970.
+
+    The unit of a number is the one that makes it an instant of 2000 to 2116; only one does. A local
+    time that comes twice, at the end of summer time, is taken in the order of the file.
 
     Raises
     ------
-    ValueError : it is neither, or not between 1970 and 2116.
+    ValueError : it is neither, not between 2000 and 2116, or a local time that does not exist.
     CrosswattError : it has no offset and no zone was named.
     """
-    at_ns = _epoch_ns(text.strip()[:64], options)
-    if not 0 <= at_ns < _LAST_NS:
-        raise ValueError(f"{text} is no time between 1970 and 2116, as ISO 8601 or in seconds")
+    text = text.strip()[:64]
+    at_ns = _number_ns(text) if _is_number(text) else _iso_ns(text, options)
+    if at_ns is None or not FIRST_NS <= at_ns < LAST_NS:
+        raise ValueError(f"{text} is no time between 2000 and 2116")
     return at_ns
 
 
-def _epoch_ns(text: str, options: Options) -> int:
-    if text.replace(".", "", 1).isdecimal() and text.isascii():
-        whole, _, part = text.partition(".")
-        return int(whole or 0) * 1_000_000_000 + int((part + "0" * 9)[:9])
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.replace(".", "", 1).isdecimal()
+
+
+def _number_ns(text: str) -> int | None:
+    """Return the instant of a number in the one unit that fits; None where none does."""
     whole, _, part = text.partition(".")
-    digits = "".join(c for c in part[:9] if c.isdigit())
-    rest = part[len(digits) :].lstrip("0123456789")
-    moment = datetime.fromisoformat(whole + rest)
+    for unit_ns in _UNITS_NS:
+        at_ns = int(whole or 0) * unit_ns + int((part + "0" * 9)[:9]) * unit_ns // _UNITS_NS[0]
+        if FIRST_NS <= at_ns < LAST_NS:
+            return at_ns
+    return None
+
+
+_FRACTION = re.compile(r"(?<=\d)[.,](\d+)")
+_OFFSET = re.compile(r"\s*(?:UTC|GMT|[zZ])$|\s+(?=[+-]\d\d(?::?\d\d)?$)")
+
+
+def _iso_ns(text: str, options: Options) -> int:
+    """Return the instant of ISO 8601 text; an offset of any of its forms counts."""
+    fraction = _FRACTION.search(text)
+    digits = fraction[1] if fraction else ""
+    whole = _FRACTION.sub("", text, count=1)
+    moment = datetime.fromisoformat(
+        _OFFSET.sub(lambda found: "+00:00" if found[0].strip() else "", whole)
+    )
+    part_ns = int((digits + "0" * 9)[:9])
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone_of(options, text))
-    return int(moment.timestamp()) * 1_000_000_000 + int((digits + "0" * 9)[:9] or 0)
+        return _local_ns(moment, text, options) + part_ns
+    return _whole_ns(moment) + part_ns
+
+
+def _whole_ns(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000_000
+
+
+def _local_ns(moment: datetime, text: str, options: Options) -> int:
+    """Return the instant of a local time; of one that comes twice, the one in order."""
+    zone = zone_of(options, text)
+    first, second = (moment.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    before, after = first.utcoffset(), second.utcoffset()
+    if before is not None and after is not None and before < after:
+        raise ValueError(f"{text} is no time in {zone}: the clocks were put forward over it")
+    at_ns = options.clock.choose(_whole_ns(first), _whole_ns(second))
+    options.clock.last_ns = at_ns
+    return at_ns
 
 
 def unit_of(options: Options, what: str, first: float) -> str:

@@ -101,7 +101,7 @@ def import_files(
     if done:
         watcher.resumed(sum(count for run in done.counts for count in run.values()))
     try:
-        with _readable(form, paths):
+        with _readable(form, paths, rejects):
             found = importer(paths, options)
             record = write(found, out, paths, form, rejects, watcher.readings, done)
     except KeyboardInterrupt:
@@ -120,10 +120,19 @@ def can_resume(out: Path) -> bool:
 
 
 @contextmanager
-def _readable(form: str, paths: Sequence[Path]) -> Iterator[None]:
-    """Turn whatever else an importer raises into: the file is not of its format."""
+def _readable(form: str, paths: Sequence[Path], rejects: Rejects) -> Iterator[None]:
+    """Turn whatever else an importer raises into: the file is not of its format.
+
+    A refusal quotes the first line that could not be read: that is often its cause.
+    """
     try:
         yield
+    except CrosswattError as error:
+        if not rejects.first or rejects.first in str(error):
+            raise
+        raise CrosswattError(
+            f"{error} {rejects.count} lines could not be read; the first: {rejects.first}."
+        ) from error
     except (ValueError, LookupError, TypeError, ArithmeticError, AttributeError) as error:
         what = f"{type(error).__name__}: {error}"[:200]
         raise CrosswattError(

@@ -30,7 +30,18 @@ from pydantic import ConfigDict
 from calibrate import store
 from calibrate.errors import BadFile, CrosswattError
 from calibrate.ingest import opened
-from calibrate.ingest.feed import POWER, UNITS, Chunk, Feed, Found, Options, zone_of
+from calibrate.ingest.feed import (
+    FIRST_NS,
+    LAST_NS,
+    POWER,
+    UNITS,
+    Chunk,
+    Feed,
+    Found,
+    Options,
+    epoch_ns,
+    zone_of,
+)
 from calibrate.ingest.opened import binary
 from calibrate.probe import SCOPES, Basis, Domain, Kind
 from calibrate.store import Document
@@ -178,7 +189,7 @@ class _Chunks:
 
         at_ns = _instants(batch[self._time.column], self._time, self._options)
         parts: dict[str, Any] = {}
-        known = ~np.isnan(at_ns.astype(float)) & (at_ns >= 0)
+        known = at_ns >= 0
         for value in self._values:
             column = _numbers(batch[value.column], self._options) * UNITS[value.unit]
             for name, cell in value.where.items():
@@ -319,37 +330,67 @@ def _numbers(column: Any, options: Options) -> np.ndarray[Any, np.dtype[np.float
 
 
 def _instants(column: Any, time: Time, options: Options) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return a column of text as nanoseconds since 1970; -1 where it is no time."""
+    """Return a column of text as nanoseconds since 1970; -1 where it is no time of 2000 to 2116."""
+    import pyarrow
+    import pyarrow.compute as pc
+
     if time.unit != "iso":
-        seconds = _numbers(column, options)
-        return np.where(np.isnan(seconds), -1, np.nan_to_num(seconds) * _NS[time.unit]).astype(
-            np.int64
-        )
+        number = _numbers(column, options) * _NS[time.unit]
+        fine = (number >= FIRST_NS) & (number < LAST_NS)
+        found = np.where(fine, np.where(fine, number, 0.0), -1).astype(np.int64)
+        there = ~np.isnan(number)
+    else:
+        first = next((str(text) for text in column.slice(0, 100).to_pylist() if text), "")
+        offset = first.endswith("Z") or "+" in first[10:] or "-" in first[19:]
+        kind = pyarrow.timestamp("ns", "UTC") if offset else pyarrow.timestamp("ns")
+        try:
+            parsed = pc.cast(column, kind)
+        except pyarrow.ArrowInvalid:
+            return _one_by_one(column, options)
+        if offset:
+            found = pc.fill_null(pc.cast(parsed, pyarrow.int64()), -1).to_numpy(False)
+        else:
+            found = _local(parsed, first, options)
+        there = np.asarray(column.is_valid())
+    early = (found < FIRST_NS) & there
+    for text in pc.filter(column, pyarrow.array(early)).to_pylist():
+        options.reject(str(text), f"no time between 2000 and 2116 in {time.unit}, or in its zone")
+    return np.where(early, -1, found)
+
+
+def _local(column: Any, first: str, options: Options) -> Any:
+    """Return local times as ns since 1970; -1 where the clocks were put forward over one.
+
+    Of a time that comes twice the instant is taken that follows the line before.
+    """
     import pyarrow
     import pyarrow.compute as pc
 
-    first = next((str(text) for text in column.slice(0, 100).to_pylist() if text), "")
-    offset = first.endswith("Z") or "+" in first[10:] or "-" in first[19:]
-    kind = pyarrow.timestamp("ns", "UTC") if offset else pyarrow.timestamp("ns")
-    try:
-        found = pc.cast(column, kind)
-    except pyarrow.ArrowInvalid:
-        found = pyarrow.array([_parsed(text, kind, options) for text in column.to_pylist()], kind)
-    if not offset:
-        zone = str(zone_of(options, first))
-        found = pc.assume_timezone(found, zone, ambiguous="earliest", nonexistent="latest")
-    return pc.fill_null(pc.cast(found, pyarrow.int64()), -1).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    zone = str(zone_of(options, first))
+    early, late = (
+        pc.assume_timezone(column, zone, ambiguous=which, nonexistent=which)
+        for which in ("earliest", "latest")
+    )
+    skipped = pc.fill_null(pc.not_equal(pc.local_timestamp(late), column), False)
+    at_ns, second_ns = (
+        pc.fill_null(pc.cast(each, pyarrow.int64()), -1).to_numpy(False) for each in (early, late)
+    )
+    at_ns, clock = np.where(np.asarray(skipped), -1, at_ns), options.clock
+    for place in np.flatnonzero((at_ns != second_ns) & (at_ns >= 0)):
+        if place and at_ns[place - 1] >= 0:
+            clock.last_ns = int(at_ns[place - 1])
+        at_ns[place] = clock.choose(int(at_ns[place]), int(second_ns[place]))
+    clock.last_ns = int(at_ns[-1]) if at_ns.size else clock.last_ns
+    return at_ns
 
 
-def _parsed(text: str | None, kind: Any, options: Options) -> Any:
-    """Return one time, or None, kept aside."""
-    import pyarrow
-    import pyarrow.compute as pc
-
-    if text is None:
-        return None
-    try:
-        return pc.cast(pyarrow.scalar(text), kind).value
-    except pyarrow.ArrowInvalid:
-        options.reject(text, "no time")
-        return None
+def _one_by_one(column: Any, options: Options) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return times of other forms of ISO 8601, or with offsets in some lines alone."""
+    found = np.full(len(column), -1, dtype=np.int64)
+    for place, text in enumerate(column.to_pylist()):
+        if text is not None:
+            try:
+                found[place] = epoch_ns(text, options)
+            except (ValueError, OverflowError) as error:
+                options.reject(text, f"no time ({error})")
+    return found

@@ -1,7 +1,8 @@
 """What was extracted from Prometheus: answers of its HTTP API, or pages that were scraped.
 
 Sources: prometheus.io/docs, HTTP API (query and query_range: ``resultType`` vector and matrix) and
-text-based format (a line may end in milliseconds since 1970; else the time stands before the page).
+text-based format (a line may end in milliseconds since 1970; else the time stands before the page);
+OpenMetrics 1.0, with seconds. The size of the number tells which it is.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from calibrate.ingest import opened
 from calibrate.ingest.feed import Options, epoch_ns
 from calibrate.ingest.stamps import MISSING, lines
 
-_LINE = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+(-?\d+))?")
+_LINE = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+(-?[\d.]+))?(?:\s+#.*)?")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _FIX = (
     "Ask for the metric itself: /api/v1/query_range?query=METRIC&start=...&end=...&step=1, without "
@@ -120,8 +121,12 @@ def _page(path: Path, options: Options) -> Iterator[Sample]:
         if found is None:
             options.reject(line, "no sample of Prometheus")
             continue
-        metric, labels, text, at_ms = found.groups()
-        at_ns = int(at_ms) * 1_000_000 if at_ms else before_ns
+        metric, labels, text, at = found.groups()
+        try:
+            at_ns = epoch_ns(at, options) if at else before_ns
+        except ValueError as error:
+            options.reject(line, str(error))
+            continue
         if at_ns is None:
             options.reject(line, MISSING)
         elif not text.endswith(("NaN", "Inf")):

@@ -18,7 +18,7 @@ from calibrate.ingest.feed import Options, epoch_ns
 
 _TIME = re.compile(
     r"\s*#?\s*(\d{9,11}(?:\.\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?"
-    r"(?:Z|[+-]\d\d:?\d\d)?)(?:\s(.*))?"
+    r"(?:Z|[+-]\d\d(?::?\d\d)?)?)(?:\s(.*))?"
 )
 _HOW = "COMMAND | ts '%Y-%m-%dT%H:%M:%.S%z' writes one before each line"
 MISSING = f"no time before it ({_HOW})"
@@ -37,7 +37,7 @@ def lines(path: Path, options: Options) -> Iterator[tuple[int | None, str]]:
                 yield at_ns, bare
                 continue
             try:
-                at_ns = epoch_ns(found[1].replace(",", "."), options)
+                at_ns = epoch_ns(found[1], options)
             except (ValueError, OverflowError) as error:
                 options.reject(line, f"no time ({error})")
                 continue

@@ -32,3 +32,11 @@ def case(name: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
 def columns(rows: list[dict[str, str]], *names: str) -> Array:
     """Return these columns as numbers, shape (names, rows)."""
     return np.array([[float(row[name]) for row in rows] for name in names])
+
+
+def shared_case(name: str) -> Path:
+    """Return a file or folder of the cases that stand beside the repository, or skip."""
+    found = Path(__file__).resolve().parents[2].parent / "shared" / "cases" / name
+    if not found.exists():
+        pytest.skip(f"the case {name} is not here")
+    return found

@@ -580,7 +580,7 @@ def test_lines_that_make_no_sense_in_a_mapped_csv(tmp_path: Path) -> None:
     lines.insert(7, "yesterday,200.0,1,1,on")
     out = mapped(tmp_path, "\n".join(lines) + "\n")
     kept = (out / "rejected.txt").read_text()
-    assert "no number\tmany" in kept and "2 cells, not 5" in kept and "no time\tyesterday" in kept
+    assert "no number\tmany" in kept and "2 cells, not 5" in kept and "no time (" in kept
     [run] = store.load_campaign(out).runs
     assert joules(run, "wall", "node") == pytest.approx(200 * run.record.seconds)
 
