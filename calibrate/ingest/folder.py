@@ -11,8 +11,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,10 @@ import numpy as np
 from calibrate import store
 from calibrate._version import __version__
 from calibrate.errors import CrosswattError
-from calibrate.ingest.feed import Chunk, Feed, Found, Resumable, Window
+from calibrate.ingest.falls import bridge_falls, counted, integrated
+from calibrate.ingest.feed import FIRST_NS, Chunk, Feed, Found, Resumable, Telling, Window
 from calibrate.ingest.opened import checksum
+from calibrate.probe import Domain
 from calibrate.store import (
     CampaignRecord,
     Document,
@@ -136,6 +138,39 @@ class Sink:
             file.write(records.tobytes())
         self.count += at_ns.size
 
+    def bridge(self, window: Window) -> list[str]:
+        """Make counters that fall without a known wrap ones that do not; a sentence for each."""
+        if not self.count:
+            return []
+        there = np.memmap(self._path, self._type, "r+", shape=(self.count,))
+        notes = []
+        for domain in self.feed.domains:
+            if domain.kind == "counter" and domain.wraps_at_j is None:
+                falls = bridge_falls(there["at_ns"], there[domain.name])
+                fell = falls.within(window.begin_ns, window.end_ns)
+                if fell.size:
+                    notes.append(self._fell(there, domain, fell, window))
+                if falls.strays:
+                    notes.append(
+                        f"{falls.strays} readings of its {domain.name!r} lie below those before "
+                        "and after them, and were left out"
+                    )
+        return notes
+
+    def _fell(self, there: Any, domain: Domain, fell: Any, window: Window) -> str:
+        """Say what a counter that fell has counted, beside the power of the same scope."""
+        joules = counted(there["at_ns"], there[domain.name], window.begin_ns, window.end_ns)
+        times = "once" if fell.size == 1 else f"{fell.size} times"
+        note = (
+            f"its counter {domain.name!r} fell {times} without a known wrap (first at "
+            f"{utc(int(fell[0]))}); the {joules:.6g} J between the falls are a lower bound"
+        )
+        beside = [d for d in self.feed.domains if d.kind == "power" and d.scope == domain.scope]
+        for power in beside[:1]:
+            worked = integrated(there["at_ns"], there[power.name], window.begin_ns, window.end_ns)
+            note += f", and its power {power.name!r} makes {worked:.6g} J"
+        return note
+
     def describe(self, window: Window) -> None:
         """Write the probe's documents."""
         feed = self.feed
@@ -157,6 +192,14 @@ class Sink:
         self._path.with_suffix(".jsonl").write_text(lines, encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class Written:
+    """A campaign that was written, and what the user should know of it, a sentence each."""
+
+    record: CampaignRecord
+    notes: tuple[str, ...]
+
+
 def write(
     found: Found,
     out: Path,
@@ -165,7 +208,7 @@ def write(
     rejects: Rejects,
     watch: Callable[[int], None] = lambda readings: None,
     done: Checkpoint | None = None,
-) -> CampaignRecord:
+) -> Written:
     """Write a campaign into a new folder, which appears when all of it is there.
 
     Parameters
@@ -186,15 +229,26 @@ def write(
     _pour(found, windows, sinks, rejects, watch, part / CHECKPOINT, done)
     if not found.windows:
         windows = [_shared(sinks[0])]
+    notes = [*found.notes, *_told(found.feeds)]
     for window, job, run in zip(windows, jobs, sinks, strict=True):
-        _finish(window, job, run, part / job.folder)
+        noticed = _finish(window, job, run, part / job.folder)
+        notes += [
+            f"{job.folder}, {name}: {note}." for name, told in noticed.items() for note in told
+        ]
     record = _record(found, windows, jobs, form)
     store.save(part / store.CAMPAIGN, record)
-    _provenance(part, paths, form, found, rejects)
+    _provenance(part, paths, form, notes, rejects)
     (part / CHECKPOINT).unlink(missing_ok=True)
     (part / ORIGIN).unlink(missing_ok=True)
     part.replace(out)
-    return record
+    return Written(record, tuple(notes))
+
+
+def _told(feeds: Sequence[Feed]) -> Iterator[str]:
+    """Yield what the readings of the probes say of themselves once they have been read."""
+    for feed in feeds:
+        if isinstance(feed.chunks, Telling):
+            yield from (f"{feed.name}: {note}." for note in feed.chunks.notes())
 
 
 def _pour(
@@ -269,7 +323,9 @@ def _first(values: Any) -> int | None:
 
 
 def utc(at_ns: int) -> str:
-    """Return an instant for people."""
+    """Return an instant for people; one of a file without a date is none."""
+    if at_ns < FIRST_NS:
+        return "date not known"
     return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
@@ -300,8 +356,9 @@ def _sinks(
     ]
 
 
-def _finish(window: Window, job: Job, sinks: dict[str, Sink], folder: Path) -> None:
-    """Close the files of a run and write its record."""
+def _finish(window: Window, job: Job, sinks: dict[str, Sink], folder: Path) -> dict[str, list[str]]:
+    """Close the files of a run and write its record; return what was noticed, by probe."""
+    noticed = {name: sink.bridge(window) for name, sink in sinks.items()}
     for sink in sinks.values():
         sink.describe(window)
     run = RunRecord(
@@ -316,13 +373,14 @@ def _finish(window: Window, job: Job, sinks: dict[str, Sink], folder: Path) -> N
         epoch_ns=window.begin_ns,
         result=dict(window.result),
         probes={
-            name: ProbeState(status="ok")
+            name: ProbeState(status="ok", reason="; ".join(noticed[name]))
             if sink.count
             else ProbeState(status="unavailable", reason="the files have nothing of this time")
             for name, sink in sinks.items()
         },
     )
     store.save(folder / store.RUN, run)
+    return noticed
 
 
 def _jobs(windows: Sequence[Window]) -> list[Job]:
@@ -370,7 +428,7 @@ def _record(
 
 
 def _provenance(
-    part: Path, paths: Sequence[Path], form: str, found: Found, rejects: Rejects
+    part: Path, paths: Sequence[Path], form: str, notes: Sequence[str], rejects: Rejects
 ) -> None:
     """Write where everything came from."""
     every = [each for path in paths for each in source_files(path)]
@@ -383,7 +441,7 @@ def _provenance(
             {"path": str(path), "bytes": path.stat().st_size, "sha256": checksum(path)}
             for path in every
         ],
-        "notes": list(found.notes),
+        "notes": list(notes),
         "rejected_lines": rejects.count,
     }
     store.write(part / PROVENANCE, json.dumps(document, indent=1) + "\n")

@@ -103,7 +103,7 @@ def import_files(
     try:
         with _readable(form, paths, rejects):
             found = importer(paths, options)
-            record = write(found, out, paths, form, rejects, watcher.readings, done)
+            written = write(found, out, paths, form, rejects, watcher.readings, done)
     except KeyboardInterrupt:
         if not can_resume(out):
             discard(out)
@@ -111,7 +111,7 @@ def import_files(
     except BaseException:
         discard(out)
         raise
-    return Imported(record, tuple(found.notes), rejects.count, rejects.first, out / REJECTED)
+    return Imported(written.record, written.notes, rejects.count, rejects.first, out / REJECTED)
 
 
 def can_resume(out: Path) -> bool:
