@@ -184,8 +184,8 @@ def _begin(
     watch: Callable[[str], None] = lambda stage: None,
 ) -> dict[str, int]:
     """Have open probes record, rest, and begin; return these instants of a `RunRecord`."""
+    recording_ns = time.monotonic_ns()  # before any reading, however late this process goes on
     crew.tell("record")
-    recording_ns = time.monotonic_ns()
     _rest(pause.before_s, watch)
     crew.tell("begin")
     crew.gather("begun", limits.begin_s)
