@@ -48,6 +48,7 @@ class BadFile(CrosswattError):
     """
 
     def __init__(self, path: Path | str, why: str, line: int | None = None, fix: str = "") -> None:
+        self.path = Path(path)
         where = f"{path}, line {line}" if line else f"{path}"
         super().__init__(f"{where}: {why}." + (f" {fix}" if fix else ""))
 

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol, runtime_checkable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -57,7 +57,13 @@ class Telling(Protocol):
     """Chunks that know, once they have been read, what should be known of them."""
 
     def notes(self) -> Sequence[str]:
-        """Return a sentence for each thing, without the probe's name."""
+        """Return a sentence for each thing, without the probe's name and a full stop."""
+
+    def differences(self) -> set[str]:
+        """Return the columns whose joules are added up from one interval to the next.
+
+        What is used where no interval is told is in none of them.
+        """
 
 
 @dataclass(frozen=True)
@@ -266,6 +272,13 @@ def _local_ns(moment: datetime, text: str, options: Options) -> int:
     at_ns = options.clock.choose(_whole_ns(first), _whole_ns(second))
     options.clock.last_ns = at_ns
     return at_ns
+
+
+def utc(at_ns: int) -> str:
+    """Return an instant for people; one of a file without a date is none."""
+    if at_ns < FIRST_NS:
+        return "date not known"
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def unit_of(options: Options, what: str, first: float) -> str:

@@ -23,7 +23,7 @@ from calibrate import store
 from calibrate._version import __version__
 from calibrate.errors import CrosswattError
 from calibrate.ingest.falls import bridge_falls, counted, integrated
-from calibrate.ingest.feed import FIRST_NS, Chunk, Feed, Found, Resumable, Telling, Window
+from calibrate.ingest.feed import Chunk, Feed, Found, Resumable, Telling, Window, utc
 from calibrate.ingest.opened import checksum
 from calibrate.probe import Domain
 from calibrate.store import (
@@ -81,6 +81,11 @@ class Rejects:
             path.write_text("".join(lines), encoding="utf-8")
             why, _, line = lines[0].rstrip("\n").partition("\t")
             self.first = f"{why}: {line[:80]!r}"
+
+    def restart(self) -> None:
+        """Forget what was kept: the files are read anew."""
+        self._path.unlink(missing_ok=True)
+        self.count, self.first = 0, ""
 
     def __call__(self, line: str, why: str) -> None:
         """Keep one."""
@@ -320,13 +325,6 @@ def _first(values: Any) -> int | None:
         if there.size:
             return begin + int(there[0])
     return None
-
-
-def utc(at_ns: int) -> str:
-    """Return an instant for people; one of a file without a date is none."""
-    if at_ns < FIRST_NS:
-        return "date not known"
-    return datetime.fromtimestamp(at_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _around(chunk: Chunk, window: Window) -> slice:

@@ -30,6 +30,7 @@ def nvidia_smi(paths: Sequence[Path], options: Options) -> Found:
     Watts of each GPU, averaged or of the instant, as the columns' names say.
     """
     long = Long()
+    silent: dict[tuple[str, str], list[str]] = {}
     for path in paths:
         drawn = _drawn(path)
         for row in rows(path, options, ("timestamp", *drawn)):
@@ -40,9 +41,15 @@ def nvidia_smi(paths: Sequence[Path], options: Options) -> Found:
                 watts = figure(cells, column, options)
                 if watts is not None and at_ns is not None and gpu is not None:
                     long.put(at_ns, f"{gpu}{ending}", watts)
+                elif gpu is not None and (word := cells[column]).startswith("["):
+                    silent.setdefault((f"{gpu}{ending}", word), []).append(cells["timestamp"])
     if not long:
         raise BadFile(paths[0], "it has no power of a GPU")
-    return Found([long.feed(options.name or "nvidia-smi", _domain)])
+    notes = [
+        f"{name} tells no power in {len(times)} lines, from {times[0]} on: {word}."
+        for (name, word), times in silent.items()
+    ]
+    return Found([long.feed(options.name or "nvidia-smi", _domain)], notes=notes)
 
 
 def _drawn(path: Path) -> dict[str, str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from calibrate.errors import CrosswattError
-from calibrate.ingest.feed import Options
+from calibrate.errors import BadFile, CrosswattError
+from calibrate.ingest.feed import Found, Options
 from calibrate.ingest.folder import (
     CHECKPOINT,
     REJECTED,
@@ -20,7 +20,7 @@ from calibrate.ingest.folder import (
     working,
     write,
 )
-from calibrate.ingest.formats import find_importer
+from calibrate.ingest.formats import Importer, find_importer
 from calibrate.ingest.opened import checksum
 from calibrate.store import CampaignRecord
 
@@ -102,7 +102,7 @@ def import_files(
         watcher.resumed(sum(count for run in done.counts for count in run.values()))
     try:
         with _readable(form, paths, rejects):
-            found = importer(paths, options)
+            found = _found(importer, list(paths), options, rejects)
             written = write(found, out, paths, form, rejects, watcher.readings, done)
     except KeyboardInterrupt:
         if not can_resume(out):
@@ -112,6 +112,24 @@ def import_files(
         discard(out)
         raise
     return Imported(written.record, written.notes, rejects.count, rejects.first, out / REJECTED)
+
+
+def _found(importer: Importer, paths: list[Path], options: Options, rejects: Rejects) -> Found:
+    """Return what files hold; one of many that cannot be read is left out, and told."""
+    left: list[str] = []
+    while True:
+        try:
+            found = importer(paths, options)
+        except BadFile as error:
+            bad = [path for path in paths if path == error.path]
+            if len(paths) < 2 or not bad:
+                raise
+            paths = [path for path in paths if path not in bad]
+            left.append(f"Left out: {error}")
+            rejects.restart()
+            options.clock.last_ns = 0
+        else:
+            return replace(found, notes=[*left, *found.notes])
 
 
 def can_resume(out: Path) -> bool:

@@ -6,15 +6,54 @@ import tempfile
 import weakref
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
 
 from calibrate.errors import CrosswattError
-from calibrate.ingest.feed import Chunk, Feed
+from calibrate.ingest.feed import Chunk, Feed, utc
 from calibrate.probe import Domain
 
 _RECORD = np.dtype([("at_ns", "<i8"), ("number", "<u2"), ("value", "<f8")])
+
+
+@dataclass
+class Order:
+    """How far the lines of a file are from one reading after the other.
+
+    Parameters
+    ----------
+    steps : how often the time of a column went back.
+    first : from which instant to which it did first, ns since 1970.
+    clashes : figures of a column that differ from the one before of the same instant.
+    """
+
+    steps: int = 0
+    first: tuple[int, int] = (0, 0)
+    clashes: int = 0
+
+    def back(self, from_ns: int, to_ns: int) -> None:
+        """Count a step back."""
+        self.first = self.first if self.steps else (from_ns, to_ns)
+        self.steps += 1
+
+    def notes(self) -> list[str]:
+        """Return a sentence for each thing, without a full stop."""
+        found = []
+        if self.steps:
+            times = "once" if self.steps == 1 else f"{self.steps} times"
+            begin, end = map(utc, self.first)
+            found.append(
+                f"its times go back {times} (first from {begin} to {end}); its readings were put "
+                "in order of time"
+            )
+        if self.clashes:
+            found.append(
+                f"{self.clashes} figures differ from another one of the same column and instant; "
+                "the last counts"
+            )
+        return found
 
 
 class Long:
@@ -34,6 +73,8 @@ class Long:
         self._at_ns, self._number, self._value = array("q"), array("H"), array("d")
         self._numbers: dict[str, int] = {}
         self._sums: dict[str, float] = {}
+        self._last: dict[int, tuple[int, float]] = {}
+        self._order = Order()
         self._file: IO[bytes] | None = None
         self._filed, self._last_ns, self._in_order = 0, -(2**63), True
 
@@ -57,6 +98,12 @@ class Long:
             raise ValueError(f"{at_ns} ns is no instant") from None
         self._number.append(number)
         self._value.append(value)
+        before_ns, before = self._last.get(number, (at_ns, value))
+        if at_ns < before_ns:
+            self._order.back(before_ns, at_ns)
+        elif at_ns == before_ns and value != before:
+            self._order.clashes += 1
+        self._last[number] = at_ns, value
         self._in_order = self._in_order and at_ns >= self._last_ns
         self._last_ns = at_ns
         if len(self._at_ns) >= self.BLOCK:
@@ -87,18 +134,36 @@ class Long:
 
         Raises
         ------
-        ValueError : it would run backwards.
+        ValueError : it would run backwards, or there was one of this interval already.
         """
         if joules < 0:
             raise ValueError(f"{name} would run backwards by {-joules:g} J")
+        number = self._numbers.get(name)
+        if number in self._last and joules:
+            if at_ns == self._last[number][0]:
+                raise ValueError(f"{name} has this interval twice")
+            if at_ns < self._last[number][0]:
+                raise ValueError(f"{name} has a later interval before; name the earlier file first")
         total = self._sums.get(name, 0.0) + joules
         self.put(at_ns, name, total)
         self._sums[name] = total
+
+    def notes(self) -> list[str]:
+        """See `calibrate.ingest.feed.Telling`."""
+        return self._order.notes()
+
+    def differences(self) -> set[str]:
+        """See `calibrate.ingest.feed.Telling`."""
+        return set(self._sums)
 
     @property
     def names(self) -> list[str]:
         """The columns, in the order in which they were first seen."""
         return list(self._numbers)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a column has a reading."""
+        return name in self._numbers
 
     def __len__(self) -> int:
         """Count the readings."""

@@ -40,8 +40,10 @@ from calibrate.ingest.feed import (
     Found,
     Options,
     epoch_ns,
+    utc,
     zone_of,
 )
+from calibrate.ingest.long import Order
 from calibrate.ingest.opened import binary
 from calibrate.probe import SCOPES, Basis, Domain, Kind
 from calibrate.store import Document
@@ -50,6 +52,9 @@ Unit = Literal["iso", "s", "ms", "us", "ns"]
 _NS = {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
 _BLOCK, _LONGEST = 1 << 22, 1 << 26
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+#: A figure with a decimal comma, and one that may have groups of thousands.
+_COMMA = r"^\s*[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+([eE][+-]?\d+)?\s*$"
+_GROUPS = r"^\s*[+-]?\d{1,3}(\.\d{3})+\s*$"
 _FIX = "See the example at the top of docs/importing.md."
 
 
@@ -157,55 +162,95 @@ class _Chunks:
     ) -> None:
         self._paths, self._time, self._values, self._options = paths, time, values, options
         sums = dict.fromkeys((value.domain().name for value in values), 0.0)
-        self._begin: dict[str, Any] = {"file": 0, "byte": 0, "last_ns": -1, "sums": sums}
+        ends = dict.fromkeys(sums, -1)
+        self._begin: dict[str, Any] = {
+            "file": 0, "byte": 0, "last_ns": -1, "sums": sums, "ends": ends
+        }  # fmt: skip
         self.state = self._begin
+        self._order = Order()
 
     def resume(self, state: dict[str, Any]) -> None:
         """See `Resumable`."""
         self._begin = state
 
+    def notes(self) -> list[str]:
+        """See `Telling`."""
+        return self._order.notes()
+
+    def differences(self) -> set[str]:
+        """See `Telling`."""
+        return {value.domain().name for value in self._values if value.kind == "delta"}
+
     def __iter__(self) -> Iterator[Chunk]:
         """Yield chunks in order of time."""
-        begin, last_ns, sums = self._begin, self._begin["last_ns"], dict(self._begin["sums"])
+        begin, last_ns = self._begin, self._begin["last_ns"]
+        sums, ends = dict(begin["sums"]), dict(begin["ends"])
+        self._order = Order()
         for number, path in enumerate(self._paths[begin["file"] :], start=begin["file"]):
             first = begin["byte"] if number == begin["file"] else 0
             for end, batch in _batches(path, self._time, self._values, self._options, first):
-                chunk = self._later(self._chunk(batch, sums), last_ns)
+                chunk = self._chunk(batch, last_ns, sums, ends)
                 last_ns = int(chunk.at_ns[-1]) if chunk.at_ns.size else last_ns
-                self.state = {"file": number, "byte": end, "last_ns": last_ns, "sums": dict(sums)}
+                self.state = {
+                    "file": number, "byte": end, "last_ns": last_ns,
+                    "sums": dict(sums), "ends": dict(ends),
+                }  # fmt: skip
                 if chunk.at_ns.size:
                     yield chunk
 
-    def _later(self, chunk: Chunk, last_ns: int) -> Chunk:
-        """Return a chunk without what is no later than the one before."""
-        early = int(np.searchsorted(chunk.at_ns, last_ns + 1))
-        for _ in range(early):
-            self._options.reject("", "a reading earlier than one in a block before it")
-        return Chunk(chunk.at_ns[early:], {n: c[early:] for n, c in chunk.values.items()})
-
-    def _chunk(self, batch: Any, sums: dict[str, float]) -> Chunk:
+    def _chunk(
+        self, batch: Any, last_ns: int, sums: dict[str, float], ends: dict[str, int]
+    ) -> Chunk:
         """Return a batch as columns; deltas are added up from batch to batch."""
-        import pyarrow.compute as pc
-
         at_ns = _instants(batch[self._time.column], self._time, self._options)
-        parts: dict[str, Any] = {}
         known = at_ns >= 0
-        for value in self._values:
-            column = _numbers(batch[value.column], self._options) * UNITS[value.unit]
-            for name, cell in value.where.items():
-                column = np.where(np.asarray(pc.equal(batch[name], cell)), column, np.nan)
-            parts[value.domain().name] = column
+        for _ in range(int((known & (at_ns < last_ns)).sum())):
+            self._options.reject("", "a reading earlier than one in a block before it")
+        known &= at_ns >= last_ns
+        columns = {
+            value.domain().name: self._figures(batch, value)[known] for value in self._values
+        }
+        self._count_back(at_ns[known], columns)
         order = np.argsort(at_ns[known], kind="stable")
         at = at_ns[known][order]
-        columns = {name: column[known][order] for name, column in parts.items()}
+        columns = {name: column[order] for name, column in columns.items()}
         for value in self._values:
             name = value.domain().name
             if value.kind == "delta":
+                columns[name] = self._once(at, columns[name], name, ends)
                 steps = np.nancumsum(columns[name]) + sums[name]
                 sums[name] = float(steps[-1]) if steps.size else sums[name]
                 columns[name] = np.where(np.isnan(columns[name]), np.nan, steps)
         keep = ~np.all([np.isnan(column) for column in columns.values()], axis=0)
         return Chunk(at[keep], {name: column[keep] for name, column in columns.items()})
+
+    def _figures(self, batch: Any, value: Value) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the joules or watts of a value; NaN in lines that are of another."""
+        import pyarrow.compute as pc
+
+        column = _numbers(batch[value.column], self._options) * UNITS[value.unit]
+        for name, cell in value.where.items():
+            column = np.where(np.asarray(pc.equal(batch[name], cell)), column, np.nan)
+        return column
+
+    def _count_back(self, at_ns: Any, columns: Mapping[str, Any]) -> None:
+        """Count where the time of a column goes back."""
+        for column in columns.values():
+            own = at_ns[~np.isnan(column)]
+            for place in np.flatnonzero(np.diff(own) < 0):
+                self._order.back(int(own[place]), int(own[place + 1]))
+
+    def _once(self, at: Any, column: Any, name: str, ends: dict[str, int]) -> Any:
+        """Return intervals in order of time without those that are there twice."""
+        there = np.flatnonzero(~np.isnan(column))
+        before = np.concatenate([[ends[name]], at[there]])
+        again = there[np.diff(before) == 0]
+        for place in again:
+            self._options.reject(utc(int(at[place])), f"{name} has this interval twice")
+        ends[name] = int(before[-1])
+        kept = np.array(column)
+        kept[again] = np.nan
+        return kept
 
 
 def _batches(
@@ -281,6 +326,9 @@ class _Parser:
         for column in columns:
             if column not in names:
                 raise BadFile(path, f"it has no column {column!r} ({', '.join(names)[:200]})")
+            if names.count(column) > 1:
+                raise BadFile(path, f"it has more than one column {column!r}", fix="Rename one.")
+        self._header = header.strip().encode()
         self._read = arrow.ReadOptions(column_names=names, block_size=_BLOCK)
         self._convert = arrow.ConvertOptions(
             include_columns=columns,
@@ -301,6 +349,9 @@ class _Parser:
             bad.append((row.text or "", why))
             return "skip"
 
+        if self._header in block:  # another session that was appended, with its header
+            lines = block.splitlines(keepends=True)
+            block = b"".join(line for line in lines if line.strip() != self._header)
         text = block if block.isascii() else block.decode("utf-8", "replace").encode()
         parsing = self._arrow.ParseOptions(delimiter=self._delimiter, invalid_row_handler=skip)
         try:
@@ -309,7 +360,30 @@ class _Parser:
             )
         except (self._invalid, UnicodeDecodeError) as error:
             raise BadFile(self._path, f"it is no table of these columns ({error})") from None
-        return found.combine_chunks(), bad
+        found = found.combine_chunks()
+        return (found if self._delimiter == "," else _pointed(found, bad)), bad
+
+
+def _pointed(found: Any, bad: list[tuple[str, str]]) -> Any:
+    """Return a table with points for decimal commas, where commas do not separate cells.
+
+    In a column with decimal commas a figure as 1.234 may be more than a thousand, and is none.
+    """
+    import pyarrow
+    import pyarrow.compute as pc
+
+    for place, name in enumerate(found.column_names):
+        column = found.column(place).combine_chunks()
+        commas = pc.fill_null(pc.match_substring_regex(column, _COMMA), False)
+        if not pc.any(commas).as_py():
+            continue
+        groups = pc.fill_null(pc.match_substring_regex(column, _GROUPS), False)
+        bad += [(str(text), "1234 or 1.234") for text in column.filter(groups).to_pylist()]
+        pointed = pc.replace_substring(pc.replace_substring(column, ".", ""), ",", ".")
+        none = pyarrow.nulls(len(column), pyarrow.string())
+        column = pc.if_else(groups, none, pc.if_else(commas, pointed, column))
+        found = found.set_column(place, name, column)
+    return found
 
 
 def _numbers(column: Any, options: Options) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -15,8 +15,8 @@ import numpy as np
 
 from calibrate import store
 from calibrate.errors import CrosswattError
-from calibrate.ingest.feed import Chunk, Feed, Window
-from calibrate.ingest.folder import AROUND_NS, Sink, utc
+from calibrate.ingest.feed import Chunk, Feed, Window, utc
+from calibrate.ingest.folder import AROUND_NS, Sink
 from calibrate.store import Campaign, ProbeState, Run, SourceRecord
 
 

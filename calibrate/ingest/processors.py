@@ -4,59 +4,133 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from calibrate.errors import BadFile
-from calibrate.ingest.feed import Found, Options, counter, epoch_ns, power, rapl
+from calibrate.ingest.feed import Found, Options, Window, counter, epoch_ns, power, rapl
 from calibrate.ingest.long import Long
 from calibrate.ingest.opened import text
-from calibrate.ingest.sheet import figure, instant, rows
+from calibrate.ingest.sheet import figure, instant, pointed, rows
 from calibrate.probe import Domain
 from calibrate.quantity import finite_number
 
-#: Where the times of a file count from when it has no date: an hour into 1970.
+#: Where the times of a file count from when it has no date, ns since 1970: "date not known".
 NO_DATE_NS = 3_600_000_000_000
-UNDATED = "The file has no date; it stands an hour into 1970."
+UNDATED = "The file has no date: its intervals are right, and its date is not known."
+_STARTED = "perf says when it started ({}) in no zone: --zone places it there."
 
 
 def perf_stat(paths: Sequence[Path], options: Options) -> Found:
-    """``perf stat -I -x,``: seconds since its start and joules of the interval; it has no date."""
-    long = Long()
+    """``perf stat -I -x,``: seconds since its start and joules of the interval.
+
+    A session that was appended to a file is a run of its own: its time begins again. With
+    ``--zone`` a session stands where its line ``# started on`` says.
+    """
+    long, sessions = Long(), _Sessions(options)
     for path in paths:
+        sessions.begin()
         with text(path, options.seen) as stream:
             for line in stream:
+                if started := _PERF_START.match(line):
+                    sessions.begin(started[1])
+                    continue
                 try:
-                    for at_ns, name, joules in _perf_event(line):
+                    event = _perf_event(line)
+                    if event is not None:
+                        at_s, name, joules = event
+                        at_ns = sessions.at_ns(at_s)
+                        if at_ns == sessions.first_ns and name not in sessions.names:
+                            long.add(sessions.base_ns, name, 0.0)
                         long.add(at_ns, name, joules)
+                        sessions.names.add(name)
                 except ValueError as error:
                     options.reject(line, str(error))
     if not long:
         raise BadFile(paths[0], "it has no RAPL event of perf stat's")
-    return Found([long.feed(options.name or "perf-stat", rapl)], notes=[UNDATED])
+    windows = sessions.windows()
+    feed = long.feed(options.name or "perf-stat", rapl)
+    return Found([feed], windows if len(windows) > 1 else (), notes=sessions.notes())
 
 
+class _Sessions:
+    """The sessions of perf stat, one after the other: where each begins, and its last instant."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._spans: list[list[int]] = []
+        self._undated: list[str] = []
+        self.base_ns = self.first_ns = NO_DATE_NS
+        self.names: set[str] = set()
+        self._started = ""
+
+    def begin(self, started: str = "") -> None:
+        """Begin a session with its next line."""
+        self.names, self._started = set(), started.strip() or self._started
+
+    def at_ns(self, at_s: float) -> int:
+        """Return the instant of a line; a time that falls begins another session."""
+        past = self.names and self._spans and self.base_ns + round(at_s * 1e9) < self._spans[-1][1]
+        if past:
+            self.begin()
+        if not self.names:
+            self.base_ns = self._base()
+            self._spans.append([self.base_ns, self.base_ns])
+            self.first_ns = self.base_ns + round(at_s * 1e9)
+        at_ns = self.base_ns + round(at_s * 1e9)
+        self._spans[-1][1] = at_ns
+        return at_ns
+
+    def _base(self) -> int:
+        """Return the instant from which a session counts."""
+        started, self._started = self._started, ""
+        last_ns = self._spans[-1][1] if self._spans else 0
+        if started and self._options.zone is not None:
+            local = datetime.strptime(" ".join(started.split()), "%a %b %d %H:%M:%S %Y")
+            base_ns = epoch_ns(local.isoformat(), self._options)
+            if base_ns < last_ns:
+                raise ValueError(f"a session that began ({started}) before the one before ended")
+            return base_ns
+        self._undated.append(started)
+        return last_ns + NO_DATE_NS
+
+    def windows(self) -> list[Window]:
+        """Return a run for each session."""
+        return [Window("measured", begin, end) for begin, end in self._spans if end > begin]
+
+    def notes(self) -> list[str]:
+        """Return what is not known of the dates."""
+        if not self._undated:
+            return []
+        return [_STARTED.format(self._undated[0]) if self._undated[0] else UNDATED]
+
+
+_PERF_START = re.compile(r"\s*#\s*started on\s+(.*)")
 _PERF = {"energy-pkg": "package", "energy-ram": "dram", "energy-psys": "psys",
          "energy-cores": "core", "energy-gpu": "uncore"}  # fmt: skip
 
 
-def _perf_event(line: str) -> Iterator[tuple[int, str, float]]:
-    """Yield instant, domain and joules of a line, if it is of a RAPL event that was counted."""
-    cells = [cell.strip() for cell in line.split(",")]
-    if len(cells) < 4 or line.startswith("#"):
-        return
+def _perf_event(line: str) -> tuple[float, str, float] | None:
+    """Return seconds, domain and joules of a line, if it is of a RAPL event that was counted."""
+    delimiter = ";" if ";" in line else ","
+    cells = [cell.strip() for cell in line.split(delimiter)]
+    if len(cells) < 4 or line.lstrip().startswith("#"):
+        return None
+    if delimiter == "," and "Joules" in cells[4:]:
+        raise ValueError("a decimal comma between commas: record with LC_ALL=C, or with -x ';'")
     socket = cells.pop(1)[1:] if re.fullmatch(r"S\d+(-D\d+)?", cells[1]) else ""
     if socket:
         cells.pop(1)  # how many CPUs
     if len(cells) < 4:
         raise ValueError("an event is cut short")
-    at_s, value, unit, event = cells[:4]
+    at_s, value, unit, event = (pointed(cell) for cell in cells[:4])
     scope = _PERF.get(event.strip("/").rpartition("/")[2])
     if scope is None or value.startswith("<"):
-        return
+        return None
     if unit != "Joules":
         raise ValueError(f"{event} is in {unit!r} and not in joules")
     name = f"{scope}-{socket}" if socket and scope != "psys" else scope
-    yield NO_DATE_NS + round(finite_number(at_s, "time") * 1e9), name, finite_number(value, event)
+    return finite_number(at_s, "time"), name, finite_number(value, event)
 
 
 def turbostat(paths: Sequence[Path], options: Options) -> Found:
@@ -142,6 +216,7 @@ def energibridge(paths: Sequence[Path], options: Options) -> Found:
               "CPU_ENERGY (J)": "package-0", "DRAM_ENERGY (J)": "dram-0",
               "PP0_ENERGY (J)": "core-0", "PP1_ENERGY (J)": "uncore-0"}  # fmt: skip
     long = Long()
+    dead: set[str] = set()
     for path in paths:
         for row in rows(path, options, ("Delta", "Time")):
             time_ms = figure(row, "Time", options)
@@ -150,11 +225,20 @@ def energibridge(paths: Sequence[Path], options: Options) -> Found:
             at_ns = round(time_ms) * 1_000_000
             for column, scope in scopes.items():
                 value = figure(row, column, options) if column in row else None
-                if value is not None:
+                if value is None:
+                    continue
+                if value or scope in long:
                     long.put(at_ns, scope, value)
+                else:
+                    dead.add(scope)
     if not long:
-        raise BadFile(paths[0], "it has no column of energy")
-    return Found([long.feed(options.name or "energibridge", rapl)])
+        raise BadFile(paths[0], "it has no column of energy that counts")
+    notes = [
+        f"{scope} never counted: its register is 0 in every line, and is left out."
+        for scope in sorted(dead)
+        if scope not in long
+    ]
+    return Found([long.feed(options.name or "energibridge", rapl)], notes=notes)
 
 
 def alumet(paths: Sequence[Path], options: Options) -> Found:

@@ -200,6 +200,7 @@ def consumptions(text: str) -> Iterator[Consumption]:
         yield Consumption(at, what.strip(), int(h) * 3600 + int(m) * 60 + int(s), kwh)
 
 
+_FINISHED = "Name a finished tracker's file that ends with _carbontracker_output.log."
 _PUE = (
     "carbontracker multiplies by the overhead of a data centre (1.58 in 2.4.7), and that is in its "
     "figures."
@@ -219,19 +220,19 @@ def carbontracker(paths: Sequence[Path], options: Options) -> Found:
             text = stream.read()
         said = list(consumptions(text))
         if not said:
-            raise BadFile(
-                path,
-                "it has no actual consumption",
-                fix="Name a finished tracker's file that ends with _carbontracker_output.log.",
-            )
+            options.reject(path.name, "it has no actual consumption")
+            continue
         last = said[-1]
         if not last.at or last.seconds == 0:
-            raise BadFile(path, "its consumption has no time before it, or lasted no second")
+            options.reject(path.name, "a consumption without a time before it, or of no second")
+            continue
         end_ns = epoch_ns(last.at, options)
         joules = {"energy": finite_number(last.kwh, "Energy") * J_PER_KWH}
         begin_ns = end_ns - last.seconds * _SECOND_NS
         measured.append(Measured(begin_ns, end_ns, last.what, joules))
         found |= {each.lower() for each in re.findall(r"(\w+) with device\(s\)", text)}
+    if not measured:
+        raise BadFile(paths[0], "it has no actual consumption of a second and more", fix=_FINISHED)
     domains = {"energy": _carbontracker_domain(found, options)}
     made = runs("carbontracker", options, measured, domains, {}, paths[0], _SECOND_NS)
     return Found(made.feeds, made.windows, notes=[*made.notes, _PUE])

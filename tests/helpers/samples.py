@@ -456,7 +456,7 @@ SAMPLES: dict[str, Sample] = {
         + "".join(
             f"     {n}.000100,50.00,Joules,power/energy-pkg/,1,100.00,,\n"
             f"     {n}.000100,<not supported>,Joules,power/energy-ram/,0,100.00,,\n"
-            for n in range(11)
+            for n in range(1, 11)
         ),
         {("perf-stat", "package"): 500.0}, "after perf-stat(1)",
     ),
