@@ -2,13 +2,15 @@
 
 Microjoules in ``energyN_input``, microwatts in ``powerN_average`` or ``powerN_input``. A label is
 the maker's own word; only those below are understood, and the others are named in the record. The
-setting ``--set hwmon.ina226.power1=node`` says what another one covers.
-Source: Linux kernel, Documentation/hwmon/sysfs-interface.rst, amd_energy.rst; driver zenpower.
+setting ``--set hwmon.ina226.power1=node`` says what another one covers. Devices of one
+driver are told apart by the maker's word for them (``powerN_oem_info``), or numbered.
+Source: Linux kernel, Documentation/hwmon/sysfs-interface.rst, amd_energy.rst, acpi_power_meter.rst;
+driver zenpower; NVIDIA/srt-slurm, pull request 481 (the rails of a Grace superchip).
 """
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from calibrate import About, Domain, Probe, Target, Unavailable
@@ -17,10 +19,13 @@ HWMON = Path("/sys/class/hwmon")
 #: Device, label, scope with the number of the socket. `SVI2_P_Core` is the rail of the cores alone.
 LABELS = (
     ("amd_energy", r"Esocket(\d+)", "package-{}"),
-    ("zenpower", "SVI2_P_Core", "core-0"),
-    ("power_meter", ".*", "node"),
+    ("zenpower", "SVI2_P_Core", "core-{}"),
+    ("power_meter", r"CPU Power Socket (\d+)", "package-{}"),
     ("corsairpsu", "power total", "node"),
 )
+
+#: Driver, number of the device, channel, file, and the maker's word for it.
+Channel = tuple[str, int, str, Path, str]
 
 
 class Hwmon(Probe):
@@ -47,13 +52,16 @@ class Hwmon(Probe):
         self._files: dict[str, int] = {}
         self._domains: list[Domain] = []
         self._unknown: list[str] = []
-        for device, channel, file in sorted(self._channels()):
-            label = _text(file.with_name(f"{channel}_label"))
-            scope = target.options.get(f"{device}.{channel}") or _scope(device, label)
+        channels = sorted(self._channels())
+        for found in channels:
+            same = [each for each in channels if (each[0], each[2]) == (found[0], found[2])]
+            driver, _, channel, file, label = found
+            device = driver if len(same) == 1 else f"{driver}-{_which(found, same)}"
+            scope = target.options.get(f"{device}.{channel}") or _scope(found, same)
             if scope is None:
                 self._unknown.append(f"{device} {channel} {label}".strip())
                 continue
-            name, family = f"{device}-{channel}", f"hwmon-{device}"
+            name, family = f"{device}-{channel}", f"hwmon-{driver}"
             self._domains.append(
                 Domain(name, scope, "counter", "measured", family, 1e-6)
                 if channel.startswith("energy")
@@ -73,15 +81,19 @@ class Hwmon(Probe):
             )
         self.read()
 
-    def _channels(self) -> Iterator[tuple[str, str, Path]]:
-        """Yield device, channel and file; an average is preferred to what flows just now."""
+    def _channels(self) -> Iterator[Channel]:
+        """Yield every channel; an average is preferred to what flows just now."""
         for place in self._root.glob("hwmon*"):
             found = {
                 file.name.rpartition("_")[0]: file
                 for kind in ("energy*_input", "power*_input", "power*_average")
                 for file in place.glob(kind)
             }
-            yield from ((_text(place / "name"), channel, file) for channel, file in found.items())
+            number = int(place.name.removeprefix("hwmon") or 0)
+            for channel, file in found.items():
+                words = (_text(place / f"{channel}_{kind}") for kind in ("label", "oem_info"))
+                label = next(filter(None, words), "")
+                yield _text(place / "name"), number, channel, file, label
 
     def domains(self) -> list[Domain]:
         """One for each channel."""
@@ -109,11 +121,20 @@ class Hwmon(Probe):
         )
 
 
-def _scope(device: str, label: str) -> str | None:
+def _which(channel: Channel, same: Sequence[Channel]) -> str:
+    """Return what tells a channel from others of its driver: the maker's word, or a number."""
+    labels = [each[4] for each in same]
+    word = re.sub(r"[^A-Za-z0-9]+", "-", channel[4]).strip("-").lower()
+    return word if word and labels.count(channel[4]) == 1 else str(same.index(channel))
+
+
+def _scope(channel: Channel, same: Sequence[Channel]) -> str | None:
+    """Return what a channel covers; a power meter is the node's only where there is no other."""
+    driver, _, _, _, label = channel
     for name, pattern, scope in LABELS:
-        if name == device and (found := re.fullmatch(pattern, label)):
-            return scope.format(*found.groups())
-    return None
+        if name == driver and (found := re.fullmatch(pattern, label)):
+            return scope.format(*(found.groups() or (same.index(channel),)))
+    return "node" if driver == "power_meter" and len(same) == 1 else None
 
 
 def _text(path: Path) -> str:

@@ -73,6 +73,8 @@ class Powercap:
             return
         name = label if label.startswith("package-") else scope
         name = f"mmio-{name}" if control == "intel-rapl-mmio" else name
+        if name in self._files:  # one must not replace the other
+            name = f"{name}-zone-{zone.name.partition(':')[2].replace(':', '-')}"
         self._files[name] = os.open(zone / "energy_uj", os.O_RDONLY)
         family = "rapl-psys" if scope == "psys" else FAMILIES[control]
         wraps_at_j = _range_j(zone)

@@ -2,14 +2,15 @@
 
 A line is ``Time,12-23-2020 10:21:51.496,Watts,23.43,Volts,228.37,Amps,0.204,PF,0.50,Mark,name``.
 The time is of the clock of the machine that PTDaemon runs on. Figures that the analyser could not
-give are -1.
+give are -1. With several analysers the total stands first, then ``Analyzer1,Time,...`` of each.
 Sources: SPEC Power and Temperature Measurement Setup Guide; logs of mlcommons/power-dev.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -69,12 +70,31 @@ def parse(line: str) -> Line:
     ------
     ValueError : it is none, or the analyser had no figure.
     """
-    cells = line.strip().split(",")
-    pairs: Iterator[str] = iter(cells)
-    row = dict(zip(pairs, pairs, strict=False))
+    whole, *analysers = re.split(r",Analyzer\d+,", line.strip())
+    row = _pairs(whole)
     if "Time" not in row or "Watts" not in row:
         raise ValueError(f"{line[:80]!r} is no line of PTDaemon's")
     watts = finite_number(row["Watts"], "Watts")
     if watts < 0:
         raise ValueError(f"the analyser had no watts at {row['Time']}")
+    _agree(watts, [_pairs(each) for each in analysers])
     return Line(datetime.strptime(row["Time"], _FORMAT), watts, row.get("Mark", ""))
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Return names and figures that take turns; a name that comes twice is refused."""
+    cells = iter(text.split(","))
+    pairs = list(zip(cells, cells, strict=False))
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise ValueError(f"{text[:80]!r} has a name twice")
+    return row
+
+
+def _agree(watts: float, analysers: Sequence[Mapping[str, str]]) -> None:
+    """Refuse a line whose analysers do not make its total."""
+    each = [finite_number(row.get("Watts", ""), "Watts") for row in analysers]
+    if any(value < 0 for value in each):
+        raise ValueError(f"an analyser reads {min(each):g} W, as one that is connected in reverse")
+    if each and abs(sum(each) - watts) > max(0.01 * watts, 0.1):
+        raise ValueError(f"the analysers make {sum(each):g} W, and the line says {watts:g} W")

@@ -57,6 +57,35 @@ def test_hwmon_reads_what_it_understands_and_names_the_rest(tmp_path: Path) -> N
     probe.close()
 
 
+def grace(root: Path, *rails: tuple[str, int]) -> Path:
+    """Write the ACPI power meters of a Grace superchip: one driver, one channel, many rails."""
+    for number, (word, watts) in enumerate(rails):
+        words = {"power1_oem_info": word} if word else {}
+        device(root, number, "power_meter", power1_average=f"{watts}000000", **words)
+    return root
+
+
+def test_rails_of_one_driver_are_columns_of_their_own(tmp_path: Path) -> None:
+    rails = [("Module Power Socket 0", 640), ("CPU Power Socket 0", 54), ("CPU Power Socket 1", 52)]
+    probe = made(
+        "hwmon",
+        grace(tmp_path, *rails),
+        **{"power_meter-module-power-socket-0.power1": "node"},
+    )
+    scopes = {domain.name: domain.scope for domain in probe.domains()}
+    assert scopes == {
+        "power_meter-module-power-socket-0-power1": "node",
+        "power_meter-cpu-power-socket-0-power1": "package-0",
+        "power_meter-cpu-power-socket-1-power1": "package-1",
+    }
+    assert sorted(probe.read().values()) == [52.0, 54.0, 640.0]
+
+
+def test_power_meters_without_a_word_are_not_taken_for_the_node(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="power_meter-1 power1"):
+        made("hwmon", grace(tmp_path, ("", 640), ("", 54)))
+
+
 def test_hwmon_without_a_known_sensor_says_which_there_are(tmp_path: Path) -> None:
     device(tmp_path, 0, "ina226", power1_input="12000000")
     with pytest.raises(Unavailable, match=r"is understood \(ina226 power1\)"):

@@ -81,6 +81,12 @@ def test_rapl_dies_belong_to_their_package(tree: Tree) -> None:
     probe.close()
 
 
+def test_two_zones_of_one_name_are_two_counters(tree: Tree) -> None:
+    probe = Powercap(tree(("intel-rapl:0", "psys", 5_000_000), ("intel-rapl:1", "psys", 9_000_000)))
+    assert probe.read() == {"psys": 5.0, "psys-zone-1": 9.0}
+    probe.close()
+
+
 def test_rapl_without_zones_says_what_helps(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="no RAPL zone") as refused:
         Powercap(tmp_path)
