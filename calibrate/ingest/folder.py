@@ -22,6 +22,7 @@ import numpy as np
 from calibrate import store
 from calibrate._version import __version__
 from calibrate.errors import CrosswattError
+from calibrate.ingest.divide import Dividing, between, find_gaps, labelled
 from calibrate.ingest.falls import bridge_falls, counted, integrated
 from calibrate.ingest.feed import Chunk, Feed, Found, Resumable, Telling, Window, utc
 from calibrate.ingest.opened import checksum
@@ -43,6 +44,8 @@ _ANY_TIME = Window("measured", 0, 2**62)
 REJECTED, PROVENANCE = "rejected.txt", "provenance.json"
 #: Beside them while an import is under way: what was asked for, and how far it is.
 ORIGIN, CHECKPOINT = "origin.json", "checkpoint.json"
+#: Where readings lie that are made several runs.
+_WHOLE = "whole"
 #: Readings that are looked at together.
 _BLOCK = 1 << 20
 #: Seconds between two checkpoints.
@@ -143,6 +146,26 @@ class Sink:
             file.write(records.tobytes())
         self.count += at_ns.size
 
+    def gaps(self, window: Window) -> list[tuple[int, int]]:
+        """Return where columns of differences have no intervals, in a window."""
+        chunks = self.feed.chunks
+        if not self.count or not isinstance(chunks, Telling):
+            return []
+        there = np.memmap(self._path, self._type, "r", shape=(self.count,))
+        found = set()
+        for name in chunks.differences():
+            at_ns = there["at_ns"][np.isfinite(there[name])]
+            found |= set(find_gaps(at_ns))
+        return sorted((a, b) for a, b in found if b > window.begin_ns and a < window.end_ns)
+
+    def copy(self, folder: Path, into: Sink, window: Window) -> None:
+        """Put the readings of a window, which now lie in `folder`, into another run's file."""
+        if not self.count:
+            return
+        there = np.memmap(folder / self._path.name, self._type, "r", shape=(self.count,))
+        chunk = Chunk(there["at_ns"], {name: there[name] for name in self._names})
+        into.put(chunk, _around(chunk, window))
+
     def bridge(self, window: Window) -> list[str]:
         """Make counters that fall without a known wrap ones that do not; a sentence for each."""
         if not self.count:
@@ -232,9 +255,13 @@ def write(
         (part / job.folder).mkdir(parents=True, exist_ok=True)
     sinks = _sinks(found, windows, jobs, part, done)
     _pour(found, windows, sinks, rejects, watch, part / CHECKPOINT, done)
-    if not found.windows:
-        windows = [_shared(sinks[0])]
     notes = [*found.notes, *_told(found.feeds)]
+    if not found.windows:
+        windows, told = _runs_of(found, sinks[0])
+        notes += told
+        if len(windows) > 1:
+            (part / CHECKPOINT).unlink(missing_ok=True)  # what follows cannot be gone on with
+            jobs, sinks = _divide(found, windows, sinks[0], part, jobs[0])
     for window, job, run in zip(windows, jobs, sinks, strict=True):
         noticed = _finish(window, job, run, part / job.folder)
         notes += [
@@ -289,7 +316,43 @@ def _pour(
                 kept_s = time.monotonic()
 
 
-def _shared(sinks: dict[str, Sink]) -> Window:
+def _runs_of(found: Found, sinks: Mapping[str, Sink]) -> tuple[list[Window], list[str]]:
+    """Return the runs of files that do not name them, and a sentence for each probe with gaps."""
+    whole = _shared(sinks)
+    for feed in found.feeds:
+        if isinstance(feed.chunks, Dividing) and (runs := labelled(whole, feed.chunks.stretches())):
+            return runs, []
+    every, told = [], []
+    for feed in found.feeds:
+        gaps = sinks[feed.name].gaps(whole)
+        if gaps:
+            times = "a gap" if len(gaps) == 1 else f"{len(gaps)} gaps, the first"
+            told.append(
+                f"{feed.name}: its differences have {times} from {utc(gaps[0][0])} to "
+                f"{utc(gaps[0][1])}. What was used then is not known: what lies between gaps is a "
+                "run of its own."
+            )
+        every += gaps
+    return between(whole, every), told
+
+
+def _divide(
+    found: Found, windows: Sequence[Window], whole: Mapping[str, Sink], part: Path, job: Job
+) -> tuple[list[Job], list[dict[str, Sink]]]:
+    """Make runs of what was poured into one."""
+    (part / job.folder).rename(part / _WHOLE)
+    jobs = _jobs(windows)
+    for each in jobs:
+        (part / each.folder).mkdir()
+    sinks = _sinks(found, windows, jobs, part, None)
+    for window, run in zip(windows, sinks, strict=True):
+        for name, sink in run.items():
+            whole[name].copy(part / _WHOLE, sink, window)
+    shutil.rmtree(part / _WHOLE)
+    return jobs, sinks
+
+
+def _shared(sinks: Mapping[str, Sink]) -> Window:
     """Return the time that all probes share, as one run.
 
     Columns of one probe may be read one after the other. One that has less than half of its probe's
