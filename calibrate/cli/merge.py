@@ -30,6 +30,8 @@ def merge(
     from calibrate import store
     from calibrate.ingest import merge_log
 
-    runs = merge_log(store.load_campaign(folder), store.load_campaign(other), target)
-    out.print(f"{len(runs)} runs have more probes now: {', '.join(runs)}")
+    made = merge_log(store.load_campaign(folder), store.load_campaign(other), target)
+    for note in made.notes:
+        out.print(note)
+    out.print(f"{len(made.runs)} runs have more probes now: {', '.join(made.runs)}")
     out.print(f"Now: crosswatt align {target} --reference NAME, if the clocks may differ")

@@ -21,12 +21,13 @@ from calibrate.ingest.feed import Options
 from calibrate.ingest.folder import source_files
 from calibrate.ingest.formats import find_importer, importers
 from calibrate.ingest.importing import Imported, ImportWatcher, can_resume, import_files
-from calibrate.ingest.merge import merge_log
+from calibrate.ingest.merge import Merged, merge_log
 from calibrate.ingest.trackers import consumptions
 
 __all__ = [
     "ImportWatcher",
     "Imported",
+    "Merged",
     "Options",
     "can_resume",
     "consumptions",

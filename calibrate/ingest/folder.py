@@ -39,8 +39,10 @@ from calibrate.store import (
 
 #: Readings kept before and after a window, ns: what an interpolation at its ends may need.
 AROUND_NS = 30_000_000_000
+#: The workload of a stretch of time of which nothing more is known.
+MEASURED = "measured"
 #: All that the files have: a run whose ends are known when everything has been read.
-_ANY_TIME = Window("measured", 0, 2**62)
+_ANY_TIME = Window(MEASURED, 0, 2**62)
 REJECTED, PROVENANCE = "rejected.txt", "provenance.json"
 #: Beside them while an import is under way: what was asked for, and how far it is.
 ORIGIN, CHECKPOINT = "origin.json", "checkpoint.json"
