@@ -42,6 +42,7 @@ def ccgrid2023(paths: Sequence[Path], options: Options) -> Found:
     feeds: dict[str, list[Chunk]] = {}
     domains: dict[str, tuple[Domain, ...]] = {}
     windows: list[Window] = []
+    left: list[str] = []
     cpu = host = "not known"
     for folder in paths:
         told = _json(folder / "experiments.json")
@@ -52,7 +53,9 @@ def ccgrid2023(paths: Sequence[Path], options: Options) -> Found:
             for name, (covers, chunk) in _tool(folder, tool, options):
                 feeds.setdefault(name, []).append(chunk)
                 domains[name] = covers
-            if tool in feeds:
+            if tool not in feeds:
+                left.append(_LEFT.format(experiment["name"], folder.name))
+            else:
                 windows += _benchmarks(experiment, ("wall", "bmc", tool), options)
     if not windows:
         raise BadFile(paths[0], "it holds none of the tools that are known here")
@@ -66,8 +69,33 @@ def ccgrid2023(paths: Sequence[Path], options: Options) -> Found:
         cpu=cpu,
         notes=("Jay, Ostapenco et al.: An experimental comparison of software-based power meters, "
             "CCGrid 2023.",
-            "Each tool ran in turn, with the wattmeter and the BMC of the node beside it."),
+            "Each tool ran in turn, with the wattmeter and the BMC of the node beside it.", *left),
     )  # fmt: skip
+
+
+_LEFT = "{} in {} was left out: its files are not there, or are none that are read here."
+#: Columns of EnergyScope, watts of RAPL, and what they cover.
+_ENERGYSCOPE = {"data.data.etotal(W)": "machine", "data.data.ecpu(W)": "package",
+                "data.data.edram(W)": "dram"}  # fmt: skip
+
+
+def _energyscope(path: Path, options: Options) -> tuple[tuple[Domain, ...], Chunk]:
+    """Return EnergyScope's watts: packages with DRAM, and each of them where it is told."""
+    at_ns: list[int] = []
+    names: list[str] = []
+    values: list[float] = []
+    for row in rows(path, options, ("timestamp",)):
+        at = instant(row, "timestamp", options)
+        for column in _ENERGYSCOPE.keys() & row.keys():
+            watts = figure(row, column, options)
+            if at is not None and watts is not None:
+                at_ns.append(at)
+                names.append(_ENERGYSCOPE[column])
+                values.append(watts)
+    if not at_ns:
+        raise BadFile(path, "it has no power of EnergyScope's")
+    covers = tuple(power(name, name, "rapl-power") for name in sorted(set(names)))
+    return covers, pivot(at_ns, names, values)
 
 
 def _json(path: Path) -> Any:
@@ -93,6 +121,8 @@ def _tool(
             yield name, ((power("node", "node", name),), pivot(at_ns, ["node"] * len(at_ns), watts))
     if tool == "powerapi" and (file := _first(folder, "powerapi_powerapi.csv*")):
         yield tool, powerapi.table(file, options)
+    if tool == "energyscope" and (file := _first(folder, "energyscope_energyscope.csv*")):
+        yield tool, _energyscope(file, options)
     if tool == "scaphandre" and (file := _first(folder, "scaphandre-host_scaphandre.csv*")):
         yield tool, _scaphandre(folder, file, options)
 
@@ -174,6 +204,9 @@ def icpe2024(paths: Sequence[Path], options: Options) -> Found:
                 windows.append(Window(slug(place.name), begin, end))
     if not windows:
         raise BadFile(paths[0], "it holds no workload with a DAQ file and its RAPL samples")
+    if any("dram" in chunk.values for chunk in feeds["daq"]):
+        names = ", ".join(map(str, config["riser_names"]))
+        notes.append(f"The riser cards ({names}) do not say a socket, and are added up as dram.")
     covers = {
         "daq": lambda name: power(name, name, "wall"),
         "rapl": lambda name: Domain(name, name, "counter", "measured", "rapl"),
@@ -204,11 +237,19 @@ def _daq(path: Path, config: Mapping[str, Any], base_ns: int, options: Options) 
             raise BadFile(path, f"it is no table of voltages ({error})") from None
     watts: dict[str, Any] = {}
     for rail in config["channels"]:
-        socket = config["riser_names"][rail["riser"]].rpartition(" ")[2]
+        place = _dimms(config, rail["riser"])
         amps = volts[:, rail["voltage_drop_channel"]] / rail["gain"] / rail["csr_resistance"]
         each = volts[:, rail["voltage_channel"]] * rail["voltage_gain"] * amps
-        watts[f"dram-{socket}"] = watts.get(f"dram-{socket}", 0.0) + each
+        watts[place] = watts.get(place, 0.0) + each
     return Chunk(base_ns + np.arange(len(volts), dtype=np.int64) * 1_000_000, watts)
+
+
+def _dimms(config: Mapping[str, Any], riser: int) -> str:
+    """Return what a riser card carries: a socket's memory where its name says so, or some of it."""
+    socket = config["riser_names"][riser].rpartition(" ")[2]
+    if not socket.isdecimal() and len(config.get("sockets", ())) == 1:
+        socket = str(config["sockets"][0])
+    return f"dram-{socket}" if socket.isdecimal() else "dram"
 
 
 def _perf(path: Path, base_ns: int, options: Options) -> Chunk:
@@ -242,6 +283,7 @@ def codecarbon_load(paths: Sequence[Path], options: Options) -> Found:
     """
     files = [f for p in paths for f in (sorted(p.rglob("*.csv*")) if p.is_dir() else [p])]
     windows: list[Window] = []
+    notes: list[str] = []
     at_ns: list[int] = []
     columns: dict[str, list[float]] = {"tapo": [], "rapl": [], "codecarbon": []}
     cpus = set()
@@ -269,11 +311,15 @@ def codecarbon_load(paths: Sequence[Path], options: Options) -> Found:
         "rapl": Domain("package", "package", "counter", "measured", "rapl"),
         "codecarbon": Domain("cpu", "package", "counter", "modelled", "model"),
     }
-    feeds = [
-        Feed(name, (covers[name],), [Chunk(at, {covers[name].name: np.array(values)})])
-        for name, values in columns.items()
-    ]
-    return Found(feeds, windows, cpu=", ".join(sorted(cpus)), machine=", ".join(sorted(cpus)))
+    feeds = []
+    for name, values in columns.items():
+        there = [Chunk(at, {covers[name].name: np.array(values)})]
+        if sums[name] == 0.0:
+            notes.append(f"{name} is 0 in every level: it was not there, and is unavailable.")
+            there = []
+        feeds.append(Feed(name, (covers[name],), there))
+    cpu = ", ".join(sorted(cpus))
+    return Found(feeds, windows, cpu=cpu, machine=cpu, notes=notes)
 
 
 _LEVEL = ("timestamp", "duration", "load_type", "cores_used", "cpu_load", "cpu_name",
