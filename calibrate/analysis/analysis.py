@@ -13,7 +13,7 @@ from calibrate import catalog, store
 from calibrate.analysis.diagnosed import diagnose_pair
 from calibrate.analysis.finding import Finding
 from calibrate.analysis.frames import findings_frame, phases_frame, readings_frame, runs_frame
-from calibrate.calibration import Calibration, fit_calibration
+from calibrate.calibration import NEED, Calibration, fit_calibration
 from calibrate.campaign import remaining_disturbed
 from calibrate.comparison import (
     ColumnDifferences,
@@ -239,8 +239,9 @@ def analyze(
     folder: Path | str,
     reference: str | None = None,
     *,
-    carbon: Intensity | str | None = None,
+    carbon: Intensity | str | float | None = None,
     across: bool = False,
+    need: float = NEED,
 ) -> Analysis:
     """Compute everything that follows from a campaign folder, without writing.
 
@@ -249,8 +250,10 @@ def analyze(
     folder : of the campaign.
     reference : the probe that the others are compared with; None takes the best that worked.
     carbon : CO2e is computed too: an intensity, or what `find_intensity` finds one by, for example
-        ``"FRA"``.
+        ``"FRA"``, or a number of g CO2e per kWh.
     across : compare a column whose scope the reference lacks with the widest that it has.
+    need : largest relative expanded uncertainty (95 %) of one corrected reading that is good
+        enough: 0.05 is 5 %.
 
     Returns
     -------
@@ -270,8 +273,9 @@ def analyze(
         for pair in comparison.pairs
     }
     made = datetime.fromisoformat(campaign.record.created).date()
-    calibration = fit_calibration(comparison, diagnoses, made)
-    intensity = find_intensity(carbon, date.today()) if isinstance(carbon, str) else carbon
+    calibration = fit_calibration(comparison, diagnoses, made, need)
+    place = f"{carbon:.12g}" if isinstance(carbon, int | float) else carbon
+    intensity = find_intensity(place, date.today()) if isinstance(place, str) else place
     meters = run_meters(campaign)
     measured = list(measured_phases(campaign, meters))
     algorithms = tuple(cases(measured))

@@ -41,6 +41,8 @@ def findings_frame(findings: Iterable[Finding]) -> pd.DataFrame:
     diagnosis, probability, conclusive : the fault that explains the runs.
     correction, reason, factor, factor_u, factor_low, factor_high, factor_relative_u, offset_w,
     offset_w_u, offset_w_low, offset_w_high : what to do with a reading.
+    expanded_u, fit_for : relative expanded uncertainty (95 %) of one corrected run of a new
+        workload, and whether that is what is needed.
     release, mode : of the library.
     """
     import pandas as pd
@@ -75,6 +77,8 @@ def _finding_row(finding: Finding) -> dict[str, object]:
         **_estimate("factor", correction.factor),
         "factor_relative_u": correction.relative_u,
         **_estimate("offset_w", correction.offset_w),
+        "expanded_u": correction.fitness.expanded_u if correction.fitness else None,
+        "fit_for": correction.fitness.words if correction.fitness else None,
         "release": correction.release,
         "mode": correction.mode,
     }

@@ -1,18 +1,29 @@
 """The correction of a probe, its uncertainty, and how to apply it.
 
-fit      fit a correction and decide whether it may be used
-budget   the uncertainty budget of a correction
-apply    correct readings
-tables   correct the files that meters write
+correction   the documents
+candidates   the forms of a correction, fitted
+reading      the uncertainty of one corrected reading
+budget       what that is made of
+fit          choose a form, and decide whether it is needed and good enough
+apply        correct readings
+tables       correct the files that meters write
 """
 
 from calibrate.calibration.apply import (
     Corrected,
+    CorrectedReading,
     CorrectionWarning,
     Corrector,
     load_calibration,
 )
-from calibrate.calibration.fit import Band, Calibration, Correction, fit_calibration
+from calibrate.calibration.correction import (
+    NEED,
+    Band,
+    Calibration,
+    Correction,
+    Fitness,
+)
+from calibrate.calibration.fit import fit_calibration
 from calibrate.calibration.tables import (
     Columns,
     carbontracker_table,
@@ -22,13 +33,16 @@ from calibrate.calibration.tables import (
 )
 
 __all__ = [
+    "NEED",
     "Band",
     "Calibration",
     "Columns",
     "Corrected",
+    "CorrectedReading",
     "Correction",
     "CorrectionWarning",
     "Corrector",
+    "Fitness",
     "carbontracker_table",
     "codecarbon_columns",
     "correct_csv",

@@ -5,8 +5,10 @@
     corrected.joules, corrected.low, corrected.high, corrected.notes
 
 A correction holds for the probe, its release, its machine and the loads with which it was made.
-Outside of these it is still applied, and every departure is said: in `Corrected.notes`, and as a
-`CorrectionWarning`. A probe that was found not calibratable is refused.
+Where it has expired, or a reading is a little outside of the loads, it is applied and says so: in
+`Corrected.notes`, and as a `CorrectionWarning`. A reading of another release or machine, or far
+outside of the loads, is refused unless ``anyway`` is asked for, and so is a probe that no form
+describes.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibrate import store
-from calibrate.calibration.fit import Calibration, Correction
+from calibrate.calibration.correction import Calibration, Correction
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.stats import Estimate, t_quantile
 
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 UNITS = {"J": 1.0, "kJ": 1e3, "mJ": 1e-3, "uJ": 1e-6, "Wh": 3600.0, "kWh": 3.6e6}
 
 Numbers = NDArray[np.float64]
+#: A reading is far outside if it is beyond the calibrated range by more than this factor: a power
+#: may be of another kind of load; what errs once a run shrinks beside a longer one.
+FAR = {"W": 2.0, "s": 10.0}
 #: One number, or many of them: an array or a series.
 T = TypeVar("T")
 Part = TypeVar("Part")
@@ -51,9 +56,11 @@ class Corrected(Generic[T]):
     Parameters
     ----------
     joules : J.
-    u : standard uncertainty for a workload that was not among those calibrated with, J; None
-        where the calibration has none.
-    low, high : limits of the interval at the calibration's level, J; None where it has none.
+    u : standard uncertainty of this one run of a workload that was not among those calibrated
+        with, J; None where the calibration has none.
+    low, high : limits between which the true energy of this one run is with 95 %, J; None where
+        the calibration has none. A probe that needs no correction is not shifted, but the limits
+        are about what the calibration expects: they are not the same on both sides.
     notes : why the correction may not hold here, a sentence each; empty where it should. Of many
         readings, each is said once, with their number.
     distribution_free : limits of an interval that assumes no distribution of workloads, J, and
@@ -121,21 +128,21 @@ class Corrector:
     def correct(
         self, joules: float, *, seconds: float, probe: str | None = None,
         column: str | None = None, release: str | None = None, machine: str | None = None,
-        on: date | None = None,
+        on: date | None = None, anyway: bool = False,
     ) -> Corrected[float]: ...  # fmt: skip
 
     @overload
     def correct(
         self, joules: Numbers, *, seconds: float | Numbers, probe: str | None = None,
         column: str | None = None, release: str | None = None, machine: str | None = None,
-        on: date | None = None,
+        on: date | None = None, anyway: bool = False,
     ) -> Corrected[Numbers]: ...  # fmt: skip
 
     @overload
     def correct(
         self, joules: pd.Series, *, seconds: float | pd.Series, probe: str | None = None,
         column: str | None = None, release: str | None = None, machine: str | None = None,
-        on: date | None = None,
+        on: date | None = None, anyway: bool = False,
     ) -> Corrected[pd.Series]: ...  # fmt: skip
 
     def correct(
@@ -148,6 +155,7 @@ class Corrector:
         release: str | None = None,
         machine: str | None = None,
         on: date | None = None,
+        anyway: bool = False,
     ) -> Corrected[Any]:
         """Correct a reading, or many of them.
 
@@ -158,6 +166,8 @@ class Corrector:
         probe, column : whose correction to apply; each may be left out if there is one.
         release, machine : with what and where the readings were made, where that is known.
         on : the day of the readings, where it is not today.
+        anyway : correct also what is of another release or machine, or far outside of the loads
+            that were calibrated: beyond twice the power, or ten times the length.
 
         Returns
         -------
@@ -166,9 +176,10 @@ class Corrector:
 
         Raises
         ------
-        UnknownName, CrosswattError : there is no such correction, or the probe cannot be
-            calibrated. Of one number also: it is not finite, or below zero, or the duration is not
-            above zero.
+        UnknownName, CrosswattError : there is no such correction, no form describes the probe, or
+            the readings are of another release or machine. Of one number also: it is not finite, or
+            below zero, the duration is not above zero, or it is far outside. Of many, such ones
+            are NaN.
 
         Warns
         -----
@@ -176,9 +187,10 @@ class Corrector:
         """
         correction = self.find(probe, column)
         day = on or date.today()
+        _refuse(self._made_with(release, machine, correction), anyway)
         if np.ndim(joules) == np.ndim(seconds) == 0:
             one = CorrectedReading(float(joules), float(seconds), release, machine, day)
-            corrected: Corrected[Any] = self.apply(one, correction)
+            corrected: Corrected[Any] = self.apply(one, correction, anyway=anyway)
         else:
             each_j, each_s, shaped = _broadcast(joules, seconds)
             corrected = self._apply_all(
@@ -188,6 +200,7 @@ class Corrector:
                 ],
                 correction,
                 shaped,
+                anyway,
             )
         for note in corrected.notes:
             warnings.warn(note, CorrectionWarning, stacklevel=2)
@@ -204,6 +217,7 @@ class Corrector:
         column: str | None = None,
         release: str | None = None,
         machine: str | None = None,
+        anyway: bool = False,
     ) -> pd.DataFrame:
         """Correct a column of a table.
 
@@ -212,7 +226,7 @@ class Corrector:
         frame : a row for each reading.
         energy, seconds : its columns with the energy, and with the duration in s.
         unit : of the energy: J, kJ, mJ, uJ, Wh or kWh.
-        probe, column, release, machine : see `correct`.
+        probe, column, release, machine, anyway : see `correct`.
 
         Returns
         -------
@@ -235,7 +249,7 @@ class Corrector:
             raise UnknownName("unit", unit, UNITS)
         corrected = self.correct(
             frame[energy] * UNITS[unit], seconds=frame[seconds], probe=probe, column=column,
-            release=release, machine=machine,
+            release=release, machine=machine, anyway=anyway,
         )  # fmt: skip
         ends = {"corrected": corrected.joules, "low": corrected.low, "high": corrected.high}
         return frame.assign(
@@ -245,13 +259,16 @@ class Corrector:
             }
         )
 
-    def apply(self, reading: CorrectedReading, correction: Correction) -> Corrected[float]:
+    def apply(
+        self, reading: CorrectedReading, correction: Correction, *, anyway: bool = False
+    ) -> Corrected[float]:
         """Apply a correction to one reading, without a warning; see `correct`.
 
         Parameters
         ----------
         reading : what was reported.
         correction : what `find` returns.
+        anyway : see `correct`.
 
         Returns
         -------
@@ -262,13 +279,15 @@ class Corrector:
         CrosswattError : see `correct`.
         """
         made, notes = self._applied(reading, correction)
-        return replace(made, notes=tuple(notes.values()))
+        _refuse(notes, anyway)
+        return replace(made, notes=tuple(note.text for note in notes))
 
     def _apply_all(
         self,
         readings: Sequence[CorrectedReading],
         correction: Correction,
         shaped: Callable[[Sequence[float]], Any],
+        anyway: bool,
     ) -> Corrected[Any]:
         """Apply a correction to many readings; every kind of note is said once."""
         _form(correction)
@@ -278,8 +297,11 @@ class Corrector:
             made, notes = None, {"missing": "The energy or the duration is missing."}
             if not (math.isnan(each.joules) or math.isnan(each.seconds)):
                 try:
-                    made, notes = self._applied(each, correction)
+                    made, found = self._applied(each, correction)
+                    _refuse(found, anyway)
+                    notes = {note.kind: note.text for note in found}
                 except CrosswattError as why:
+                    made = None
                     notes = {"refused": str(why)}
             results.append(made)
             for kind, text in notes.items():
@@ -307,8 +329,8 @@ class Corrector:
 
     def _applied(
         self, reading: CorrectedReading, correction: Correction
-    ) -> tuple[Corrected[float], dict[str, str]]:
-        """Return a corrected reading, and why that may not hold, by kind."""
+    ) -> tuple[Corrected[float], list[Note]]:
+        """Return a corrected reading, and why that may not hold."""
         joules, seconds = reading.joules, reading.seconds
         if not (math.isfinite(joules) and math.isfinite(seconds) and seconds > 0 and joules >= 0):
             raise CrosswattError(
@@ -316,37 +338,84 @@ class Corrector:
                 "more and the duration above zero."
             )
         made = _form(correction)(joules, seconds, correction)
-        return made, dict(self._notes(made.joules, reading, correction))
+        return made, list(self._notes(made.joules, reading, correction))
 
     def _notes(
         self, corrected_j: float, reading: CorrectedReading, correction: Correction
-    ) -> Iterator[tuple[str, str]]:
-        """Yield in what this reading departs from those calibrated with: a kind, a sentence."""
+    ) -> Iterator[Note]:
+        """Yield in what this reading departs from those calibrated with."""
         ours = self.calibration
         if ours.simulated:
-            yield "simulated", "This calibration was made on a simulated machine."
-        if reading.release is not None and reading.release != correction.release:
-            yield (
-                "release",
-                f"The reading is of release {reading.release}, the calibration of "
-                f"{correction.probe} {correction.release}.",
-            )
-        if reading.machine is not None and reading.machine != ours.machine:
-            yield "machine", f"The calibration was made on another machine, {ours.machine}."
+            yield Note("simulated", "This calibration was made on a simulated machine.")
+        yield from self._made_with(reading.release, reading.machine, correction)
         if ours.expires and reading.on.isoformat() > ours.expires:
-            yield "expired", f"The calibration, made on {ours.made}, expired on {ours.expires}."
-        if correction.valid is not None:
-            watts = corrected_j / reading.seconds
-            for unit, value, (low, high) in (
-                ("W", watts, correction.valid.watts),
-                ("s", reading.seconds, correction.valid.seconds),
-            ):
-                if not low <= value <= high:
-                    yield (
-                        unit,
-                        f"{value:.3g} {unit} is outside the {low:.3g} to {high:.3g} {unit} that "
-                        "were calibrated.",
-                    )
+            yield Note(
+                "expired", f"The calibration, made on {ours.made}, expired on {ours.expires}."
+            )
+        valid = correction.valid
+        if valid is None:
+            return
+        # Older documents have the power by the reference only.
+        ranges = [
+            ("W", reading.joules, "reported", valid.reported_w)
+            if valid.reported_w
+            else ("W", corrected_j, "corrected", valid.watts)
+        ]
+        for unit, joules, what, (low, high) in ranges:
+            yield from _outside(unit, joules / reading.seconds, f"{what} ", low, high)
+        yield from _outside("s", reading.seconds, "", *valid.seconds)
+
+    def _made_with(
+        self, release: str | None, machine: str | None, correction: Correction
+    ) -> list[Note]:
+        """Return in what a reading was made with something else than those calibrated with."""
+        found = []
+        # An import may not know a release, or a machine.
+        if release is not None and correction.release and release != correction.release:
+            found.append(
+                Note(
+                    "release",
+                    f"The reading is of release {release}, the calibration of "
+                    f"{correction.probe} {correction.release}.",
+                    far=True,
+                )
+            )
+        if machine is not None and machine != self.calibration.machine:
+            found.append(
+                Note(
+                    "machine",
+                    f"The calibration was made on another machine, {self.calibration.machine}.",
+                    far=True,
+                )
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Note:
+    """In what a reading departs from those calibrated with; ``far``: too far to be corrected."""
+
+    kind: str
+    text: str
+    far: bool = False
+
+
+def _outside(unit: str, value: float, what: str, low: float, high: float) -> Iterator[Note]:
+    """Yield a note if a value is outside of the calibrated range."""
+    if not low <= value <= high:
+        yield Note(
+            unit,
+            f"{value:.3g} {unit} {what}is outside the {low:.3g} to {high:.3g} {unit} that were "
+            "calibrated.",
+            far=not low / FAR[unit] <= value <= high * FAR[unit],
+        )
+
+
+def _refuse(notes: Sequence[Note], anyway: bool) -> None:
+    """Raise where a reading is too far from those calibrated with, unless that is asked for."""
+    why = next((note.text for note in notes if note.far), None)
+    if why is not None and not anyway:
+        raise CrosswattError(f"{why} Correct it all the same with anyway=True, or --anyway.")
 
 
 @dataclass(frozen=True)
@@ -371,31 +440,25 @@ def _need(part: Part | None, correction: Correction) -> Part:
 
 
 def _times(joules: float, seconds: float, correction: Correction) -> Corrected[float]:
-    """Return the energy times the factor; one that is not needed is not applied.
-
-    Its uncertainty remains that of the reading.
-    """
+    """Return the energy times the factor; one that is not needed is not applied."""
     del seconds
     factor = _need(correction.factor, correction)
-    shift = 1.0 if correction.verdict == "not needed" else factor.value
-    made = _scaled(joules, shift, factor, correction.relative_u)
+    made = _scaled(joules, factor, correction.relative_u)
+    if correction.verdict == "not needed":
+        made = replace(made, joules=joules)
     free = correction.distribution_free
     if free is None:
         return made
-    scale = joules * shift / factor.value
-    limits = scale * free.low, scale * free.high, free.level
-    return replace(made, distribution_free=limits)
+    return replace(made, distribution_free=(joules * free.low, joules * free.high, free.level))
 
 
-def _scaled(joules: float, by: float, factor: Estimate, u: float | None) -> Corrected[float]:
-    """Return the energy times a number, with the relative interval of a factor."""
-    low, high = factor.low, factor.high
-    scale = joules * by / factor.value
+def _scaled(joules: float, factor: Estimate, u: float | None) -> Corrected[float]:
+    """Return the energy times a factor, with its interval."""
     return Corrected(
-        joules * by,
-        None if u is None else joules * by * u,
-        None if low is None else scale * low,
-        None if high is None else scale * high,
+        joules * factor.value,
+        None if u is None else joules * factor.value * u,
+        None if factor.low is None else joules * factor.low,
+        None if factor.high is None else joules * factor.high,
     )
 
 
@@ -408,6 +471,8 @@ def _less(joules: float, seconds: float, correction: Correction) -> Corrected[fl
             f"{joules:g} J in {seconds:g} s is less than the offset of {offset_w.value:.3g} W "
             "alone; the reading is not of the machine that was calibrated."
         )
+    if correction.next_run is not None:
+        return _about(left, seconds, correction)
     if offset_w.u is None or offset_w.low is None or offset_w.high is None:
         return Corrected(left, None, None, None)
     low, high = (max(joules - watts * seconds, 0.0) for watts in (offset_w.high, offset_w.low))
@@ -415,11 +480,7 @@ def _less(joules: float, seconds: float, correction: Correction) -> Corrected[fl
 
 
 def _along(joules: float, seconds: float, correction: Correction) -> Corrected[float]:
-    """Return the energy by the line, inverted.
-
-    u of reference/probe = (1 - b/P)/a by the law of propagation (JCGM 100, 5.2), with the scatter
-    of workloads; t with the line's degrees of freedom.
-    """
+    """Return the energy by the line, inverted."""
     line = _need(correction.line, correction)
     a, b = line.gain.value, line.offset_w.value
     watts = (joules / seconds - b) / a
@@ -428,19 +489,28 @@ def _along(joules: float, seconds: float, correction: Correction) -> Corrected[f
             f"{joules:g} J in {seconds:g} s is less than the offset of {b:.3g} W alone; the "
             "reading is not of the machine that was calibrated."
         )
-    (aa, ab), (_, bb) = line.covariance
-    variance = watts**2 * (aa + line.scatter**2) + 2 * watts * ab + bb
-    u_j = math.sqrt(max(variance, 0.0)) / a * seconds
-    half = t_quantile((1 + line.gain.level) / 2, line.df) * u_j
     value = watts * seconds
+    if correction.next_run is not None:
+        return _about(value, seconds, correction)
+    u_j = math.hypot(correction.u_of_form_w(watts), watts * line.scatter / a) * seconds
+    half = t_quantile((1 + line.gain.level) / 2, line.df) * u_j
     return Corrected(value, u_j, max(value - half, 0.0), value + half)
+
+
+def _about(value: float, seconds: float, correction: Correction) -> Corrected[float]:
+    """Return a corrected energy with the interval of one new run of a new workload."""
+    found = correction.expanded(value / seconds)
+    if found is None:
+        return Corrected(value, None, None, None)
+    half = found.k * found.u * value
+    return Corrected(value, found.u * value, max(value - half, 0.0), value + half)
 
 
 def _by_load(joules: float, seconds: float, correction: Correction) -> Corrected[float]:
     """Return the energy times the factor of the range in which the probe's power is."""
     watts = joules / seconds
     band = next(b for b in correction.bands if b.below_w is None or watts < b.below_w)
-    return _scaled(joules, band.factor.value, band.factor, band.relative_u)
+    return _scaled(joules, band.factor, band.relative_u)
 
 
 #: Verdict -> how it is applied; what is not here is not calibratable.

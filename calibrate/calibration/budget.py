@@ -1,6 +1,6 @@
-"""What the uncertainty of a factor is made of: a budget after the GUM.
+"""What the uncertainty of a corrected reading is made of: a budget after the GUM.
 
-The factor is for a workload that was not measured. Everything is relative, on ln(factor).
+It is for one new run of a workload that was not measured. Everything is relative.
 """
 
 from __future__ import annotations
@@ -8,12 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
+from calibrate.calibration.reading import NextRun, readings
 from calibrate.comparison import PairedRun
-from calibrate.quantity import u_of_step
 from calibrate.stats import BudgetRow as Part
-from calibrate.stats import budget, components, log_ratio, monte_carlo
+from calibrate.stats import budget, monte_carlo
 from calibrate.store import Document
 
 #: What no campaign can show of itself; whoever knows it adds it.
@@ -33,7 +31,7 @@ class Contribution(Document):
 
 
 class UncertaintyBudget(Document):
-    """The budget of a factor.
+    """The budget of one corrected reading.
 
     ``u`` is the combined relative standard uncertainty, ``expanded_u`` its half-width at 95 % with
     ``df`` effective degrees of freedom. ``confirmed``: propagating the distributions (JCGM 101)
@@ -48,19 +46,20 @@ class UncertaintyBudget(Document):
     left_out: tuple[str, ...] = (NO_CERTIFICATE, DRIFT)
 
 
-def factor_budget(
-    rows: Sequence[PairedRun], resolution_j: float, u_reference: float | None = None
+def reading_budget(
+    run: NextRun, form: float, rows: Sequence[PairedRun], resolution_j: float
 ) -> UncertaintyBudget | None:
-    """Return the budget of a factor, or None with one workload, which cannot show how they differ.
+    """Return the budget of one corrected reading, or None where no source shows.
 
     Parameters
     ----------
+    run : the uncertainty of one new run.
+    form : relative standard uncertainty of the fitted form.
     rows : the runs it was fitted on, all with a ratio.
     resolution_j : step of the probe's counters, J.
-    u_reference : relative standard uncertainty of the reference's gain; None where it states none.
     """
-    parts = _parts(rows, resolution_j, u_reference)
-    if parts is None or not any(part.u > 0 for part in parts):
+    parts = _parts(run, form, rows, resolution_j)
+    if not any(part.u > 0 for part in parts):
         return None
     found = budget(0.0, parts, n_runs=len(rows))
     return UncertaintyBudget(
@@ -71,45 +70,26 @@ def factor_budget(
             Contribution(name=p.name, u=p.u, df=p.df, share=found.shares[p.name]) for p in parts
         ),
         confirmed=monte_carlo(found, digits=1, max_trials=_TRIALS).confirms,
-        left_out=(DRIFT,) if u_reference is not None else (NO_CERTIFICATE, DRIFT),
+        left_out=(DRIFT,) if run.reference else (NO_CERTIFICATE, DRIFT),
     )
 
 
-def _parts(
-    rows: Sequence[PairedRun], resolution_j: float, u_reference: float | None
-) -> list[Part] | None:
-    """Return the sources: what the runs show, then what readings cannot show."""
-    d = log_ratio([row.probe_j for row in rows], [row.reference_j for row in rows])
-    c = components(d, [row.workload for row in rows])
-    if c.k < 2 or c.variance_of_means is None:
-        return None
-    between = c.variance_of_means if c.between_sd is None else c.between_sd**2
-    # The mean of workload means has both in it; what is not between workloads is repeatability.
-    new = between * (1 + 1 / c.k)
-    repeats = max(between + c.variance_of_means / c.k - new, 0.0)
-    parts = [Part("between workloads", math.sqrt(new), df=c.k - 1.0)]
-    if c.n > c.k:
-        parts.append(Part("repeatability", math.sqrt(repeats), df=float(c.n - c.k)))
-    step_j = u_of_step(resolution_j)
-    parts += [
-        # The ends of all windows may err alike, so that a mean of many runs is no better.
-        Part("reading of the reference", _mean([r.u_reference_j / r.reference_j for r in rows])),
-        Part("resolution", _mean_of([step_j / r.probe_j for r in rows])),
+def _parts(run: NextRun, form: float, rows: Sequence[PairedRun], resolution_j: float) -> list[Part]:
+    """Return the sources: what the runs show, then what readings leave open beyond that."""
+    parts = [
         Part(
-            "window of the probe",
-            _mean([math.sqrt(max(r.u_probe_j**2 - step_j**2, 0)) / r.probe_j for r in rows]),
-        ),
+            "between workloads",
+            math.hypot(run.workloads, form),
+            df=float(run.workloads_df),
+        )
     ]
-    if u_reference:
-        parts.append(Part("accuracy of the reference", u_reference))
+    if run.runs_df:
+        parts.append(Part("repeatability", run.runs, df=float(run.runs_df)))
+    each = readings(rows, resolution_j)
+    together = math.hypot(*each.values())
+    parts += [
+        Part(name, u * run.readings / together if together else 0.0) for name, u in each.items()
+    ]
+    if run.reference:
+        parts.append(Part("accuracy of the reference", run.reference))
     return parts
-
-
-def _mean(relative: Sequence[float]) -> float:
-    """Return the standard uncertainty of a mean of readings that err alike."""
-    return float(np.mean(relative))
-
-
-def _mean_of(relative: Sequence[float]) -> float:
-    """Return the standard uncertainty of a mean of readings that err each by itself."""
-    return float(np.sqrt(np.sum(np.square(relative)))) / len(relative)

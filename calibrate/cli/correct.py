@@ -66,11 +66,19 @@ def correct(
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="The file to write; - or none prints it."),
     ] = None,
+    anyway: Annotated[
+        bool,
+        typer.Option(
+            "--anyway",
+            help="Correct also rows of another release, and far outside of the calibrated power "
+            "and length.",
+        ),
+    ] = False,
 ) -> None:
     """Apply a calibration to a table of readings.
 
-    Adds columns with the corrected energy, its interval, and notes where the calibration does not
-    cover a row.
+    Adds columns with the corrected energy, limits that hold the energy of that one run with 95 %,
+    and notes where the calibration does not cover a row.
     """
     from calibrate import store
     from calibrate.calibration import (
@@ -93,7 +101,7 @@ def correct(
     else:
         header = next(csv.reader(text.splitlines()), [])
         columns = codecarbon_columns(header, found, probe)
-    made = correct_csv(text, found, probe, columns)
+    made = correct_csv(text, found, probe, columns, anyway=anyway)
     rows = list(csv.DictReader(made.splitlines()))
     if target is None or target == Path("-"):
         sys.stdout.write(made)

@@ -117,6 +117,15 @@ Across = Annotated[
     bool,
     typer.Option("--across", help="Also compare different scopes, such as RAPL with the wall."),
 ]
+DEFAULT_NEED = "5%"
+Need = Annotated[
+    str,
+    typer.Option(
+        "--need",
+        metavar="SHARE",
+        help="The uncertainty (95 %) of one corrected reading that is good enough, such as 5%.",
+    ),
+]
 Reference = Annotated[
     str | None,
     typer.Option(

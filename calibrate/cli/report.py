@@ -13,7 +13,7 @@ from calibrate import catalog
 from calibrate.cli import complete
 from calibrate.cli.console import out
 from calibrate.cli.help import Commands, examples
-from calibrate.cli.options import Across, Folder, Reference
+from calibrate.cli.options import DEFAULT_NEED, Across, Folder, Need, Reference
 from calibrate.simulated import before_figures
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def report(
     ] = None,
     reference: Reference = None,
     across: Across = False,
+    need: Need = DEFAULT_NEED,
     carbon: Annotated[
         str | None,
         typer.Option(
@@ -67,9 +68,10 @@ def report(
     It is computed anew from what was recorded, on any machine.
     """
     from calibrate import analysis
+    from calibrate.comparison import parse_goal
 
     suffix = getattr(catalog.load_report(form), "SUFFIX", form)
-    found = analysis.analyze(folder, reference, carbon=carbon, across=across)
+    found = analysis.analyze(folder, reference, carbon=carbon, across=across, need=parse_goal(need))
     path = target or folder / f"report.{suffix}"
     if path == Path("-"):
         render(found, form, None)
@@ -83,15 +85,21 @@ def report(
         "crosswatt analyze first --reference wall --across",
     )
 )
-def analyze(folder: Folder, reference: Reference = None, across: Across = False) -> None:
+def analyze(
+    folder: Folder,
+    reference: Reference = None,
+    across: Across = False,
+    need: Need = DEFAULT_NEED,
+) -> None:
     """Compute the comparison, the diagnosis and the calibration of a campaign again.
 
     Writes comparison.json, diagnosis.json and calibration.json into the folder, and prints one
     line for each probe.
     """
     from calibrate import analysis
+    from calibrate.comparison import parse_goal
 
-    found = analysis.analyze(folder, reference, across=across)
+    found = analysis.analyze(folder, reference, across=across, need=parse_goal(need))
     found.write()
     say_verdicts(found)
 

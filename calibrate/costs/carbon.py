@@ -12,12 +12,19 @@ countries changed by in a year. An hour may be half or twice the mean; that is n
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from calibrate.calibration import Calibration
-from calibrate.comparison import Comparison, Pair, widest_pair
+from calibrate.calibration import (
+    Calibration,
+    Corrected,
+    CorrectedReading,
+    Correction,
+    Corrector,
+)
+from calibrate.comparison import Comparison, Pair, PairedRun, widest_pair
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.quantity import J_PER_KWH
 from calibrate.store import Document
@@ -57,8 +64,9 @@ class Intensity(Document):
 class Emission(Document):
     """CO2e of a mean run of one workload, by one probe.
 
-    ``how``: ``reference``, ``corrected`` by the probe's factor, or ``as reported``, of which
-    nobody knows the uncertainty. ``u_g`` is a standard uncertainty, None where it is not known.
+    ``how``: ``reference``, ``corrected`` by the probe's calibration, ``needs no correction``, or
+    ``as reported``, of which nobody knows the uncertainty. ``u_g`` is half of the expanded
+    uncertainty (95 %), None where it is not known.
     """
 
     workload: str
@@ -134,8 +142,8 @@ def _given(text: str) -> Intensity:
 def footprint(comparison: Comparison, calibration: Calibration, intensity: Intensity) -> Footprint:
     """Return the emissions of a mean run of every workload: by the reference, then by each probe.
 
-    A probe's joules are corrected where its calibration is a factor; its uncertainty is then that
-    of the factor for a new workload.
+    A probe's joules are what its calibration makes of every run, by any form; the uncertainty is
+    that of one run of a new workload.
     """
     widest = widest_pair(comparison.pairs)
     made: list[Emission] = []
@@ -164,16 +172,41 @@ def _by_probe(
     rows = [row for row in pair.rows if row.workload == workload]
     if not rows:
         return []
-    joules = sum(row.probe_j for row in rows) / len(rows)
     found = next(
         c for c in calibration.corrections if (c.probe, c.column) == (pair.probe, pair.column)
     )
-    usable = found.factor is not None and found.verdict in {"factor", "not needed"}
+    joules = sum(row.probe_j for row in rows) / len(rows)
     how, u = "as reported", None
-    if usable and found.factor:
-        how, u = "corrected", found.relative_u
-        joules *= found.factor.value
+    made = _corrected(rows, found, calibration)
+    if made:
+        joules = sum(each.joules for each in made) / len(made)
+        how = "needs no correction" if found.verdict == "not needed" else "corrected"
+        u = _half_of_expanded(made, joules)
     return [_emission(workload, pair.probe, pair.scope, len(rows), how, joules, u, intensity)]
+
+
+def _corrected(
+    rows: Sequence[PairedRun], found: Correction, calibration: Calibration
+) -> list[Corrected[float]]:
+    """Return every run as `crosswatt correct` corrects it; none where one cannot be."""
+    corrector = Corrector(calibration)
+    readings = [CorrectedReading(r.probe_j, r.seconds, None, None, date.today()) for r in rows]
+    try:
+        return [corrector.apply(reading, found, anyway=True) for reading in readings]
+    except CrosswattError:
+        return []
+
+
+def _half_of_expanded(made: Sequence[Corrected[float]], joules: float) -> float | None:
+    """Return half of the relative expanded uncertainty, which runs of a workload have in common."""
+    if joules <= 0:
+        return None
+    reach = [
+        max(each.high - each.joules, each.joules - each.low)
+        for each in made
+        if each.low is not None and each.high is not None
+    ]
+    return sum(reach) / len(reach) / joules / 2 if len(reach) == len(made) else None
 
 
 def _emission(

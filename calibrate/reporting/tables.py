@@ -119,7 +119,7 @@ def _agreement_cells(pair: Pair) -> tuple[str, ...]:
 
 
 def _corrections(analysis: Analysis) -> Table:
-    head = ("probe", "column", "verdict", "multiply by (95 % interval)", "u, new workload",
+    head = ("probe", "column", "verdict", "multiply by (95 %, one new run)", "one new run",
             "made of", "error left when held out", "tried with", "reason")  # fmt: skip
     main = {(p.probe, p.column): p.headline for p in analysis.comparison.pairs}
     rows = [
@@ -134,26 +134,34 @@ def _corrections(analysis: Analysis) -> Table:
 def _correction_cells(found: Correction) -> tuple[str, ...]:
     held = found.held_out or {}
     release = text(found.release, "")
-    factor, u = estimated(found.factor), percent(found.relative_u)
+    factor = estimated(found.factor)
     if found.offset_w:
-        factor, u = _shift(found.offset_w), f"{figure(found.offset_w.u)} W"
+        factor = _shift(found.offset_w)
     if found.line:
         factor = f"{_shift(found.line.offset_w)}, divide by {estimated(found.line.gain)}"
-        u = percent(found.line.scatter)
     if found.bands:
         factor = "; ".join(f"{estimated(band.factor)} {_end(band)}" for band in found.bands)
-        u = percent(max((band.relative_u or 0.0 for band in found.bands), default=0.0))
     return (
         found.probe if not release or release in found.probe else f"{found.probe} {release}",
         found.column,
         found.verdict,
         f"none; best was {factor}" if found.verdict == "not calibratable" else factor,
-        u,
+        _good_for(found),
         _made_of(found),
         _held_out(held),
         _tried(found),
         text(found.reason, MISSING),
     )
+
+
+def _good_for(found: Correction) -> str:
+    """Return the expanded uncertainty of one corrected run, and what it is good enough for."""
+    fitness = found.fitness
+    if fitness is None:
+        return MISSING
+    if fitness.expanded_u is None:
+        return fitness.words if found.verdict == "not calibratable" else MISSING
+    return f"{fitness.spread}: {fitness.words}"
 
 
 def _held_out(errors: Mapping[str, float]) -> str:
@@ -320,7 +328,7 @@ def _texts(values: Sequence[str]) -> str:
 
 def _carbon(analysis: Analysis) -> Table:
     """Return CO2e of a mean run, where an intensity was asked for."""
-    head = ("workload", "by", "scope", "energy per run", "", "CO2e per run (k = 2)")
+    head = ("workload", "by", "scope", "energy per run", "", "CO2e per run (95 %)")
     made = analysis.footprint.emissions if analysis.footprint else ()
     rows = [
         Row(

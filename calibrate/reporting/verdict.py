@@ -44,32 +44,45 @@ class Verdict:
 
 
 def instruction(correction: Correction) -> str:
-    """Return a correction as something to do, with the range of power in which it holds."""
+    """Return a correction as something to do, with its uncertainty and the powers it is for."""
+    if correction.verdict == "not calibratable":
+        return f"{correction.verdict}: {correction.reason}"
     if correction.verdict == "not needed":
-        return "not needed"
+        return f"not needed{_good_for(correction)}"
     between = ""
     if correction.valid:
         low_w, high_w = correction.valid.watts
         between = f", {brief(low_w)} to {brief(high_w)} W"
+    return f"{_do(correction)}{_good_for(correction)}{between}"
+
+
+def _do(correction: Correction) -> str:
+    """Return what to do with a reading."""
     if correction.verdict == "offset" and correction.offset_w:
         watts = correction.offset_w
-        size, u = rounded(*_limits(watts), abs(watts.value), watts.u or 0.0)
-        return f"{way(watts)} {size} W ± {u} W{between}"
+        [size] = rounded(*_limits(watts), abs(watts.value))
+        return f"{way(watts)} {size} W"
     if correction.line:
         gain, watts = correction.line.gain, correction.line.offset_w
         [size] = rounded(*_limits(watts), abs(watts.value))
-        return f"{way(watts)} {size} W, then divide by {number(gain.value)}{between}"
+        return f"{way(watts)} {size} W, then divide by {number(gain.value)}"
     if correction.bands:
         ends = (
             f"{number(band.factor.value)} "
             + (f"below {brief(band.below_w)} W" if band.below_w else "above")
             for band in correction.bands
         )
-        return f"multiply by {', '.join(ends)} (by what the probe reports){between}"
-    if correction.verdict != "factor" or not correction.factor:
-        return f"{correction.verdict}: {correction.reason}"
-    u = "" if correction.relative_u is None else f" ± {100 * correction.relative_u:.2g} %"
-    return f"multiply by {number(correction.factor.value)}{u}{between}"
+        return f"multiply by {', '.join(ends)} (by what the probe reports)"
+    factor = correction.factor
+    return "nothing" if factor is None else f"multiply by {number(factor.value)}"
+
+
+def _good_for(correction: Correction) -> str:
+    """Return the expanded uncertainty of one run, and what it is fit for, where it is known."""
+    found = correction.fitness
+    if found is None or found.expanded_u is None:
+        return ""
+    return f" {found.spread}" if found.met else f" {found.spread}, {found.words}"
 
 
 def _limits(estimate: Estimate) -> tuple[float, float]:

@@ -1,8 +1,7 @@
 """Forms of a correction beyond one factor: an offset, a line, a factor for each range of load.
 
-All are for a workload that was not measured: their uncertainty has what workloads differ by, and
-each workload is held out once to show what is left. Every run counts by its power, so that runs of
-different length can be mixed; workloads have weight one each.
+Each workload is held out once to show what is left on one that was not measured. Every run counts
+by its power, so that runs of different length can be mixed; workloads have weight one each.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Offset:
 
     Parameters
     ----------
-    offset_w : W; its interval is for a new workload.
+    offset_w : W; its interval is its own.
     held_out : workload -> relative error left by the offset of the others.
     """
 
@@ -100,25 +99,29 @@ def fit_offset(
 
     Notes
     -----
-    The mean over workloads of the mean of probe - reference; u for a new workload is
-    sd sqrt(1 + 1/k), t with k - 1 degrees of freedom.
+    What workloads differ by is relative, as in `fit_gain_offset` with a gain of 1: probe/reference
+    - 1 = offset/reference + error by least squares over workload means, k - 1 degrees of freedom.
     """
     p, r, labels, code = _table(probe_w, reference_w, workload, 3, "an offset")
-    k = len(labels)
-    means = _means(p - r, code)
+    y, x = _means(p / r - 1, code), _means(1 / r, code)
+    k, size = len(labels), float(x @ x)
+    b = float(x @ y) / size
+    scatter = float(np.linalg.norm(y - b * x)) / math.sqrt(k - 1)
     found = t_estimate(
-        float(means.mean()),
-        float(means.std(ddof=1)) * math.sqrt(1 + 1 / k),
+        b,
+        scatter / math.sqrt(size),
         k - 1,
         level=check_level(level),
-        method="mean of workload means; t on workloads, for a new workload",
+        method="relative least squares over workload means, gain 1",
         n_runs=p.size,
         n_clusters=k,
     )
 
     def fit(keep: NDArray[np.bool_]) -> Apply:
-        b = float(_means(p[keep] - r[keep], _codes(code[keep])).mean())
-        return lambda watts: watts - b
+        part = _codes(code[keep])
+        more, inverse = _means((p / r)[keep] - 1, part), _means(1 / r[keep], part)
+        watts = float(inverse @ more) / float(inverse @ inverse)
+        return lambda shown: shown - watts
 
     return Offset(found, _held_out(p, r, labels, code, fit))
 

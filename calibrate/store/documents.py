@@ -14,7 +14,8 @@ Schema history
 --------------
 1 : first. Without a break since then, as older folders are read as before:
     `Job.seconds` and `RunRecord.planned_s`, the length that a script was told, which older
-    documents say in their arguments only; and the library in a probe's description.
+    documents say in their arguments only; and the library in a probe's description;
+    `Correction.next_run` and `fitness`, the uncertainty of one new run and what it is fit for.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from calibrate.calibration import (
     Corrector,
     carbontracker_table,
 )
-from calibrate.calibration.fit import FactorInterval, Range
+from calibrate.calibration.correction import FactorInterval, Range
 from calibrate.cli.app import app
 from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.stats import Estimate
@@ -59,8 +59,10 @@ def test_a_reading_is_multiplied_with_its_interval(tmp_path: Path) -> None:
 def test_what_is_not_needed_is_not_applied_but_keeps_its_uncertainty(tmp_path: Path) -> None:
     ours = loaded(tmp_path, one("cpu", "not needed", 1.004))
     found = ours.correct(250.0, seconds=10.0, probe="codecarbon")
-    assert found.joules == 250.0 and found.u == pytest.approx(5.0)
-    assert found.low == pytest.approx(237.5) and found.high == pytest.approx(265.0)
+    assert found.joules == 250.0 and found.u == pytest.approx(5.02)
+    # The limits are those of the calibration, about what it expects.
+    assert found.low == pytest.approx(250 * 1.004 * 0.95)
+    assert found.high == pytest.approx(250 * 1.004 * 1.06)
 
 
 def test_an_offset_is_subtracted(tmp_path: Path) -> None:
@@ -77,17 +79,55 @@ def test_departures_are_said_and_warned_of(tmp_path: Path) -> None:
     ours = loaded(tmp_path, one("cpu"), simulated=True)
     with pytest.warns(CorrectionWarning) as warned:
         found = ours.correct(
-            250.0, seconds=100.0, probe="codecarbon", release="3.0.0", machine="there"
+            250.0, seconds=150.0, probe="codecarbon", release="3.0.0", machine="there", anyway=True
         )
     assert [str(each.message) for each in warned] == list(found.notes)
     assert found.notes == (
         "This calibration was made on a simulated machine.",
         "The reading is of release 3.0.0, the calibration of codecarbon 3.3.2.",
         "The calibration was made on another machine, here.",
-        "5 W is outside the 10 to 100 W that were calibrated.",
-        "100 s is outside the 5 to 60 s that were calibrated.",
+        "3.33 W corrected is outside the 10 to 100 W that were calibrated.",
+        "150 s is outside the 5 to 60 s that were calibrated.",
     )
     assert found.joules == 500.0
+
+
+@pytest.mark.parametrize(
+    ("reading", "why"),
+    [
+        ({"joules": 250.0, "seconds": 10.0, "release": "3.0.0"}, "of release 3.0.0"),
+        ({"joules": 250.0, "seconds": 10.0, "machine": "there"}, "another machine, here"),
+        ({"joules": 25000.0, "seconds": 601.0}, "601 s is outside"),
+        ({"joules": 20.0, "seconds": 0.4}, "0.4 s is outside"),
+        ({"joules": 24.0, "seconds": 10.0}, "4.8 W corrected is outside"),
+        ({"joules": np.array([250.0]), "seconds": 10.0, "release": "3.0.0"}, "of release 3.0.0"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_unless_asked_for(
+    tmp_path: Path, reading: dict[str, Any], why: str
+) -> None:
+    ours = loaded(tmp_path, one("cpu"))
+    with pytest.raises(CrosswattError, match=f"{why}.*anyway=True"):
+        ours.correct(**reading)
+    with pytest.warns(CorrectionWarning, match=why):
+        assert np.all(ours.correct(**reading, anyway=True).joules == reading["joules"] * 2)
+
+
+def test_a_little_outside_is_said_and_corrected(tmp_path: Path) -> None:
+    ours = loaded(tmp_path, one("cpu"))
+    with pytest.warns(CorrectionWarning, match="100 s is outside"):
+        assert ours.correct(2500.0, seconds=100.0).joules == 5000.0
+
+
+def test_the_range_is_that_of_the_power_reported(tmp_path: Path) -> None:
+    """An offset moves a reading into the range that it is not in."""
+    valid = VALID.model_copy(update={"watts": (10.0, 100.0), "reported_w": (30.0, 120.0)})
+    watts = Estimate(20.0, 0.5, 19.0, 21.0, 0.95, "by hand", n_runs=6, n_clusters=3)
+    shifted = one("cpu", "offset").model_copy(
+        update={"factor": None, "offset_w": watts, "valid": valid}
+    )
+    with pytest.warns(CorrectionWarning, match="25 W reported is outside the 30 to 120 W"):
+        loaded(tmp_path, shifted).correct(250.0, seconds=10.0)
 
 
 def test_refusals(tmp_path: Path) -> None:
@@ -128,16 +168,69 @@ def run(tmp_path: Path, *arguments: str, text: str = EMISSIONS) -> tuple[int, st
 
 def test_codecarbons_file_as_it_is(tmp_path: Path) -> None:
     loaded(tmp_path, one("cpu"), one("ram", "not calibratable"))
-    code, out, said = run(tmp_path)
+    code, out, said = run(tmp_path, "--anyway")
     assert code == 0
     rows = list(csv.DictReader(out.splitlines()))
     assert [row["cpu_energy_corrected"] for row in rows] == ["0.0002", "", "0.0002"]
     assert rows[0]["cpu_energy_low"] == "0.00019" and rows[0]["cpu_energy_high"] == "0.000212"
     assert "ram_energy_corrected" not in rows[0]
-    assert rows[0]["crosswatt_notes"] == "ram_energy is not calibratable."
+    assert rows[0]["crosswatt_notes"] == (
+        "ram_energy is not calibratable. emissions: not corrected, since ram_energy is not."
+    )
     assert "cpu_energy or duration is no number." in rows[1]["crosswatt_notes"]
     assert "The reading is of release 3.0.0" in rows[2]["crosswatt_notes"]
     assert "1 of 3 rows: ram_energy is not calibratable." in " ".join(said.split())
+    assert rows[0]["emissions_corrected"] == ""
+
+
+def test_another_release_is_not_corrected_without_anyway(tmp_path: Path) -> None:
+    loaded(tmp_path, one("cpu"), one("ram", "not calibratable"))
+    _, out, _ = run(tmp_path)
+    refused = list(csv.DictReader(out.splitlines()))[2]
+    assert refused["cpu_energy_corrected"] == "" and "--anyway" in refused["crosswatt_notes"]
+    only = "\n".join([EMISSIONS.splitlines()[0], EMISSIONS.splitlines()[3], ""])
+    code, _, said = run(tmp_path, text=only)
+    assert code != 0 and "None of 1 rows was corrected" in said and "release 3.0.0" in said
+
+
+TOTALS = (
+    "timestamp,duration,emissions,energy_consumed,cpu_energy,gpu_energy,ram_energy,"
+    "codecarbon_version\n"
+    "2026-01-01,10,0.012,0.00012,0.0001,0,0.00002,3.3.2\n"
+)
+
+
+def test_totals_follow_from_their_parts_or_are_said_not_to(tmp_path: Path) -> None:
+    loaded(tmp_path, one("cpu"), one("ram", value=0.5))
+    code, out, _ = run(tmp_path, "--anyway", text=TOTALS)
+    [row] = csv.DictReader(out.splitlines())
+    assert code == 0 and float(row["energy_consumed_corrected"]) == pytest.approx(0.00021)
+    assert float(row["emissions_corrected"]) == pytest.approx(0.021)
+    parts = [float(row[f"{name}_high"]) for name in ("cpu_energy", "ram_energy")]
+    assert float(row["energy_consumed_high"]) == pytest.approx(sum(parts))
+    loaded(tmp_path, one("cpu"))
+    _, out, _ = run(tmp_path, text=TOTALS)
+    [row] = csv.DictReader(out.splitlines())
+    assert row["energy_consumed_corrected"] == row["emissions_corrected"] == ""
+    assert (
+        "energy_consumed and emissions: not corrected, since ram_energy is not."
+        in (row["crosswatt_notes"])
+    )
+    loaded(tmp_path, one("energy"))
+    _, out, _ = run(tmp_path, text=TOTALS)
+    [row] = csv.DictReader(out.splitlines())
+    assert float(row["energy_consumed_corrected"]) == pytest.approx(0.00024)
+    assert float(row["emissions_corrected"]) == pytest.approx(0.024)
+
+
+def test_a_row_with_fewer_cells_than_the_header_is_not_corrected(tmp_path: Path) -> None:
+    loaded(tmp_path, one("cpu"))
+    moved = TOTALS + "2026-01-01,10,0.012,0.00012,0.0001,0.00002,3.3.2\n"
+    code, out, said = run(tmp_path, text=moved)
+    good, short = csv.DictReader(out.splitlines())
+    assert code == 0 and good["cpu_energy_corrected"] == "0.0002"
+    assert short["cpu_energy_corrected"] == "" and "fewer cells" in short["crosswatt_notes"]
+    assert "1 of 2 rows: The row has fewer cells" in " ".join(said.split())
 
 
 def test_any_csv_by_column(tmp_path: Path) -> None:
@@ -192,12 +285,15 @@ def test_a_carbontracker_log_is_corrected(tmp_path: Path) -> None:
     ours = one("energy", release="2.4.7").model_copy(update={"probe": "carbontracker"})
     store.save(tmp_path / "calibration.json", calibration(ours))
     (tmp_path / "x_carbontracker_output.log").write_text(LOG)
-    done = CliRunner().invoke(
-        app,
-        ["correct", str(tmp_path / "x_carbontracker_output.log"), "--probe", "carbontracker",
-         "--calibration", str(tmp_path / "calibration.json")],
-    )  # fmt: skip
+    command = [
+        "correct", str(tmp_path / "x_carbontracker_output.log"), "--probe", "carbontracker",
+        "--calibration", str(tmp_path / "calibration.json"),
+    ]  # fmt: skip
+    done = CliRunner().invoke(app, [*command])
     assert done.exit_code == 0, done.output
+    first, second = csv.DictReader(done.stdout.splitlines())
+    assert second["energy_corrected"] == "" and "--anyway" in second["crosswatt_notes"]
+    done = CliRunner().invoke(app, [*command, "--anyway"])
     first, second = csv.DictReader(done.stdout.splitlines())
     assert (first["seconds"], first["energy"], first["energy_corrected"]) == (
         "100", "0.000500000000", "0.001",
@@ -232,16 +328,17 @@ def test_of_many_readings_a_missing_one_stays_missing_and_notes_are_said_once(
     tmp_path: Path,
 ) -> None:
     ours = loaded(tmp_path, one("cpu"))
-    joules = np.array([250.0, np.nan, -1.0, 3000.0, 4000.0, 0.0])
+    joules = np.array([250.0, np.nan, -1.0, 3000.0, 600.0, 900.0])
     with pytest.warns(CorrectionWarning) as warned:
         many = ours.correct(joules, seconds=10.0, probe="codecarbon")
-    assert many.joules[0] == 500.0 and np.isnan(many.joules[1:3]).all()
-    assert np.isnan(many.low[1:3]).all() and many.joules[5] == 0  # type: ignore[index]
+    assert many.joules[0] == 500.0 and np.isnan(many.joules[1:4]).all()
+    assert np.isnan(many.low[1:4]).all() and many.joules[5] == 1800  # type: ignore[index]
     assert many.notes == (
         "1 of 6 readings: The energy or the duration is missing.",
-        "1 of 6 readings: -1 J in 10 s cannot be corrected; the energy must be zero or more and "
-        "the duration above zero.",
-        "3 of 6 readings, for example: 600 W is outside the 10 to 100 W that were calibrated.",
+        "2 of 6 readings, for example: -1 J in 10 s cannot be corrected; the energy must be zero "
+        "or more and the duration above zero.",
+        "2 of 6 readings, for example: 120 W corrected is outside the 10 to 100 W that were "
+        "calibrated.",
     )
     assert [str(each.message) for each in warned] == [*many.notes]
     with pytest.raises(CrosswattError, match="not calibratable"):
@@ -283,7 +380,7 @@ def test_a_series_keeps_its_index_and_a_table_its_rows(tmp_path: Path) -> None:
         ({"energy": "wh", "seconds": "s", "unit": "cal"}, "no unit named 'cal'"),
     ):
         with pytest.raises(UnknownName, match=words):
-            ours.correct_frame(frame, **wrong)
+            ours.correct_frame(frame, **wrong)  # type: ignore[arg-type]
 
 
 def test_the_probe_may_be_left_out_if_there_is_one(tmp_path: Path) -> None:

@@ -7,9 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from calibrate.calibration.budget import DRIFT, NO_CERTIFICATE, factor_budget
+from calibrate.calibration.budget import (
+    DRIFT,
+    NO_CERTIFICATE,
+    UncertaintyBudget,
+    reading_budget,
+)
+from calibrate.calibration.reading import next_run
 from calibrate.comparison import PairedRun
-from calibrate.stats import correction, log_ratio
+from calibrate.stats import correction, log_ratio, prediction
 
 RNG = np.random.default_rng(4)
 START = RNG.bit_generator.state
@@ -40,18 +46,33 @@ def rows(
     ]
 
 
+def factor_budget(
+    made: list[PairedRun], resolution_j: float, u_reference: float | None = None
+) -> UncertaintyBudget | None:
+    """Return the budget of a reading that is corrected by one factor."""
+    d = log_ratio([r.probe_j for r in made], [r.reference_j for r in made])
+    labels = [r.workload for r in made]
+    left = d + math.log(correction(d, labels).factor.value)
+    run = next_run(left, labels, 1, made, resolution_j, u_reference)
+    if run is None:
+        return None
+    return reading_budget(run, run.workloads / math.sqrt(len(set(labels))), made, resolution_j)
+
+
 def shares(made: list[PairedRun], resolution_j: float = 0.0) -> dict[str, float]:
     found = factor_budget(made, resolution_j)
     assert found is not None
     return {part.name: part.share for part in found.parts}
 
 
-def test_the_parts_add_up_to_the_uncertainty_of_the_correction() -> None:
+def test_the_parts_add_up_to_the_uncertainty_of_one_new_run() -> None:
     made = rows(0.03, 0.02)
     found = factor_budget(made, 0.0)
     d = log_ratio([r.probe_j for r in made], [r.reference_j for r in made])
     assert found is not None
-    assert found.u == pytest.approx(correction(d, [r.workload for r in made]).relative_u)
+    one_run = prediction(d, [r.workload for r in made])
+    assert one_run.u is not None
+    assert found.u == pytest.approx(one_run.u / one_run.value)
     assert sum(part.share for part in found.parts) == pytest.approx(1)
     assert found.df is not None and 4 <= found.df <= 19
     assert found.left_out == (NO_CERTIFICATE, DRIFT)
@@ -72,10 +93,15 @@ def test_each_source_shows_where_it_is_large() -> None:
     assert shares(rows(0.0, 1e-6), resolution_j=20.0)["resolution"] > 0.99
 
 
-def test_readings_average_and_resolution_is_of_two_readings() -> None:
+def test_resolution_is_of_two_readings_of_one_run() -> None:
     found = factor_budget(rows(0.0, 1e-9, k=5, m=4), 12.0)
     assert found is not None
-    assert found.u == pytest.approx(12 / math.sqrt(6) / 100 / math.sqrt(20), rel=1e-3)
+    assert found.u == pytest.approx(12 / math.sqrt(6) / 100, rel=1e-3)
+
+
+def test_what_the_scatter_already_shows_is_not_counted_again() -> None:
+    made = rows(0.0, 0.05, k=10, u_j=1.0)
+    assert shares(made)["reading of the reference"] == 0.0
 
 
 def test_one_workload_or_no_spread_has_no_budget() -> None:

@@ -696,11 +696,13 @@ def test_published_dimms_beside_rapl(tmp_path: Path) -> None:
     assert abs(off_w["dram-0", "idle"] - off_w["dram-1", "idle"]) > 0.02
 
 
-def test_published_load_model_is_calibratable_by_no_factor(tmp_path: Path) -> None:
+def test_published_load_model_is_fit_by_no_factor(tmp_path: Path) -> None:
     for machine in sorted(published("codecarbon-load").iterdir()):
         out = tmp_path / machine.name
         assert imported(out, "codecarbon-load", machine, flags=[]) == 0
         found = analysis.analyze(out, "rapl")
         [model] = [c for c in found.calibration.corrections if c.probe == "codecarbon"]
-        assert model.verdict == "not calibratable"
-        assert "worst" in model.reason or "held out" in model.reason
+        # A line at the best, for a quarter of a reading only; one machine is described by nothing.
+        assert model.verdict in {"gain and offset", "not calibratable"}
+        assert model.fitness is not None and not model.fitness.met
+        assert model.worst_held_out is not None and model.worst_held_out > 0.2

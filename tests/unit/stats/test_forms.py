@@ -36,15 +36,15 @@ def test_the_intervals_of_a_line_cover() -> None:
     assert 0.93 <= gains / 2000 <= 0.97 and 0.93 <= offsets / 2000 <= 0.97
 
 
-def test_offset_intervals_cover_a_new_workload() -> None:
+def test_the_interval_of_an_offset_covers() -> None:
     rng = np.random.default_rng(0)
     inside = 0
     names = [f"w{i}" for i in range(5) for _ in range(2)]
     for _ in range(2000):
-        offsets = np.repeat(15 + rng.normal(0, 2.0, 5), 2)
-        found = fit_offset(50 + offsets, np.full(10, 50.0), names).offset_w
-        low, high = found.low, found.high
-        inside += bool(low <= 15 + rng.normal(0, 2.0) <= high)  # type: ignore[operator]
+        true = np.repeat(LOADS[:5], 2)
+        effect = np.repeat(rng.normal(0, 0.02, 5), 2)
+        found = fit_offset((1 + 15 / true + effect) * true, true, names).offset_w
+        inside += bool(found.low <= 15 <= found.high)  # type: ignore[operator]
     assert 0.93 <= inside / 2000 <= 0.97
 
 

@@ -1,0 +1,158 @@
+"""What a calibration says of a probe: the form, its uncertainty, and what it is good enough for."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from calibrate.calibration import Correction, Corrector, fit_calibration
+from calibrate.comparison import Comparison, Pair, PairedRun, ProbeSummary
+from calibrate.diagnosis import NO_FAULT, UNEXPLAINED, Diagnosis
+from calibrate.errors import CrosswattError
+from calibrate.reporting.verdict import instruction
+
+WATTS = [15.0, 120.0, 60.0, 70.0, 100.0]
+KILO = "scale 1e-3 (kW taken for W)"
+
+
+def comparison(
+    ratios: Sequence[float],
+    watts: Sequence[float] = WATTS,
+    noise: float = 0.0,
+    offset_w: float = 0.0,
+    u_reference: float | None = None,
+    seed: int = 0,
+) -> Comparison:
+    rng = np.random.default_rng(seed)
+    rows = tuple(
+        PairedRun(
+            run=f"{j}-{i}", workload=f"w{i}", repeat=j + 1, seconds=5.0,
+            probe_j=(ratio * w + offset_w) * 5.0 * math.exp(noise * rng.normal()),
+            reference_j=w * 5.0, u_reference_j=0.0,
+        )
+        for j in range(2)
+        for i, (ratio, w) in enumerate(zip(ratios, watts, strict=True))
+    )  # fmt: skip
+    pair = Pair(
+        probe="p", column="c", scope="package", reference_scope="package", basis="measured",
+        family="f", same_family=False, headline=True, resolution_j=0.0, rows=rows, ratio=None,
+        limits=None, prediction=None, u_reference=u_reference,
+    )  # fmt: skip
+    return Comparison(
+        simulated=False, machine="m", reference="r", runs=len(rows),
+        workloads=tuple(sorted({row.workload for row in rows})), pairs=(pair,), left=(),
+        probes={"p": ProbeSummary(status="ok")},
+    )  # fmt: skip
+
+
+def fitted(
+    made: Comparison, name: str = UNEXPLAINED, need: float = 0.05, **diagnosis: Any
+) -> tuple[Correction, Corrector]:
+    found = Diagnosis(name, 0.99, name != UNEXPLAINED, "By hand.", **diagnosis)
+    calibration = fit_calibration(made, {("p", "c"): found}, need=need)
+    return calibration.corrections[0], Corrector(calibration)
+
+
+def test_a_sound_probe_with_scatter_is_not_multiplied() -> None:
+    made = comparison([1.012, 0.991, 1.004, 0.996, 1.008], noise=0.004, seed=3)
+    found, corrector = fitted(made, NO_FAULT)
+    assert found.verdict == "not needed"
+    reading = corrector.correct(300.0, seconds=5.0)
+    assert reading.joules == 300.0 and reading.low is not None and reading.high is not None
+    assert reading.low < 300.0 < reading.high
+
+
+def test_no_fault_found_and_a_factor_that_changes_nothing_of_use_do_not_occur() -> None:
+    """A gain of 1.005 is significant; nobody who needs 5 % gains by it."""
+    made = comparison([1.0047] * 5, noise=1e-4)
+    assert fitted(made, NO_FAULT)[0].verdict == "not needed"
+    # Who needs more gets it, and so does who has a gain that matters.
+    assert fitted(made, NO_FAULT, need=0.002)[0].verdict == "factor"
+    assert fitted(comparison([1.06] * 5, noise=1e-4), NO_FAULT)[0].verdict == "factor"
+
+
+def test_a_reference_that_may_be_as_wrong_itself_corrects_nothing() -> None:
+    made = comparison([1.02] * 5, noise=1e-4, u_reference=0.03)
+    found, _ = fitted(made)
+    assert found.verdict == "not needed"
+    assert found.fitness is not None and found.fitness.expanded_u is not None
+    assert found.fitness.expanded_u > 1.9 * 0.03
+
+
+def test_a_known_slip_is_undone_exactly_and_its_scatter_is_the_uncertainty() -> None:
+    made = comparison([0.87e-3, 1.13e-3, 0.95e-3, 1.02e-3, 1.08e-3], noise=0.01)
+    found, corrector = fitted(made, KILO, factor=1e-3)
+    assert found.verdict == "factor" and found.factor is not None
+    assert found.factor.value == 1000
+    assert corrector.correct(0.3, seconds=5.0).joules == pytest.approx(300)
+    assert found.fitness is not None and 0.25 < (found.fitness.expanded_u or 0.0) < 0.5
+    # A gain that shows beside the slip is corrected too.
+    beside = fitted(comparison([0.8e-3] * 5, noise=1e-3), KILO, factor=1e-3)[0]
+    assert beside.factor is not None and beside.factor.value == pytest.approx(1250, rel=2e-3)
+
+
+def test_what_it_is_fit_for_depends_on_the_need_and_nothing_is_refused() -> None:
+    made = comparison([0.9, 0.86, 0.94, 0.91, 0.88], noise=0.005)
+    for need, words in ((0.05, r"fit for 1\d % only"), (0.2, "fit for 20 %")):
+        found, corrector = fitted(made, need=need)
+        assert found.verdict == "factor" and found.fitness is not None
+        assert re.fullmatch(words, found.fitness.words), found.fitness
+        assert found.fitness.k is not None and found.fitness.df is not None
+        assert corrector.correct(300.0, seconds=5.0).joules > 300.0
+    with pytest.raises(ValueError, match="not above zero"):
+        fitted(made, need=0.0)
+
+
+def test_what_is_printed_is_the_expanded_uncertainty() -> None:
+    found, corrector = fitted(comparison([0.9, 0.88, 0.87, 0.91, 0.89], noise=0.004))
+    assert found.fitness is not None and found.fitness.expanded_u is not None
+    said = re.search(r"± ([\d.]+) % \(95 %\)", instruction(found))
+    assert said is not None
+    assert float(said[1]) == pytest.approx(100 * found.fitness.expanded_u, rel=0.06)
+    reading = corrector.correct(300.0, seconds=5.0)
+    assert reading.high == pytest.approx(reading.joules * (1 + found.fitness.expanded_u))
+
+
+def test_no_form_describes_a_probe_that_goes_against_the_load() -> None:
+    found, corrector = fitted(comparison([135 / w - 1 for w in WATTS]))
+    assert found.verdict == "not calibratable" and "no form describes it" in found.reason
+    assert found.fitness is not None and found.fitness.words == "no form describes it"
+    with pytest.raises(CrosswattError, match="no form describes it"):
+        corrector.correct(300.0, seconds=5.0)
+
+
+@pytest.mark.parametrize(
+    ("gain", "offset_w", "verdict"),
+    [(0.9, 0.0, "factor"), (1.0, 15.0, "offset"), (0.8, 15.0, "gain and offset")],
+)
+def test_limits_hold_a_single_run_of_a_new_workload(
+    gain: float, offset_w: float, verdict: str
+) -> None:
+    """At a scatter from run to run that is larger than that between workloads."""
+    inside = count = 0
+    rng = np.random.default_rng(7)
+    for _ in range(150):
+        watts = rng.uniform(20, 180, 10)
+        made = comparison(
+            list(gain * np.exp(rng.normal(0, 0.005, 10))),
+            list(watts),
+            0.02,
+            offset_w,
+            seed=int(rng.integers(10**9)),
+        )
+        found, corrector = fitted(made)
+        true = float(rng.uniform(min(watts), max(watts)))
+        shown = (gain * true + offset_w) * math.exp(rng.normal(0, math.hypot(0.005, 0.02)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            reading = corrector.correct(shown * 5.0, seconds=5.0)
+        assert reading.low is not None and reading.high is not None
+        count += found.verdict == verdict
+        inside += reading.low <= true * 5.0 <= reading.high
+    assert count > 120 and 0.88 <= inside / 150 <= 0.99
