@@ -13,6 +13,9 @@ trackers, perun, powerapi, scaphandre, processors, gpus, wattmeters, plugs, boar
 published   folders that were published with a paper
 mapping     any CSV by a short mapping file
 folder      the campaign that comes of it
+divide      one long log as several runs
+falls       counters that fall without a known wrap
+run_rows    tables with a run per row
 importing   from a format and files to a campaign, in one call
 merge       a log that was taken elsewhere joins a campaign
 """

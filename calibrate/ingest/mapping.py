@@ -12,6 +12,18 @@ kind = "power"            # power; counter: joules that grow; delta: joules sinc
 scope = "node"            # machine, package-0, dram-1, gpu-0, process, ...
 probe = "wall"
 where = { metric = "wattmetre_power_watt" }   # only lines with these cells
+
+[run]                     # where the file has several runs
+label = "task"            # the column that says what ran; a line without one is in no run
+pause_s = 60              # or: a run ends where no line follows for so long
+
+A table with a run per row has [time] as its begin, and values of the kind "run", joules or watts:
+
+[run]
+label = "task"
+duration = "seconds"      # the column of its length; or end = "stop", the column of its end
+duration_unit = "s"       # or ns, us, ms, min, h
+time_is = "begin"         # or "end"
 """
 
 from __future__ import annotations
@@ -21,6 +33,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +58,7 @@ from calibrate.ingest.feed import (
 )
 from calibrate.ingest.long import Order
 from calibrate.ingest.opened import binary
+from calibrate.ingest.run_rows import run_rows
 from calibrate.probe import SCOPES, Basis, Domain, Kind
 from calibrate.store import Document
 
@@ -73,7 +87,7 @@ class Value(Document):
 
     column: str
     unit: str
-    kind: Literal["power", "counter", "delta"]
+    kind: Literal["power", "counter", "delta", "run"]
     scope: str
     probe: str
     name: str = ""
@@ -90,11 +104,28 @@ class Value(Document):
         return Domain(name, self.scope, kind, self.basis, self.family, None, wraps)
 
 
+class Run(Document):
+    """Which runs a file has; see the module."""
+
+    label: str | None = None
+    pause_s: float | None = None
+    duration: str | None = None
+    duration_unit: Literal["ns", "us", "ms", "s", "min", "h"] = "s"
+    end: str | None = None
+    time_is: Literal["begin", "end"] = "begin"
+
+
 class Mapping_(Document):  # noqa: N801 - `Mapping` is the standard library's
     """A mapping file."""
 
     time: Time
     value: tuple[Value, ...]
+    run: Run | None = None
+
+    @property
+    def has_run_per_row(self) -> bool:
+        """Whether each row is a run."""
+        return any(value.kind == "run" for value in self.value)
 
 
 def table(paths: Sequence[Path], options: Options) -> Found:
@@ -108,8 +139,11 @@ def table(paths: Sequence[Path], options: Options) -> Found:
     mapping = store.read_toml(path, Mapping_, _FIX)
     for value in mapping.value:
         _check(path, value)
+    _check_runs(path, mapping)
     if mapping.time.unit == "iso" and mapping.time.zone and options.zone is None:
         options = replace(options, zone=mapping.time.zone)
+    if mapping.has_run_per_row and mapping.run is not None:
+        return run_rows(paths, mapping, mapping.run, options)
     probes = dict.fromkeys(value.probe for value in mapping.value)
     feeds = []
     for probe in probes:
@@ -118,17 +152,31 @@ def table(paths: Sequence[Path], options: Options) -> Found:
             Feed(
                 probe,
                 tuple(value.domain() for value in mine),
-                _Chunks(paths, mapping.time, mine, options),
+                _Chunks(paths, mapping.time, mine, mapping.run or Run(), options),
                 {"mapping": path.name},
             )
         )
     return Found(feeds)
 
 
+def _check_runs(path: Path, mapping: Mapping_) -> None:
+    """Refuse a mapping whose runs are not said, or in two ways."""
+    run = mapping.run or Run()
+    per_row = mapping.has_run_per_row
+    if per_row and any(value.kind != "run" for value in mapping.value):
+        raise BadFile(path, "it has values of the kind run, and others that are not", fix=_FIX)
+    if per_row != ((run.duration is None) != (run.end is None)):
+        why = (
+            "a run per row has a duration or an end in [run]" if per_row
+            else "[run] has a duration or an end, and no value is of the kind run"
+        )  # fmt: skip
+        raise BadFile(path, why, fix=_FIX)
+
+
 def _check(path: Path, value: Value) -> None:
     if value.unit not in UNITS:
         raise BadFile(path, f"{value.unit!r} is no unit ({', '.join(UNITS)})", fix=_FIX)
-    if (value.unit in POWER) != (value.kind == "power"):
+    if value.kind != "run" and (value.unit in POWER) != (value.kind == "power"):
         raise BadFile(path, f"{value.unit} is no unit of a {value.kind}", fix=_FIX)
     try:
         value.domain()
@@ -158,13 +206,21 @@ class _Chunks:
     """The readings of one probe, read anew at every iteration; see `Resumable`."""
 
     def __init__(
-        self, paths: Sequence[Path], time: Time, values: Sequence[Value], options: Options
+        self,
+        paths: Sequence[Path],
+        time: Time,
+        values: Sequence[Value],
+        run: Run,
+        options: Options,
     ) -> None:
+        self._run = run
+        self._runs: list[tuple[str, int, int]] = []
         self._paths, self._time, self._values, self._options = paths, time, values, options
         sums = dict.fromkeys((value.domain().name for value in values), 0.0)
         ends = dict.fromkeys(sums, -1)
         self._begin: dict[str, Any] = {
-            "file": 0, "byte": 0, "last_ns": -1, "sums": sums, "ends": ends
+            "file": 0, "byte": 0, "last_ns": -1, "sums": sums, "ends": ends,
+            "runs": [],
         }  # fmt: skip
         self.state = self._begin
         self._order = Order()
@@ -177,6 +233,38 @@ class _Chunks:
         """See `Telling`."""
         return self._order.notes()
 
+    def stretches(self) -> list[tuple[str, int, int]]:
+        """See `calibrate.ingest.divide.Dividing`."""
+        if self._run.label:
+            return [run for run in self._runs if run[0]]
+        return self._runs if self._run.pause_s is not None else []
+
+    def _wanted(self) -> list[str]:
+        """Return the columns that are read."""
+        wanted = [self._time.column, *(value.column for value in self._values)]
+        wanted += [name for value in self._values for name in value.where]
+        wanted += [self._run.label] if self._run.label else []
+        return list(dict.fromkeys(wanted))
+
+    def _divide(self, batch: Any, at_ns: Any, kept: Any) -> None:
+        """Note which runs the kept rows of a batch are in."""
+        if not self._run.label and self._run.pause_s is None:
+            return
+        labels = np.full(at_ns.size, "", dtype=object)
+        if self._run.label:
+            texts = batch[self._run.label].to_numpy(zero_copy_only=False)[kept]
+            labels = np.array([str(text or "").strip() for text in texts], dtype=object)
+        pause_ns = np.inf if self._run.pause_s is None else self._run.pause_s * 1e9
+        new = (labels[1:] != labels[:-1]) | (np.diff(at_ns) > pause_ns)
+        begins = [0, *(np.flatnonzero(new) + 1)] if at_ns.size else []
+        for first, last in pairwise([*begins, at_ns.size]):
+            label, begin, end = str(labels[first]), int(at_ns[first]), int(at_ns[last - 1])
+            before = self._runs[-1] if self._runs else None
+            if before and before[0] == label and begin - before[2] <= pause_ns:
+                self._runs[-1] = (label, before[1], end)
+            else:
+                self._runs.append((label, begin, end))
+
     def differences(self) -> set[str]:
         """See `Telling`."""
         return {value.domain().name for value in self._values if value.kind == "delta"}
@@ -185,15 +273,15 @@ class _Chunks:
         """Yield chunks in order of time."""
         begin, last_ns = self._begin, self._begin["last_ns"]
         sums, ends = dict(begin["sums"]), dict(begin["ends"])
-        self._order = Order()
+        self._order, self._runs = Order(), [(str(a), int(b), int(c)) for a, b, c in begin["runs"]]
         for number, path in enumerate(self._paths[begin["file"] :], start=begin["file"]):
             first = begin["byte"] if number == begin["file"] else 0
-            for end, batch in _batches(path, self._time, self._values, self._options, first):
+            for end, batch in _batches(path, self._wanted(), self._options, first):
                 chunk = self._chunk(batch, last_ns, sums, ends)
                 last_ns = int(chunk.at_ns[-1]) if chunk.at_ns.size else last_ns
                 self.state = {
                     "file": number, "byte": end, "last_ns": last_ns,
-                    "sums": dict(sums), "ends": dict(ends),
+                    "sums": dict(sums), "ends": dict(ends), "runs": list(self._runs),
                 }  # fmt: skip
                 if chunk.at_ns.size:
                     yield chunk
@@ -222,6 +310,7 @@ class _Chunks:
                 sums[name] = float(steps[-1]) if steps.size else sums[name]
                 columns[name] = np.where(np.isnan(columns[name]), np.nan, steps)
         keep = ~np.all([np.isnan(column) for column in columns.values()], axis=0)
+        self._divide(batch, at[keep], np.flatnonzero(known)[order][keep])
         return Chunk(at[keep], {name: column[keep] for name, column in columns.items()})
 
     def _figures(self, batch: Any, value: Value) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -254,15 +343,13 @@ class _Chunks:
 
 
 def _batches(
-    path: Path, time: Time, values: Sequence[Value], options: Options, first: int
+    path: Path, wanted: list[str], options: Options, first: int
 ) -> Iterator[tuple[int, Any]]:
     """Yield (the byte where it ends, a table of strings of the columns that are wanted).
 
     While one block is used the next is parsed.
     """
-    wanted = [time.column, *(value.column for value in values)]
-    wanted += [name for value in values for name in value.where]
-    parser = _Parser(path, list(dict.fromkeys(wanted)))
+    parser = _Parser(path, wanted)
     with ThreadPoolExecutor(1) as pool:
         ahead: deque[tuple[int, Future[tuple[Any, list[tuple[str, str]]]]]] = deque()
         for end, block in _blocks(path, first, options):
