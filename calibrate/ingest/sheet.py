@@ -104,5 +104,6 @@ def figure(row: Row, column: str, options: Options) -> float | None:
     try:
         return finite_number(text, column)
     except ValueError as error:
-        options.reject(",".join(row.values()), str(error))
+        hint = "; is it a decimal comma?" if _COMMA.fullmatch(text) else ""
+        options.reject(",".join(row.values()), f"{error}{hint}")
         return None

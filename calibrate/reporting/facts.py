@@ -53,6 +53,13 @@ SOURCES = (
 )
 
 
+def _date(created: str) -> str:
+    """Return when a campaign was made; an import of files without a date stands before 2000."""
+    if created < "2000":
+        return UNKNOWN
+    return text(created).replace("T", " ").replace("+00:00", " UTC")
+
+
 def title(analysis: Analysis) -> str:
     """Return the name of the machine; a simulated one says so in its name."""
     machine = analysis.campaign.record.machine
@@ -91,7 +98,7 @@ def campaign_facts(analysis: Analysis) -> tuple[Fact, ...]:
             f"kernel {text(machine.kernel)}, virtual machine: {text(machine.virtual)}, "
             f"governor {text(machine.governor)}, microcode {text(machine.microcode)}",
         ),
-        Fact("Date", text(record.created).replace("T", " ").replace("+00:00", " UTC")),
+        Fact("Date", _date(record.created)),
         Fact("crosswatt", text(record.crosswatt)),
         Fact(
             "Plan",
@@ -186,6 +193,6 @@ def raw_data(analysis: Analysis) -> tuple[str, ...]:
         "campaign.json holds plan, machine and seed; each run has run.json and one .jsonl file "
         "a probe, with every reading as it was taken. The derived numbers are in comparison.json, "
         "diagnosis.json, calibration.json and phases.json.",
-        f"Cite it as: crosswatt {version}, campaign {name} of {record.created[:10]}, "
+        f"Cite it as: crosswatt {version}, campaign {name} of {_date(record.created)[:10]}, "
         f"{title(analysis)}, seed {record.seed}, reference {analysis.comparison.reference}.",
     )

@@ -154,3 +154,12 @@ def test_the_cases_of_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str
     logs = sorted(shared_case("imports/16-one-short-log-ends-all").glob("*.log"))
     found = imported(tmp_path / "ct", "carbontracker", *logs, "--zone", "UTC")
     assert len(found) == 2
+
+
+def test_a_decimal_comma_in_quotes_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "history.csv"
+    log.write_text("entity_id,state,last_changed\n" + 'plug,"100,5",2024-05-05T22:00:00.000Z\n' * 2)
+    assert imported(tmp_path / "out", "home-assistant", log, "--unit", "W", rc=64) == []
+    assert "decimal comma" in said(capsys)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from calibrate.cli import main
 from calibrate.ingest.feed import Options
 from calibrate.ingest.long import Long
 from calibrate.ingest.sheet import rows
@@ -148,3 +149,13 @@ def test_the_cases_of_rows_and_sessions(tmp_path: Path) -> None:
     case = shared_case("imports/18-dead-dram-counter/run.csv")
     [run] = imported(tmp_path / "d", "energibridge", case)
     assert "dram-0" not in run.logs["energibridge"].domains
+
+
+def test_a_log_without_a_date_has_none_in_the_report(tmp_path: Path) -> None:
+    log = tmp_path / "perf.csv"
+    log.write_text("".join(perf(second, 35.0) for second in range(1, 11)))
+    imported(tmp_path / "out", "perf-stat", log)
+    report = tmp_path / "report.md"
+    words = ["report", str(tmp_path / "out"), "--reference", "perf-stat", "--out", str(report)]
+    assert main([*words, "--format", "markdown"]) == 0
+    assert "1970" not in report.read_text()
