@@ -224,6 +224,10 @@ class _Chunks:
         }  # fmt: skip
         self.state = self._begin
         self._order = Order()
+        for path in paths:
+            _Parser(
+                path, self._wanted()
+            )  # a file that lacks a column is refused before any is read
 
     def resume(self, state: dict[str, Any]) -> None:
         """See `Resumable`."""

@@ -79,6 +79,22 @@ def test_one_bad_file_of_many_is_left_out_and_told(
     assert "Left out:" in (shown := said(capsys)) and "bad.csv" in shown
 
 
+def test_one_bad_table_of_many_is_left_out_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad, good, mapping = (tmp_path / name for name in ("bad.csv", "good.csv", "m.toml"))
+    bad.write_text("a,b\n1,2\n")
+    rows = (f"2025-01-01T10:00:{n:02d}Z,100\n" for n in range(11))
+    good.write_text("time,watts\n" + "".join(rows))
+    mapping.write_text(
+        '[time]\ncolumn="time"\n'
+        '[[value]]\ncolumn="watts"\nunit="W"\nkind="power"\nscope="node"\nprobe="wall"\n'
+    )
+    [run] = imported(tmp_path / "out", "csv", bad, good, "--mapping", mapping)
+    assert joules(run, "wall", "node") == pytest.approx(1000)
+    assert "Left out:" in said(capsys)
+
+
 def test_semicolons_and_decimal_commas_are_read(tmp_path: Path) -> None:
     perf, sheet, mapping = (tmp_path / name for name in ("perf.csv", "sheet.csv", "m.toml"))
     perf.write_text(
