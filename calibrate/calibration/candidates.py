@@ -58,9 +58,11 @@ class Candidate:
 
     @property
     def may_be_nothing(self) -> bool:
-        """Whether what an offset subtracts does not differ from zero by its uncertainty."""
-        watts = self.correction.offset_w
-        return watts is not None and watts.covers(0.0)
+        """Whether what is subtracted does not differ from zero by its uncertainty."""
+        line, watts = self.correction.line, self.correction.offset_w
+        return (line is not None and line.offset_w.covers(0.0)) or (
+            watts is not None and watts.covers(0.0)
+        )
 
 
 def error_left(errors: Iterable[float]) -> float:

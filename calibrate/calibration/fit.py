@@ -26,6 +26,8 @@ from calibrate.stats import normal_quantile, t_quantile
 #: A form is preferred to a simpler one if it leaves less than this share of what that leaves; what
 #: is left below `FINE` is good enough.
 BETTER, FINE = 0.7, 0.01
+#: So many workloads show a smaller difference to be none of chance.
+MANY, MANY_BETTER = 15, 0.9
 #: An uncertainty of a factor of two either way says nothing of a reading.
 USELESS = 1.0
 #: How long a calibration is taken to hold where nothing changed: as long as a meter's, a year.
@@ -121,7 +123,8 @@ def _choose(candidates: Sequence[Candidate]) -> Candidate:
     best = candidates[0]
     for form in candidates[1:]:
         usable = form.reach is not None and not form.may_be_nothing
-        if usable and best.left > FINE and form.left < BETTER * best.left:
+        share = MANY_BETTER if len(form.correction.held_out or {}) >= MANY else BETTER
+        if usable and best.left > FINE and form.left < share * best.left:
             best = form
     return best
 

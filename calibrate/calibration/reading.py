@@ -2,9 +2,9 @@
 
 What the runs show is their scatter about the fitted form. Two mean squares are in it: that of the
 means of workloads, and that of runs of one workload. A new run differs by both, and by the error of
-the form itself; the sum has degrees of freedom by Welch and Satterthwaite (JCGM 100, G.4.1). The
-difference of the two, what workloads alone differ by, is not cut off at zero: the sum is positive
-anyway, and unbiased only so.
+the form itself; the sum has degrees of freedom by Welch and Satterthwaite (JCGM 100, G.4.1). Means
+of workloads cannot scatter less than the runs in them let them: a form that is chosen among several
+may follow them by chance.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def next_run(
     means = np.bincount(code, weights=left) / sizes
     workloads = float(means @ means) / (k - parameters)
     runs = float(((left - means[code]) ** 2).sum()) / (n - k) if n > k else 0.0
-    runs *= 1 - float(np.mean(1 / sizes))
+    within = float(np.mean(1 / sizes))
+    workloads = max(workloads, runs * within)
+    runs *= 1 - within
     known = sum(each**2 for each in readings(rows, resolution_j).values())
     return NextRun(
         workloads=math.sqrt(workloads),
