@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -272,8 +272,7 @@ def analyze(
         )
         for pair in comparison.pairs
     }
-    made = datetime.fromisoformat(campaign.record.created).date()
-    calibration = fit_calibration(comparison, diagnoses, made, need)
+    calibration = fit_calibration(comparison, diagnoses, campaign.record.day, need)
     place = f"{carbon:.12g}" if isinstance(carbon, int | float) else carbon
     intensity = find_intensity(place, date.today()) if isinstance(place, str) else place
     meters = run_meters(campaign)

@@ -11,7 +11,7 @@ from typing import Any
 from calibrate.analysis import Analysis
 from calibrate.energy import REFERENCES
 from calibrate.quantity import UNKNOWN, figure, text
-from calibrate.store import Campaign
+from calibrate.store import Campaign, CampaignRecord
 
 _MEASURED = (
     "Every workload ran while all probes measured at the same time, each in a process of its own "
@@ -53,11 +53,11 @@ SOURCES = (
 )
 
 
-def _date(created: str) -> str:
-    """Return when a campaign was made; an import of files without a date stands before 2000."""
-    if created < "2000":
+def _date(record: CampaignRecord) -> str:
+    """Return when a campaign was made, where that is known."""
+    if record.day is None:
         return UNKNOWN
-    return text(created).replace("T", " ").replace("+00:00", " UTC")
+    return text(record.created).replace("T", " ").replace("+00:00", " UTC")
 
 
 def title(analysis: Analysis) -> str:
@@ -98,7 +98,7 @@ def campaign_facts(analysis: Analysis) -> tuple[Fact, ...]:
             f"kernel {text(machine.kernel)}, virtual machine: {text(machine.virtual)}, "
             f"governor {text(machine.governor)}, microcode {text(machine.microcode)}",
         ),
-        Fact("Date", _date(record.created)),
+        Fact("Date", _date(record)),
         Fact("crosswatt", text(record.crosswatt)),
         Fact(
             "Plan",
@@ -193,6 +193,6 @@ def raw_data(analysis: Analysis) -> tuple[str, ...]:
         "campaign.json holds plan, machine and seed; each run has run.json and one .jsonl file "
         "a probe, with every reading as it was taken. The derived numbers are in comparison.json, "
         "diagnosis.json, calibration.json and phases.json.",
-        f"Cite it as: crosswatt {version}, campaign {name} of {_date(record.created)[:10]}, "
+        f"Cite it as: crosswatt {version}, campaign {name} of {_date(record)[:10]}, "
         f"{title(analysis)}, seed {record.seed}, reference {analysis.comparison.reference}.",
     )

@@ -24,6 +24,7 @@ import json
 import os
 import tomllib
 from contextlib import suppress
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -204,6 +205,12 @@ class CampaignRecord(Saved):
     until: float | None = None
     command: tuple[str, ...] = ()
     imported: str | None = None
+
+    @property
+    def day(self) -> date | None:
+        """The day on which it was made; None for an import of files without a date."""
+        day = datetime.fromisoformat(self.created).date()
+        return None if day.year < 2000 else day  # 1970 stands for no date
 
     @property
     def is_import(self) -> bool:
