@@ -70,6 +70,11 @@ def estimated(estimate: Estimated | None) -> str:
     return interval(estimate.value, estimate.low, estimate.high)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return how many there are of something whose plural takes an s: "1 run", "2 runs"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def span(low: float, high: float, unit: str) -> str:
     """Return a range, or one number where both ends read the same."""
     ends = list(dict.fromkeys((figure(low), figure(high))))

@@ -14,6 +14,7 @@ from calibrate.cli.console import err, out
 from calibrate.cli.help import Commands, examples
 from calibrate.cli.stage import interruptible
 from calibrate.ingest import can_resume, import_files, importers, source_files
+from calibrate.quantity import counted
 
 commands = Commands()
 
@@ -92,10 +93,11 @@ def import_(
         out.print(note)
     record = made.record
     probes = ", ".join(source.name for source in record.sources)
-    out.print(f"{len(record.jobs)} runs of {_names(j.workload for j in record.jobs)}; {probes}")
+    runs = counted(len(record.jobs), "run")
+    out.print(f"{runs} of {_names(job.workload for job in record.jobs)}; {probes}")
     if made.rejected:
         out.print(
-            f"{made.rejected} lines could not be parsed and are kept in {made.rejects_file}; the "
+            f"{counted(made.rejected, 'line')} could not be parsed; see {made.rejects_file}. The "
             f"first: {made.first_rejected}"
         )
     out.print(f"Now: crosswatt report {folder} --reference NAME")

@@ -10,6 +10,7 @@ import typer
 from calibrate.cli.console import out
 from calibrate.cli.help import Commands, examples
 from calibrate.cli.options import Folder
+from calibrate.quantity import counted
 
 commands = Commands()
 
@@ -33,5 +34,5 @@ def merge(
     made = merge_log(store.load_campaign(folder), store.load_campaign(other), target)
     for note in made.notes:
         out.print(note)
-    out.print(f"{len(made.runs)} runs have more probes now: {', '.join(made.runs)}")
+    out.print(f"More probes in {counted(len(made.runs), 'run')}: {', '.join(made.runs)}")
     out.print(f"Now: crosswatt align {target} --reference NAME, if the clocks may differ")
