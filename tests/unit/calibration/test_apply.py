@@ -265,6 +265,17 @@ def test_bad_input_writes_nothing(
     assert code != 0 and why in said and not target.exists()
 
 
+def test_the_published_case_of_cells_that_moved() -> None:
+    case = Path(__file__).parents[3].parent / "shared/cases/imports/07-correct-short-rows"
+    if not case.is_dir():
+        pytest.skip(f"no published case at {case}")
+    place = str(case / "calibration.json")
+    made = CliRunner().invoke(app, ["correct", str(case / "tofix.csv"), "--calibration", place])
+    rows = list(csv.DictReader(made.stdout.splitlines()))
+    assert [bool(row["cpu_energy_corrected"]) for row in rows] == [True, False, False]
+    assert all("fewer cells" in row["crosswatt_notes"] for row in rows[1:])
+
+
 LOG = """2026-03-01T101112Z -
 Actual consumption for 1 epoch(s):
 \tTime:\t0:01:40
