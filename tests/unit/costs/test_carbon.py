@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from calibrate import analysis, catalog
+from calibrate.calibration import CorrectionWarning, Corrector
 from calibrate.cli import main
 from calibrate.costs import carbon, find_intensity
 from calibrate.errors import CrosswattError, UnknownName
@@ -96,6 +97,29 @@ def test_a_report_tells_grams_with_what_is_known_of_them(folder: Path) -> None:
         assert "360" in text
         assert "--carbon 360+-36" in text or form == "json"
     assert json.loads(text)["carbon"]["intensity"]["g_per_kwh"] == 360.0
+
+
+def test_grams_are_of_the_energy_that_a_correction_gives(tmp_path: Path) -> None:
+    """By an offset too, and not of a factor where none is needed."""
+    fakes = {
+        "truth": truth(),
+        "more": Fake(lambda w, s: (w + 15.0) * s, domain()),
+        "sound": Fake(lambda w, s: (1.0 + 0.0002 * (w > 45)) * w * s, domain()),
+    }
+    found = analysis.analyze(build(tmp_path / "campaign", fakes), carbon=360)
+    corrector = Corrector(found.calibration)
+    assert found.footprint
+    for pair in found.comparison.pairs:
+        for each in [e for e in found.footprint.emissions if e.probe == pair.probe]:
+            rows = [row for row in pair.rows if row.workload == each.workload]
+            with pytest.warns(CorrectionWarning, match="simulated"):
+                made = [
+                    corrector.correct(row.probe_j, seconds=row.seconds, probe=pair.probe)
+                    for row in rows
+                ]
+            assert each.joules == pytest.approx(sum(m.joules for m in made) / len(made))
+    hows = {e.probe: e.how for e in found.footprint.emissions}
+    assert hows["more"] == "corrected" and hows["sound"] == "needs no correction"
 
 
 def test_without_the_option_there_is_no_carbon(folder: Path) -> None:
