@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from calibrate.stats import (
     OriginLine,
     Vector,
     YorkLine,
+    to_json,
 )
 
 
@@ -170,22 +170,7 @@ class Agreement:
 
         return frame(self)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the results as JSON has them."""
-        found: dict[str, Any] = _plain(self)
+        found: dict[str, Any] = to_json(self)
         return found
-
-
-def _plain(value: Any) -> Any:
-    """Return dataclasses, arrays and tuples as JSON has them."""
-    if isinstance(value, NotAvailable):
-        return {"not_available": value.why}
-    if hasattr(value, "as_dict") and not isinstance(value, Agreement):
-        return value.as_dict()
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, np.ndarray):
-        return [None if math.isnan(number) else number for number in value.tolist()]
-    if isinstance(value, tuple | list):
-        return [_plain(each) for each in value]
-    return value

@@ -107,7 +107,7 @@ def agree(
     if report is not None:
         store.write(report, agreement_page(found, table.name))
     if as_json:
-        print_json(json.dumps(found.as_dict(), indent=1, allow_nan=False))
+        print_json(json.dumps(found.to_json(), indent=1, allow_nan=False))
     else:
         show(found, out)
     return 0

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from calibrate.stats.hats import collocation as collocation
     from calibrate.stats.hats import collocation_of as collocation_of
     from calibrate.stats.hats import three_cornered_hat as three_cornered_hat
+    from calibrate.stats.json_form import to_json as to_json
     from calibrate.stats.limits import ConstantTruthLimits as ConstantTruthLimits
     from calibrate.stats.limits import LevelDependent as LevelDependent
     from calibrate.stats.limits import constant_truth as constant_truth
@@ -149,6 +150,7 @@ _MODULES = {
     "fleet_ratios": "Fleet fleet",
     "forms": "ByLoad GainOffset Offset fit_by_load fit_gain_offset fit_offset worst_held_out",
     "hats": "Hats collocation collocation_of three_cornered_hat",
+    "json_form": "to_json",
     "limits": "ConstantTruthLimits LevelDependent constant_truth level_dependent limits_together",
     "lin_concordance": "Concordance concordance",
     "line": "Line OriginLine least_squares",

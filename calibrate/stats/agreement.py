@@ -154,14 +154,6 @@ class MeanRatio:
     within_sd: float | None
     between_sd: float | None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "ratio": self.ratio.as_dict(),
-            "within_sd": self.within_sd,
-            "between_sd": self.between_sd,
-        }
-
 
 def mean_ratio(d: ArrayLike, cluster: Sequence[str], level: float = 0.95) -> MeanRatio:
     """Return the geometric mean ratio with a t interval on workload means.
@@ -222,15 +214,6 @@ class LimitsOfAgreement:
     upper: Estimate | None
     sd: float | None
     coverage: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "lower": self.lower and self.lower.as_dict(),
-            "upper": self.upper and self.upper.as_dict(),
-            "sd": self.sd,
-            "coverage": self.coverage,
-        }
 
 
 def limits_of_agreement(
@@ -477,16 +460,6 @@ class MeanCorrection:
     relative_u_mean: float | None
     held_out: dict[str, float] | None
     why_not: str | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "factor": self.factor.as_dict(),
-            "relative_u": self.relative_u,
-            "relative_u_mean": self.relative_u_mean,
-            "held_out": self.held_out,
-            "why_not": self.why_not,
-        }
 
 
 def correction(d: ArrayLike, cluster: Sequence[str], level: float = 0.95) -> MeanCorrection:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -41,17 +40,6 @@ class Alignment:
     offset_w: Estimate
     residual_w: float
     energy_j_per_s: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "lag_s": self.lag_s.as_dict(),
-            "drift_ppm": self.drift_ppm and self.drift_ppm.as_dict(),
-            "gain": self.gain.as_dict(),
-            "offset_w": self.offset_w.as_dict(),
-            "residual_w": self.residual_w,
-            "energy_j_per_s": self.energy_j_per_s,
-        }
 
 
 def align(

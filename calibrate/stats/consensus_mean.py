@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,16 +31,6 @@ class Consensus:
     chi2: float
     p_value: float
     weights: tuple[float, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "value": self.value.as_dict(),
-            "between_sd": self.between_sd,
-            "chi2": self.chi2,
-            "p_value": self.p_value,
-            "weights": list(self.weights),
-        }
 
 
 def consensus(values: ArrayLike, u: ArrayLike, level: float = 0.95) -> Consensus:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -62,10 +61,6 @@ class Trend:
     p_value: float
     allowance: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return asdict(self) | {"per_day": self.per_day.as_dict()}
-
 
 def trend(
     at_days: ArrayLike, values: ArrayLike, next_days: float = 0.0, level: float = 0.95
@@ -120,10 +115,6 @@ class ControlChart:
     low: tuple[float, ...]
     high: tuple[float, ...]
     out: tuple[int, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return asdict(self)
 
 
 def ewma(
@@ -192,10 +183,6 @@ class ChangeOfLevel:
     first: int
     step: Estimate
     p_value: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return asdict(self) | {"step": self.step.as_dict()}
 
 
 def change_of_level(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from numpy.typing import ArrayLike
 
@@ -39,10 +39,6 @@ class Equivalence:
     t: tuple[float | None, float | None] | None
     estimate: Estimate
     bounds: tuple[float | None, float | None]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return asdict(self) | {"estimate": self.estimate.as_dict()}
 
 
 def tost(
@@ -153,10 +149,6 @@ class ToleranceGate:
     high: float
     content: float
     confidence: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return asdict(self)
 
 
 def tolerance_gate(

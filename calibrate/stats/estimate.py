@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,10 +59,6 @@ class Estimate:
     def covers(self, value: float) -> bool:
         """Return whether a value lies in the interval; False where there is none."""
         return self.low is not None and self.high is not None and self.low <= value <= self.high
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return asdict(self) | {"checks": list(self.checks)}
 
 
 def ratio_estimate(

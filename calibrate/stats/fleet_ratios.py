@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,24 +44,6 @@ class Fleet:
     between_sd: float | None
     odd: tuple[int, ...]
     p_value: Vector
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them; what is not known is None."""
-
-        def known(values: Vector) -> list[float | None]:
-            return [None if math.isnan(v) else v for v in values.tolist()]
-
-        return {
-            "ratio": known(self.ratio),
-            "low": known(self.low),
-            "high": known(self.high),
-            "runs": self.runs.tolist(),
-            "mean": self.mean.as_dict(),
-            "within_sd": self.within_sd,
-            "between_sd": self.between_sd,
-            "odd": list(self.odd),
-            "p_value": known(self.p_value),
-        }
 
 
 def fleet(d: ArrayLike, level: float = 0.95, alpha: float = 0.01) -> Fleet:

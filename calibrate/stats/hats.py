@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -60,11 +59,6 @@ class Hats:
     checks: tuple[str, ...] = ()
     intervals: tuple[tuple[float, float], ...] | None = None
     level: float = 0.95
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        common = [[*pair, value] for pair, value in self.common.items()]
-        return asdict(self) | {"common": common, "checks": list(self.checks)}
 
 
 def three_cornered_hat(

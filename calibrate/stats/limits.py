@@ -38,15 +38,6 @@ class ConstantTruthLimits:
     upper: Estimate
     sd: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "bias": self.bias.as_dict(),
-            "lower": self.lower.as_dict(),
-            "upper": self.upper.as_dict(),
-            "sd": self.sd,
-        }
-
 
 def constant_truth(
     x: ArrayLike,
@@ -142,17 +133,6 @@ class LevelDependent:
         middle = self.bias.at(level)
         reach = self.z * math.sqrt(math.pi / 2) * np.maximum(self.spread.at(level), 0.0)
         return middle - reach, middle + reach
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "bias": self.bias.as_dict(),
-            "spread": self.spread.as_dict(),
-            "z": self.z,
-            "p_bias": self.p_bias,
-            "p_spread": self.p_spread,
-            "residual_sd": self.residual_sd,
-        }
 
 
 def level_dependent(

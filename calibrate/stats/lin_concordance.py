@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,16 +31,6 @@ class Concordance:
     bias_correction: float
     scale_shift: float
     location_shift: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "coefficient": self.coefficient.as_dict(),
-            "correlation": self.correlation,
-            "bias_correction": self.bias_correction,
-            "scale_shift": self.scale_shift,
-            "location_shift": self.location_shift,
-        }
 
 
 def concordance(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Concordance:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -45,15 +44,6 @@ class Line:
     def at(self, x: ArrayLike) -> Vector:
         """Return the line at x, shape as x."""
         return np.asarray(self.intercept.value + self.slope.value * np.asarray(x, dtype=float))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "intercept": self.intercept.as_dict(),
-            "slope": self.slope.as_dict(),
-            "covariance": self.covariance,
-            "residual_sd": self.residual_sd,
-        }
 
 
 @dataclass(frozen=True)

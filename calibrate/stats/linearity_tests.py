@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,10 +31,6 @@ class LackOfFit:
     df: tuple[int, int] | None
     p_value: float
     method: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return asdict(self)
 
 
 def lack_of_fit(x: ArrayLike, y: ArrayLike, cluster: Sequence[str]) -> LackOfFit:

@@ -83,17 +83,6 @@ class Mixed:
             checks=known.checks,
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "fixed": {name: e.as_dict() for name, e in self.fixed.items()},
-            "sd": self.sd,
-            "correlation": self.correlation,
-            "reml": self.reml,
-            "n_runs": self.n_runs,
-            "levels": self.levels,
-        }
-
 
 def mixed(
     y: ArrayLike,

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -207,10 +206,6 @@ class AveragingWindow:
     gain: float
     offset_w: float
     residual_w: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return asdict(self) | {"window_s": self.window_s.as_dict(), "lag_s": self.lag_s.as_dict()}
 
 
 def averaging_window(
@@ -447,10 +442,6 @@ class Linearity:
     offset_w: Estimate
     worst_w: float
     worst_at_w: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return asdict(self) | {"gain": self.gain.as_dict(), "offset_w": self.offset_w.as_dict()}
 
 
 def linearity(reference_w: ArrayLike, meter_w: ArrayLike, level: float = 0.95) -> Linearity:

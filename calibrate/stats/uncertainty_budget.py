@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -129,17 +129,6 @@ class Budget:
     rows: tuple[BudgetRow, ...]
     shares: dict[str, float]
     correlations: dict[tuple[str, str], float]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "total": self.total.as_dict(),
-            "expanded_u": self.expanded_u,
-            "k": self.k,
-            "df": self.df,
-            "rows": [asdict(row) | {"share": self.shares[row.name]} for row in self.rows],
-            "correlations": [[*pair, r] for pair, r in self.correlations.items()],
-        }
 
 
 def budget(
@@ -289,10 +278,6 @@ class MonteCarlo:
     low_gap: float
     high_gap: float
     confirms: bool | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return asdict(self) | {"total": self.total.as_dict()}
 
 
 def monte_carlo(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,16 +36,6 @@ class YorkLine:
     chi2: float
     df: int
     p_value: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
-        return {
-            "line": self.line.as_dict(),
-            "scaled": self.scaled.as_dict(),
-            "chi2": self.chi2,
-            "df": self.df,
-            "p_value": self.p_value,
-        }
 
 
 def york(

@@ -41,6 +41,7 @@ from calibrate.stats import (
     passing_bablok,
     passing_bablok_1983,
     three_cornered_hat,
+    to_json,
     tolerance_gate,
     tolerance_limits,
     weighted_deming,
@@ -117,7 +118,7 @@ ALL: dict[str, Callable[[Any, Any, list[str]], Any]] = {
 
 
 def plain(result: Any) -> Any:
-    return result.as_dict() if hasattr(result, "as_dict") else result
+    return to_json(result)
 
 
 def close(one: Any, two: Any) -> bool:

@@ -11,7 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calibrate.diagnosis import Runs, diagnose
-from calibrate.stats import correction, limits_of_agreement, log_ratio, mean_ratio, prediction
+from calibrate.stats import (
+    correction,
+    limits_of_agreement,
+    log_ratio,
+    mean_ratio,
+    prediction,
+    to_json,
+)
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 energy = st.floats(1e-6, 1e9)
@@ -51,9 +58,9 @@ def test_the_order_of_the_runs_does_not_matter(
 ) -> None:
     mixed = random.sample(rows, len(rows))
     for function in (mean_ratio, limits_of_agreement, correction):
-        one, two = (function(*split(r)).as_dict() for r in (rows, mixed))
+        one, two = (to_json(function(*split(r))) for r in (rows, mixed))
         assert near(one, two), function
-    assert near(prediction(*split(rows)).as_dict(), prediction(*split(mixed)).as_dict())
+    assert near(to_json(prediction(*split(rows))), to_json(prediction(*split(mixed))))
 
 
 def near(one: Any, two: Any) -> bool:
@@ -70,7 +77,7 @@ def near(one: Any, two: Any) -> bool:
 def test_results_are_finite_or_none(rows: list[tuple[float, float, str]]) -> None:
     d, workload = split(rows)
     for function in (mean_ratio, limits_of_agreement, prediction, correction):
-        json.dumps(function(d, workload).as_dict(), allow_nan=False)
+        json.dumps(to_json(function(d, workload)), allow_nan=False)
     ratio = mean_ratio(d, workload).ratio
     if ratio.low is not None and ratio.high is not None:
         assert ratio.low <= ratio.value * (1 + 1e-12) and ratio.value <= ratio.high * (1 + 1e-12)

@@ -245,9 +245,9 @@ def test_every_result_has_a_number_or_a_reason(found: Agreement) -> None:
 def test_json_has_no_nan_and_says_why(table: pd.DataFrame) -> None:
     u = dict(list(U.items())[:2])
     found = agree(table, reference="wall_j", test=["codecarbon_j", "rapl_j"], u=u)
-    told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    told = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert told["meters"][0]["ratio"]["ratio"]["n_runs"] == 23
-    assert told["meters"][1]["york"]["not_available"].startswith("It takes a column of standard")
+    assert told["meters"][1]["york"]["why"].startswith("It takes a column of standard")
     assert len(told["meters"][0]["runs"]["u_test_j"]) == 23
     assert told["group"] is None
 

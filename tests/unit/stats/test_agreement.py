@@ -12,6 +12,7 @@ from calibrate.stats import (
     log_ratio,
     mean_ratio,
     prediction,
+    to_json,
 )
 
 D = np.log([1.02, 1.04, 0.98, 1.00, 1.01])
@@ -111,7 +112,7 @@ def test_intervals_too_wide_to_print_are_none() -> None:
 
 def test_results_are_json() -> None:
     for found in (mean_ratio(D, W), limits_of_agreement(D, W), prediction(D, W), correction(D, W)):
-        assert json.loads(json.dumps(found.as_dict(), allow_nan=False)) == found.as_dict()
+        assert json.loads(json.dumps(to_json(found), allow_nan=False)) == to_json(found)
 
 
 def coverage_of(seed: int, sims: int = 400) -> tuple[float, float, float]:

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from calibrate.stats import BudgetRow, budget, monte_carlo
+from calibrate.stats import BudgetRow, budget, monte_carlo, to_json
 
 
 def test_rows_from_what_is_known() -> None:
@@ -126,5 +126,5 @@ def test_monte_carlo_that_does_not_settle_says_so() -> None:
 
 def test_results_are_json() -> None:
     found = budget(1.0, [BudgetRow("a", 1.0), BudgetRow("b", 1.0)], {("a", "b"): 0.5}, n_runs=5)
-    for each in (found.as_dict(), monte_carlo(found).as_dict()):
+    for each in (to_json(found), to_json(monte_carlo(found))):
         json.dumps(each, allow_nan=False)

@@ -20,6 +20,7 @@ from calibrate.stats import (
     one_sided_bound,
     probe_effects,
     runs_needed,
+    to_json,
     tolerance_factor,
     tolerance_gate,
     tolerance_limits,
@@ -62,7 +63,7 @@ def test_non_inferiority_leaves_a_side_open() -> None:
     found = tost(estimate(5.0, 0.1), 9, -0.05, None)
     assert found.state == "pass" and found.t is not None and found.t[1] is None
     assert tost(estimate(-5.0, 0.1), 9, -0.05, None).state == "fail"
-    json.dumps(found.as_dict(), allow_nan=False)
+    json.dumps(to_json(found), allow_nan=False)
     with pytest.raises(ValueError, match="no bound"):
         tost(estimate(0.0, 0.1), 9, None, None)
     with pytest.raises(ValueError, match="not below"):
@@ -253,7 +254,7 @@ def test_mixed_model_of_probes() -> None:
         assert (new.u or 0) > math.hypot(found.sd["workload"], found.sd["probe x workload"])
     with pytest.raises(ValueError, match="not zzz"):
         found.new("a", "zzz")
-    json.dumps(found.as_dict(), allow_nan=False)
+    json.dumps(to_json(found), allow_nan=False)
 
 
 def test_mixed_refuses() -> None:

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from calibrate.stats import fleet
+from calibrate.stats import fleet, to_json
 
 RNG = np.random.default_rng(3)
 START = RNG.bit_generator.state
@@ -24,7 +24,7 @@ def test_a_fleet_finds_its_spread_and_its_odd_node() -> None:
     assert found.within_sd == pytest.approx(0.02, rel=0.05)
     assert found.mean.value == pytest.approx(math.exp(0.1), rel=0.01)
     assert found.between_sd == pytest.approx(effect.std(ddof=1), rel=0.1)
-    json.dumps(found.as_dict(), allow_nan=False)
+    json.dumps(to_json(found), allow_nan=False)
 
 
 def test_a_sound_fleet_has_no_odd_node() -> None:
@@ -46,7 +46,7 @@ def test_missing_runs_and_nodes_are_not_zeros() -> None:
     assert found.runs.tolist() == [0, 2, 6, 6, 6]
     assert np.isnan(found.ratio[0]) and np.isnan(found.low[1]) and not np.isnan(found.ratio[1])
     assert found.ratio[1] == pytest.approx(math.exp(d[1, :2].mean()))
-    assert found.mean.n_clusters == 4 and found.as_dict()["ratio"][0] is None
+    assert found.mean.n_clusters == 4 and to_json(found)["ratio"][0] is None
 
 
 def test_a_node_alone_is_as_in_the_fleet() -> None:

@@ -15,6 +15,7 @@ from calibrate.stats import (
     noise_w,
     renewals,
     resolution,
+    to_json,
     update_period,
 )
 
@@ -130,7 +131,7 @@ def test_windows_within_ten_percent_and_lags_within_ten_ms(
     assert found.lag_s.value == pytest.approx(lag_s, abs=0.010)
     assert found.gain == pytest.approx(1.04, abs=0.02)
     assert abs(found.window_s.value - window_s) <= 6 * (found.window_s.u or 0)
-    json.dumps(found.as_dict(), allow_nan=False)
+    json.dumps(to_json(found), allow_nan=False)
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 1.0])

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from calibrate.stats import align, collocation, consensus, three_cornered_hat
+from calibrate.stats import align, collocation, consensus, three_cornered_hat, to_json
 
 RNG = np.random.default_rng(7)
 START = RNG.bit_generator.state
@@ -29,7 +29,7 @@ def test_three_cornered_hat_finds_the_errors() -> None:
     assert [math.sqrt(v or 0) for v in found.variances] == pytest.approx([0.1, 0.2, 0.3], rel=0.1)
     four = three_cornered_hat(meters(20_000, [0.1, 0.2, 0.3, 0.4], [1.0] * 4))
     assert four.misfit is not None and four.misfit < 0.1
-    json.dumps(four.as_dict(), allow_nan=False)
+    json.dumps(to_json(four), allow_nan=False)
 
 
 def test_collocation_finds_errors_and_gains() -> None:
