@@ -39,7 +39,7 @@ class Epoch(Document):
 class Spent(Document):
     """Cumulative energy by one probe: the mean over runs, one value an epoch.
 
-    ``u_j`` are standard uncertainties of the means; see `calibrate.phases.pooled`. The error of the
+    ``u_j`` are standard uncertainties of the means; see `calibrate.energy.pooled`. The error of the
     probe itself is not in them.
     """
 

@@ -2,7 +2,7 @@
 
 Phases of one name begin and end alike, with the same step of power, so that what is wrong at one
 edge is wrong at all of them: edges add up, and a mean over many phases knows no more than one; see
-`calibrate.stretch`.
+`calibrate.energy.stretch`.
 """
 
 from __future__ import annotations
