@@ -89,11 +89,13 @@ __all__ = ["__version__", *_HOME, *_EARLIER]  # noqa: PLE0604 - the keys are str
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first used."""
+    """Import a public name when it is first used, once (PEP 562)."""
     home = _HOME.get(_EARLIER.get(name, name))
     if home is None:
         raise AttributeError(f"module 'calibrate' has no attribute {name!r}")
-    return getattr(import_module(home), _EARLIER.get(name, name))
+    value: object = getattr(import_module(home), _EARLIER.get(name, name))
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

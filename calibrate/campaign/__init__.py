@@ -12,7 +12,7 @@ campaign      all runs of a plan, in order; can be interrupted and resumed
 session       one more run of a folder, of what the current process does
 """
 
-from calibrate.campaign.campaign import create_campaign, perform_campaign, require_same_machine
+from calibrate.campaign.campaign import create_campaign, perform_campaign
 from calibrate.campaign.crew import Timeouts
 from calibrate.campaign.disturbed import remaining_disturbed
 from calibrate.campaign.environment import add_environment, remove_environment
@@ -20,7 +20,6 @@ from calibrate.campaign.machine import describe_machine, on_bench, rapl_readable
 from calibrate.campaign.plan import (
     COMMAND,
     Plan,
-    Positive,
     Stages,
     Step,
     command_plan,
@@ -46,7 +45,6 @@ __all__ = [
     "TITLE",
     "Pause",
     "Plan",
-    "Positive",
     "Session",
     "Source",
     "Stages",
@@ -71,7 +69,6 @@ __all__ = [
     "recorded_sources",
     "remaining_disturbed",
     "remove_environment",
-    "require_same_machine",
     "source_records",
     "sources",
     "why_no_rapl",

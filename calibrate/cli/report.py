@@ -135,11 +135,7 @@ def say_verdicts(found: Analysis) -> None:
 
 def render(found: Analysis, form: str, target: Path | None) -> Path | None:
     """Write a report, or print it where no file is named."""
-    from calibrate import store
-
-    text = catalog.load(catalog.find("reports", form)).render(found)
+    text = found.report(form, target)
     if target is None:
         sys.stdout.write(text)
-    else:
-        store.write(target, text)
     return target

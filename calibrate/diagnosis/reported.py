@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from pydantic import field_validator
@@ -51,6 +52,7 @@ class _List(Document):
     report: tuple[UserReport, ...]
 
 
+@cache
 def load_reports() -> tuple[UserReport, ...]:
     """Return all reports."""
     return store.read_toml(LIST, _List, "This file is part of crosswatt.").report

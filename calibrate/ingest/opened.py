@@ -22,11 +22,6 @@ _PACKED = {".gz", ".xz", ".bz2", ".zip", ".zst"}
 _BLOCK = 1 << 20
 
 
-def is_packed(path: Path) -> bool:
-    """Tell whether a file is packed."""
-    return path.suffix in _PACKED
-
-
 def bare(path: Path) -> str:
     """Return a file's name without the endings of packers and of the format."""
     name = path.name
