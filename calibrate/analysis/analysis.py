@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -14,7 +14,7 @@ from calibrate.analysis.diagnosed import diagnose_pair
 from calibrate.analysis.finding import Finding
 from calibrate.analysis.frames import findings_frame, phases_frame, readings_frame, runs_frame
 from calibrate.calibration import NEED, Calibration, fit_calibration
-from calibrate.campaign import remaining_disturbed
+from calibrate.campaign import Publication, remaining_disturbed
 from calibrate.comparison import (
     ColumnDifferences,
     Comparison,
@@ -32,6 +32,7 @@ from calibrate.costs import (
     Footprint,
     Intensity,
     Learnings,
+    asked_publication,
     bills,
     cases,
     find_intensity,
@@ -43,6 +44,7 @@ from calibrate.diagnosis import (
     Diagnosis,
 )
 from calibrate.energy import (
+    MeasuredPhase,
     PhaseEnergy,
     PhasesDocument,
     campaign_phases,
@@ -99,7 +101,8 @@ class Analysis:
     learnings : energy against quality of workloads that learn in epochs.
     bills : energy of training beside energy of use, by model and probe.
     cases : energy and accuracy of learning algorithms, by probe.
-    claims : claims of a study about algorithms, judged by each probe that has cases.
+    publication : what claims about them; None where no learning algorithm ran.
+    claims : claims of the publication, judged by each probe.
     power : power over time, one run of each workload.
     workloads : what each workload did.
     differences : how far each column is off, workload by workload; by (probe, column).
@@ -116,6 +119,7 @@ class Analysis:
     learnings: Learnings
     bills: tuple[Bill, ...]
     cases: tuple[Case, ...]
+    publication: Publication | None
     claims: dict[str, tuple[Claim, ...]]
     power: tuple[RunPower, ...]
     workloads: tuple[WorkloadSummary, ...]
@@ -277,7 +281,7 @@ def analyze(
     intensity = find_intensity(place, date.today()) if isinstance(place, str) else place
     meters = run_meters(campaign)
     measured = list(measured_phases(campaign, meters))
-    algorithms = tuple(cases(measured))
+    algorithms, publication = _algorithms(campaign, measured)
     return Analysis(
         campaign=_without_readings(campaign),
         comparison=comparison,
@@ -288,9 +292,13 @@ def analyze(
         learnings=learnings(campaign, meters),
         bills=tuple(bills(campaign, measured)),
         cases=algorithms,
+        publication=publication,
         claims={
-            probe: tuple(judge_claims(algorithms, probe))
-            for probe in dict.fromkeys(case.probe for case in algorithms)
+            probe: tuple(judge_claims(algorithms, probe, publication))
+            for probe in dict.fromkeys(
+                (comparison.reference, *(pair.probe for pair in comparison.pairs))
+            )
+            if publication
         },
         power=power_traces(campaign, comparison),
         workloads=summarize_workloads(campaign, comparison),
@@ -298,6 +306,18 @@ def analyze(
         disturbed=remaining_disturbed(campaign),
         footprint=footprint(comparison, calibration, intensity) if intensity else None,
     )
+
+
+def _algorithms(
+    campaign: Campaign, measured: Sequence[MeasuredPhase]
+) -> tuple[tuple[Case, ...], Publication | None]:
+    """Return the cases of learning algorithms, in the order of the publication that is meant."""
+    found = cases(measured)
+    publication = asked_publication(campaign) if found else None
+    if publication is None:
+        return (), None
+    in_order = sorted(found, key=lambda case: publication.place(case.data, case.algorithm))
+    return tuple(in_order), publication
 
 
 def _without_readings(campaign: Campaign) -> Campaign:

@@ -1,6 +1,7 @@
 """Plan and perform a campaign: all probes measure while each workload runs.
 
 plan          which workloads run, how often, in which order
+publication   what a publication claims about learning algorithms
 probes        which probes take part, with which settings
 environment   releases of meters, each with its own interpreter
 machine       what this computer is
@@ -36,6 +37,16 @@ from calibrate.campaign.probes import (
     sources,
     with_settings,
 )
+from calibrate.campaign.publication import (
+    AccuracyClaim,
+    Cheapest,
+    Dearest,
+    EnergyClaim,
+    LessAccurate,
+    MostAccurate,
+    Publication,
+    SameOrder,
+)
 from calibrate.campaign.run import Pause, describe_probes, perform_run
 from calibrate.campaign.session import TITLE, Session
 from calibrate.probe.available import Source, environments_home, known_probes
@@ -43,8 +54,16 @@ from calibrate.probe.available import Source, environments_home, known_probes
 __all__ = [
     "COMMAND",
     "TITLE",
+    "AccuracyClaim",
+    "Cheapest",
+    "Dearest",
+    "EnergyClaim",
+    "LessAccurate",
+    "MostAccurate",
     "Pause",
     "Plan",
+    "Publication",
+    "SameOrder",
     "Session",
     "Source",
     "Stages",

@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from calibrate import catalog, store
+from calibrate.campaign.publication import Publication
 from calibrate.campaign.run import Pause
 from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.store import Document, Job
@@ -99,6 +100,7 @@ class Plan(Document):
     retries: int = Field(2, ge=0)
     workload: tuple[Step, ...] = Field(min_length=1)
     lifecycle: Stages | None = None
+    publication: Publication | None = None
 
     @property
     def pause(self) -> Pause:

@@ -97,6 +97,8 @@ def _steps(found: Plan) -> None:
         out.print(f"Probes: {', '.join(found.probes)}", markup=False)
     if found.lifecycle:
         out.print("Its report extrapolates to when use outweighs training.")
+    if found.publication:
+        out.print(f"Its report judges the claims of: {found.publication.source}", markup=False)
 
 
 def _tells(found: Plan, simulations: int) -> None:

@@ -3,33 +3,28 @@
 carbon      CO2e from energy and the intensity of a grid
 learning    energy against quality, epoch by epoch
 lifecycle   the energy of training beside the energy of use
-claims      claims of a study about learning algorithms, tested on a campaign
+algorithms  energy and accuracy of learning algorithms on data sets
+claims      the claims of a publication about them, judged on a campaign
 """
 
-from calibrate.costs.carbon import Footprint, Intensity, find_intensity, footprint
-from calibrate.costs.claims import (
-    ALGORITHMS,
+from calibrate.costs.algorithms import (
     COUNTED,
-    DATA,
     FIT,
     FIT_AND_TEST,
     Board,
     Case,
-    Claim,
     board,
     cases,
-    judge_claims,
     order,
-    place,
     ranked,
 )
+from calibrate.costs.carbon import Footprint, Intensity, find_intensity, footprint
+from calibrate.costs.claims import Claim, asked_publication, judge_claims
 from calibrate.costs.learning import QUALITIES, Epoch, Learning, Learnings, Spent, learnings
 from calibrate.costs.lifecycle import Bill, asked_stages, bills
 
 __all__ = [
-    "ALGORITHMS",
     "COUNTED",
-    "DATA",
     "FIT",
     "FIT_AND_TEST",
     "QUALITIES",
@@ -43,6 +38,7 @@ __all__ = [
     "Learning",
     "Learnings",
     "Spent",
+    "asked_publication",
     "asked_stages",
     "bills",
     "board",
@@ -52,6 +48,5 @@ __all__ = [
     "judge_claims",
     "learnings",
     "order",
-    "place",
     "ranked",
 ]

@@ -1,12 +1,8 @@
-"""Energy and accuracy of learning algorithms on data sets, beside what a study claims of them.
+"""The claims of a publication about learning algorithms, judged on what a campaign measured.
 
-The study is "IA et empreinte environnementale" (EcoSD, 2022), figure 5: decision tree, k nearest
-neighbours, logistic regression and neural network on Wine, Mushroom, MNIST and Fashion-MNIST. It
-does not say whether predictions are counted, and on images they decide: energies are compared once
-for a fit alone, once for a fit and one pass over the whole test set.
-
-Runs are recognised by their results, whatever they are called: `data`, `algorithm`, `accuracy` and
-the numbers of rows, with phases ``fit`` and ``predict`` that count their work.
+What is claimed is data: see `calibrate.campaign.Publication`. Energies are judged once for a fit
+alone and once for a fit and one pass over the whole test set, since a publication may not say
+whether it counts predictions.
 """
 
 from __future__ import annotations
@@ -14,187 +10,45 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from functools import singledispatch
+from itertools import combinations
 from typing import Literal
 
-from calibrate.energy import Joules, MeasuredPhase, phase_kind, pooled
+from calibrate.campaign import (
+    AccuracyClaim,
+    Cheapest,
+    Dearest,
+    EnergyClaim,
+    LessAccurate,
+    MostAccurate,
+    Publication,
+    SameOrder,
+    load_plan,
+)
+from calibrate.costs.algorithms import (
+    COUNTED,
+    COVERAGE,
+    Board,
+    Case,
+    Known,
+    board,
+    is_less,
+    is_positive,
+)
+from calibrate.energy import Joules
 from calibrate.quantity import number
-from calibrate.store import RunRecord
+from calibrate.store import Campaign
 
-#: In the order in which they are shown.
-DATA = {"wine": "Wine", "mushroom": "Mushroom", "mnist": "MNIST", "fashion": "Fashion-MNIST"}
-ALGORITHMS = ("tree", "neighbours", "regression", "network")
-#: What is counted of an algorithm's energy.
-FIT, FIT_AND_TEST = "fit", "fit and test set"
-
-#: "About" is taken as up to this factor, either way.
-ABOUT = 2.0
-#: The study's figures: neighbours over tree, network over tree, what the tree lacks in accuracy.
-NEIGHBOURS_OVER_TREE = (5.0, 40.0)
-NETWORK_OVER_TREE = 4000.0
-TREE_BELOW_NETWORK = 0.25
-MOST_ACCURATE_ON = 3
-#: Two figures differ where their difference is more than so many standard uncertainties.
-_COVERAGE = 2.0
-_NUMBERS = ("accuracy", "rows", "all_rows", "scored_rows", "test_rows")
-_SETTING = ("data", "algorithm", "samples", "sha256", "rows", "scored_rows", "hyperparameters")
+#: The plan whose publication is meant where a campaign's own plan names none.
+DEFAULT_PLAN = "ml-study"
 
 ClaimVerdict = Literal["confirmed", "not confirmed", "not comparable"]
-#: Cases of one probe: data set -> algorithm -> case.
-Board = dict[str, dict[str, "Case"]]
-#: True, False, or None: too close to be told.
-Known = bool | None
-
-
-@dataclass(frozen=True)
-class Case:
-    """An algorithm on a data set, by one probe.
-
-    Parameters
-    ----------
-    rows, all_rows : learnt from, and how many the data set has for that.
-    scored_rows, test_rows : predicted for `accuracy`, and how many the test set has.
-    fit, prediction : energy of one, mean over runs.
-    """
-
-    data: str
-    algorithm: str
-    probe: str
-    scope: str
-    runs: int
-    synthetic: bool
-    source: str
-    accuracy: float
-    rows: int
-    all_rows: int
-    scored_rows: int
-    test_rows: int
-    fit: Joules
-    prediction: Joules
-
-    @property
-    def fit_and_test(self) -> Joules:
-        """Return the energy of a fit and of one pass over the whole test set."""
-        return self.fit + self.prediction.times(self.test_rows)
-
-    @property
-    def thousand(self) -> Joules:
-        """Return the energy of a thousand predictions."""
-        return self.prediction.times(1000)
-
-    @property
-    def u_accuracy(self) -> float:
-        """Return the standard uncertainty of the accuracy: the test set is a sample.
-
-        With one more right and one more wrong, so that none is certain (Laplace's rule).
-        """
-        share = (self.accuracy * self.scored_rows + 1) / (self.scored_rows + 2)
-        return math.sqrt(share * (1 - share) / self.scored_rows)
-
-
-#: What is counted, and how a case gives it.
-COUNTED: dict[str, Callable[[Case], Joules]] = {
-    FIT: lambda case: case.fit,
-    FIT_AND_TEST: lambda case: case.fit_and_test,
-}
-
-
-def cases(measured: Iterable[MeasuredPhase]) -> list[Case]:
-    """Return every algorithm on every data set by every probe, in the study's order.
-
-    One that was run in several settings gives a case for each.
-    """
-    groups: dict[tuple[object, ...], list[MeasuredPhase]] = {}
-    for each in measured:
-        if _told(each.run.record):
-            setting = (each.run.record.result.get(key) for key in _SETTING)
-            groups.setdefault((each.probe, *setting), []).append(each)
-    found = [case for group in groups.values() for case in _case(group)]
-    return sorted(found, key=place)
-
-
-def place(case: Case) -> tuple[int, str, int]:
-    """Return where a case is shown: the study's data sets and algorithms first, in its order."""
-    data, known = list(DATA), list(ALGORITHMS)
-    return (
-        data.index(case.data) if case.data in data else len(data),
-        case.data,
-        known.index(case.algorithm) if case.algorithm in known else len(known),
-    )
-
-
-def _told(record: RunRecord) -> bool:
-    """Tell whether a run's results say what was learnt, by what, and how well."""
-    result = record.result
-    return all(isinstance(result.get(key), str) for key in ("data", "algorithm")) and all(
-        isinstance(result.get(key), int | float) for key in _NUMBERS
-    )
-
-
-def _case(group: Sequence[MeasuredPhase]) -> Iterable[Case]:
-    """Yield the case of runs in one setting, where they have both phases."""
-    fits, predictions = (_each(group, name) for name in ("fit", "predict"))
-    if not fits or not predictions:
-        return
-    first, result = group[0], group[0].run.record.result
-    numbers = {key: float(str(result[key])) for key in _NUMBERS}
-    yield Case(
-        data=str(result["data"]),
-        algorithm=str(result["algorithm"]),
-        probe=first.probe,
-        scope=first.column.scope,
-        runs=len(fits),
-        synthetic=result.get("samples") == "synthetic",
-        source=f"{result.get('data_source')}, sha256 {result.get('sha256')}",
-        accuracy=numbers["accuracy"],
-        rows=int(numbers["rows"]),
-        all_rows=int(numbers["all_rows"]),
-        scored_rows=int(numbers["scored_rows"]),
-        test_rows=int(numbers["test_rows"]),
-        fit=pooled(fits),
-        prediction=pooled(predictions),
-    )
-
-
-def _each(group: Sequence[MeasuredPhase], name: str) -> list[Joules]:
-    """Return the energy of one unit of work of a phase, run by run."""
-    return [
-        each.energy.times(1 / each.phase.work)
-        for each in group
-        if phase_kind(each.phase.name) == name and each.phase.work
-    ]
-
-
-def board(found: Iterable[Case], probe: str) -> Board:
-    """Return the cases of one probe by data set and algorithm; of several settings, the last."""
-    made: Board = {}
-    for case in found:
-        if case.probe == probe:
-            made.setdefault(case.data, {})[case.algorithm] = case
-    return made
-
-
-def order(row: Mapping[str, Case], counted: str) -> list[str]:
-    """Return algorithms on one data set, the cheapest first."""
-    return sorted(row, key=lambda name: COUNTED[counted](row[name]).joules)
-
-
-def ranked(row: Mapping[str, Case], counted: str) -> str:
-    """Return algorithms on one data set, the cheapest first; ≈ where two are too close to tell."""
-    names = order(row, counted)
-    cost = COUNTED[counted]
-    said = names[0]
-    for one, other in pairwise(names):
-        said += f" {'<' if _less(cost(row[one]), cost(row[other])) else '≈'} {other}"
-    return said
-
-
-# ---- the study's claims ----
+_Cost = Callable[[Case], Joules]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What the study says, and what was measured.
+    """What a publication claims, and what was measured.
 
     Parameters
     ----------
@@ -210,185 +64,235 @@ class Claim:
     why: str
 
 
-def judge_claims(found: Sequence[Case], probe: str) -> list[Claim]:
-    """Return the study's claims beside what one probe measured.
+@dataclass(frozen=True)
+class _Judged:
+    """Whether a claim holds, the figure, and what that rests on."""
+
+    holds: Known
+    measured: str = ""
+    why: str = ""
+
+
+def asked_publication(campaign: Campaign) -> Publication | None:
+    """Return the publication that the plan of a campaign names, or else that of `DEFAULT_PLAN`."""
+    recorded = campaign.record.plan.get("publication")
+    if recorded:
+        return Publication.model_validate(recorded)
+    return load_plan(DEFAULT_PLAN).publication
+
+
+def judge_claims(found: Sequence[Case], probe: str, publication: Publication) -> list[Claim]:
+    """Return the claims of a publication beside what one probe measured.
 
     Energy is comparable where all algorithms ran on all data sets in their whole number of rows,
     accuracy where the data were real besides. Nothing is confirmed or denied that is within the
     uncertainty.
     """
-    rows = board(found, probe)
-    said = [
-        _said(text, counted, judge(rows, COUNTED[counted]), _no_energy(found, rows, probe))
-        for text, judge in _OF_ENERGY
-        for counted in COUNTED
+    results = _Results(publication, found, probe)
+    no_energy, no_accuracy = _no_energy(results), _no_accuracy(results)
+    energy = [
+        _claim(claim.text, counted, _judge_energy(claim, results, cost), no_energy)
+        for claim in publication.energy
+        for counted, cost in COUNTED.items()
     ]
-    return said + [
-        _said(text, "", judge(rows), _no_accuracy(found, rows, probe))
-        for text, judge in _OF_ACCURACY
+    return energy + [
+        _claim(claim.text, "", _judge_accuracy(claim, results), no_accuracy)
+        for claim in publication.accuracy
     ]
 
 
-#: What a claim comes to: whether it holds, the figure, what that rests on.
-_Judged = tuple[Known, str, str]
+class _Results:
+    """What one probe measured of the cases of a publication."""
+
+    def __init__(self, publication: Publication, found: Sequence[Case], probe: str) -> None:
+        self.publication = publication
+        self.cases = [case for case in found if case.probe == probe]
+        self.board: Board = board(found, probe)
+
+    @property
+    def whole(self) -> list[tuple[str, dict[str, Case]]]:
+        """Data sets on which all algorithms ran, by their titles, with the cases."""
+        names = {*self.publication.algorithms}
+        rows = ((title, self.board.get(data, {})) for data, title in self.publication.data.items())
+        return [(title, row) for title, row in rows if names <= {*row}]
+
+    def others(self, *names: str) -> list[str]:
+        """Return the algorithms but for some."""
+        return [name for name in self.publication.algorithms if name not in names]
 
 
-def _said(text: str, counted: str, judged: _Judged, obstacle: str) -> Claim:
+def _claim(text: str, counted: str, judged: _Judged, obstacle: str) -> Claim:
     """Return a claim with its verdict; an obstacle makes it not comparable, whatever was found."""
-    holds, measured, why = judged
     if obstacle:
-        return Claim(text, counted, "not comparable", measured or "nothing", obstacle)
+        return Claim(text, counted, "not comparable", judged.measured or "nothing", obstacle)
     verdicts: dict[Known, ClaimVerdict] = {True: "confirmed", False: "not confirmed"}
-    return Claim(text, counted, verdicts.get(holds, "not comparable"), measured, why)
+    verdict = verdicts.get(judged.holds, "not comparable")
+    return Claim(text, counted, verdict, judged.measured, judged.why)
 
 
-def _no_energy(found: Sequence[Case], rows: Board, probe: str) -> str:
-    """Return why energies cannot be held against the study's, or nothing."""
+def _no_energy(results: _Results) -> str:
+    """Return why energies cannot be held against the publication's, or nothing."""
+    publication, rows = results.publication, results.board
     missing = [
         f"{algorithm} on {title}"
-        for data, title in DATA.items()
-        for algorithm in ALGORITHMS
+        for data, title in publication.data.items()
+        for algorithm in publication.algorithms
         if algorithm not in rows.get(data, {})
     ]
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 4 else ""
         return f"not measured: {', '.join(missing[:3] if more else missing)}{more}"
-    mine = [(case.data, case.algorithm) for case in found if case.probe == probe]
-    if len(mine) > len(set(mine)):
+    settings = [(case.data, case.algorithm) for case in results.cases]
+    if len(settings) > len(set(settings)):
         return "an algorithm ran in several settings on one data set"
-    cut = [DATA[data] for data in DATA if any(c.rows < c.all_rows for c in rows[data].values())]
+    cut = [
+        title
+        for data, title in publication.data.items()
+        if any(case.rows < case.all_rows for case in rows[data].values())
+    ]
     return f"only a part of the rows was learnt from: {', '.join(cut)}" if cut else ""
 
 
-def _no_accuracy(found: Sequence[Case], rows: Board, probe: str) -> str:
-    """Return why accuracies cannot be held against the study's, or nothing."""
-    made = [
-        DATA[data] for data in DATA if any(case.synthetic for case in rows.get(data, {}).values())
+def _no_accuracy(results: _Results) -> str:
+    """Return why accuracies cannot be held against the publication's, or nothing."""
+    synthetic = [
+        title
+        for data, title in results.publication.data.items()
+        if any(case.synthetic for case in results.board.get(data, {}).values())
     ]
-    if made:
-        return f"synthetic data have no accuracy of the data set: {', '.join(made)}"
-    return _no_energy(found, rows, probe)
+    if synthetic:
+        return f"synthetic data have no accuracy of the data set: {', '.join(synthetic)}"
+    return _no_energy(results)
 
 
-def _same_order(rows: Board, cost: Callable[[Case], Joules]) -> _Judged:
+# ---- claims about energy ----
+
+
+@singledispatch
+def _judge_energy(claim: EnergyClaim, results: _Results, cost: _Cost) -> _Judged:
+    """Judge a claim about energy; `cost` says what is counted."""
+    raise NotImplementedError(claim)
+
+
+@_judge_energy.register
+def _(claim: SameOrder, results: _Results, cost: _Cost) -> _Judged:
     """Judge whether no two algorithms change places between data sets."""
+    names = results.publication.algorithms
     orders: dict[tuple[str, ...], list[str]] = {}
-    for data, row in _whole(rows):
-        names = tuple(sorted(ALGORITHMS, key=lambda name: cost(row[name]).joules))
-        orders.setdefault(names, []).append(DATA[data])
+    for title, row in results.whole:
+        order = tuple(sorted(names, key=lambda name: cost(row[name]).joules))
+        orders.setdefault(order, []).append(title)
     measured = "; ".join(f"{', '.join(sets)}: {' < '.join(o)}" for o, sets in orders.items())
-    told = {
-        pair: [_less(cost(row[pair[0]]), cost(row[pair[1]])) for _, row in _whole(rows)]
-        for pair in combinations(ALGORITHMS, 2)
+    less = {
+        pair: [is_less(cost(row[pair[0]]), cost(row[pair[1]])) for _, row in results.whole]
+        for pair in combinations(names, 2)
     }
-    turned = [f"{a} and {b}" for (a, b), each in told.items() if {True, False} <= {*each}]
-    close = [f"{a} and {b}" for (a, b), each in told.items() if None in each]
+    turned = [f"{a} and {b}" for (a, b), each in less.items() if {True, False} <= {*each}]
+    close = [f"{a} and {b}" for (a, b), each in less.items() if None in each]
     if turned:
-        return False, measured, f"they change places: {', '.join(turned)}"
+        return _Judged(False, measured, f"they change places: {', '.join(turned)}")
     if close:
-        return None, measured, f"too close to tell: {', '.join(close)}"
-    return True, measured, "every difference is larger than its uncertainty"
+        return _Judged(None, measured, f"too close to tell: {', '.join(close)}")
+    return _Judged(True, measured, "every difference is larger than its uncertainty")
 
 
-def _tree_cheapest(rows: Board, cost: Callable[[Case], Joules]) -> _Judged:
-    """Judge whether the tree is first and neighbours second, 5 to 40 times as dear."""
-    low, high = NEIGHBOURS_OVER_TREE
+@_judge_energy.register
+def _(claim: Cheapest, results: _Results, cost: _Cost) -> _Judged:
+    """Judge whether one is first and another second, by a ratio within two bounds."""
     judged, ratios = {}, []
-    for data, row in _whole(rows):
-        tree, second = cost(row["tree"]), cost(row["neighbours"])
-        others = [cost(row[name]) for name in ("regression", "network")]
-        ratio, u = _ratio(second, tree)
-        ratios.append(f"{DATA[data]} {_figure(ratio)}")
-        judged[data] = _all([
-            *(_less(one, other) for one in (tree, second) for other in others),
-            _less(tree, second),
-            _within(ratio, u, low, high),
+    for title, row in results.whole:
+        first, second = cost(row[claim.first]), cost(row[claim.second])
+        others = [cost(row[name]) for name in results.others(claim.first, claim.second)]
+        ratio, u = _ratio(second, first)
+        ratios.append(f"{title} {_figure(ratio)}")
+        judged[title] = _all([
+            *(is_less(one, other) for one in (first, second) for other in others),
+            is_less(first, second),
+            _within(ratio, u, *claim.ratio),
         ])  # fmt: skip
-    return _all(judged.values()), f"neighbours / tree: {', '.join(ratios)}", _where(judged)
+    measured = f"{claim.second} / {claim.first}: {', '.join(ratios)}"
+    return _Judged(_all(judged.values()), measured, _where(judged))
 
 
-def _network_dearest(rows: Board, cost: Callable[[Case], Joules]) -> _Judged:
-    """Judge whether the network is last, about 4000 times as dear as the tree on average."""
+@_judge_energy.register
+def _(claim: Dearest, results: _Results, cost: _Cost) -> _Judged:
+    """Judge whether one is last, and about how many times another on average."""
     judged, ratios = {}, []
-    for data, row in _whole(rows):
-        network = cost(row["network"])
-        judged[data] = _all(
-            _less(cost(row[name]), network) for name in ALGORITHMS if name != "network"
+    for title, row in results.whole:
+        dearest = cost(row[claim.algorithm])
+        judged[title] = _all(
+            is_less(cost(row[name]), dearest) for name in results.others(claim.algorithm)
         )
-        ratios.append(_ratio(network, cost(row["tree"])))
+        ratios.append(_ratio(dearest, cost(row[claim.over])))
     if not ratios:
-        return None, "", ""
-    mean = sum(ratio for ratio, _ in ratios) / len(ratios)
-    u = math.hypot(*(u for _, u in ratios)) / len(ratios)
-    near = _within(mean, u, NETWORK_OVER_TREE / ABOUT, NETWORK_OVER_TREE * ABOUT)
-    size = {True: "", False: "; the mean is not about 4000", None: "; the mean may be about 4000"}
-    return (
+        return _Judged(None)
+    mean, u = _mean(ratios)
+    near = _about(mean, u, claim.ratio, results.publication.about)
+    size = f"about {claim.ratio:g}"
+    words = {True: "", False: f"; the mean is not {size}", None: f"; the mean may be {size}"}
+    return _Judged(
         _all([near, *judged.values()]),
-        f"network / tree: {_figure(mean)} on average, "
+        f"{claim.algorithm} / {claim.over}: {_figure(mean)} on average, "
         f"{_figure(min(ratios)[0])} to {_figure(max(ratios)[0])}",
-        f"dearest: {_where(judged)}{size[near]}",
+        f"dearest: {_where(judged)}{words[near]}",
     )
 
 
-def _network_most_accurate(rows: Board) -> _Judged:
-    """Judge on how many data sets nothing is as accurate as the network."""
+# ---- claims about accuracy ----
+
+
+@singledispatch
+def _judge_accuracy(claim: AccuracyClaim, results: _Results) -> _Judged:
+    """Judge a claim about accuracy."""
+    raise NotImplementedError(claim)
+
+
+@_judge_accuracy.register
+def _(claim: MostAccurate, results: _Results) -> _Judged:
+    """Judge on how many data sets no other is as accurate."""
     best: list[Known] = []
     figures = []
-    for data, row in _whole(rows):
-        network = row["network"]
-        others = [row[name] for name in ALGORITHMS if name != "network"]
-        best.append(_all(_more_accurate(network, other) for other in others))
+    for title, row in results.whole:
+        claimed = row[claim.algorithm]
+        others = [row[name] for name in results.others(claim.algorithm)]
+        best.append(_all(_more_accurate(claimed, other) for other in others))
         top = max(others, key=lambda case: case.accuracy)
         figures.append(
-            f"{DATA[data]} {number(network.accuracy)} against {number(top.accuracy)} "
-            f"({top.algorithm})"
+            f"{title} {number(claimed.accuracy)} against {number(top.accuracy)} ({top.algorithm})"
         )
     clear, open_ = best.count(True), best.count(None)
     why = f"clearly most accurate on {clear} of {len(best)}"
     why += f", too close to tell on {open_}" if open_ else ""
-    holds = clear >= MOST_ACCURATE_ON
-    reachable = clear + open_ >= MOST_ACCURATE_ON
-    return (holds or None) if reachable else False, ", ".join(figures), why
+    holds = clear >= claim.data_sets
+    reachable = clear + open_ >= claim.data_sets
+    return _Judged((holds or None) if reachable else False, ", ".join(figures), why)
 
 
-def _tree_less_accurate(rows: Board) -> _Judged:
-    """Judge whether the tree's accuracy is about a quarter below the network's, on average."""
+@_judge_accuracy.register
+def _(claim: LessAccurate, results: _Results) -> _Judged:
+    """Judge whether the accuracy of one is about a share below that of another, on average."""
     gaps = []
-    for _, row in _whole(rows):
-        tree, network = row["tree"], row["network"]
-        if not network.accuracy:
-            return None, "", "the network was never right"
-        share = tree.accuracy / network.accuracy
-        u = math.hypot(tree.u_accuracy, share * network.u_accuracy) / network.accuracy
+    for _, row in results.whole:
+        low, high = row[claim.algorithm], row[claim.than]
+        if not high.accuracy:
+            return _Judged(None, "", f"the {claim.than} was never right")
+        share = low.accuracy / high.accuracy
+        u = math.hypot(low.u_accuracy, share * high.u_accuracy) / high.accuracy
         gaps.append((1 - share, u))
     if not gaps:
-        return None, "", ""
-    mean = sum(gap for gap, _ in gaps) / len(gaps)
-    u = math.hypot(*(u for _, u in gaps)) / len(gaps)
-    holds = _within(mean, u, TREE_BELOW_NETWORK / ABOUT, TREE_BELOW_NETWORK * ABOUT)
-    said = ", ".join(_percent(gap) for gap, _ in gaps)
-    return (
-        holds,
-        f"{_percent(mean)} on average ({said})",
-        f"± {_percent(_COVERAGE * u)}; about 25 % is {100 * TREE_BELOW_NETWORK / ABOUT:g} % to "
-        f"{100 * TREE_BELOW_NETWORK * ABOUT:g} %",
+        return _Judged(None)
+    mean, u = _mean(gaps)
+    about = results.publication.about
+    low_percent, high_percent = 100 * claim.by / about, 100 * claim.by * about
+    return _Judged(
+        _about(mean, u, claim.by, about),
+        f"{_percent(mean)} on average ({', '.join(_percent(gap) for gap, _ in gaps)})",
+        f"± {_percent(COVERAGE * u)}; about {100 * claim.by:g} % is {low_percent:g} % to "
+        f"{high_percent:g} %",
     )
 
 
-_OF_ENERGY: tuple[tuple[str, Callable[[Board, Callable[[Case], Joules]], _Judged]], ...] = (
-    ("the order by energy is the same on every data set", _same_order),
-    ("the tree is cheapest, 5 to 40 times below neighbours, which are second", _tree_cheapest),
-    ("the network is dearest, about 4000 times the tree on average", _network_dearest),
-)
-_OF_ACCURACY: tuple[tuple[str, Callable[[Board], _Judged]], ...] = (
-    ("the network is most accurate on three data sets of four", _network_most_accurate),
-    ("the tree is about 25 % less accurate than the network", _tree_less_accurate),
-)
-
-
-def _whole(rows: Board) -> list[tuple[str, dict[str, Case]]]:
-    """Return the study's data sets on which all four algorithms ran."""
-    return [(data, rows[data]) for data in DATA if {*ALGORITHMS} <= {*rows.get(data, {})}]
+# ---- figures ----
 
 
 def _where(judged: Mapping[str, Known]) -> str:
@@ -396,8 +300,8 @@ def _where(judged: Mapping[str, Known]) -> str:
     words = {True: "holds on", False: "does not hold on", None: "too close to tell on"}
     parts = []
     for value, said in words.items():
-        sets = [DATA[data] for data, each in judged.items() if each is value]
-        parts += [f"{said} {', '.join(sets)}"] if sets else []
+        titles = [title for title, each in judged.items() if each is value]
+        parts += [f"{said} {', '.join(titles)}"] if titles else []
     return "; ".join(parts)
 
 
@@ -407,19 +311,11 @@ def _all(each: Iterable[Known]) -> Known:
     return False if False in values else None if None in values else True
 
 
-def _less(one: Joules, other: Joules) -> Known:
-    return _positive(other.joules - one.joules, math.hypot(one.u_j, other.u_j))
-
-
 def _more_accurate(one: Case, other: Case) -> Known:
     """Tell whether one is right more often than another; what is equal is not."""
     difference = one.accuracy - other.accuracy
     u = math.hypot(one.u_accuracy, other.u_accuracy)
-    return _positive(difference, u) if difference else False
-
-
-def _positive(value: float, u: float) -> Known:
-    return None if abs(value) <= _COVERAGE * u else value > 0
+    return is_positive(difference, u) if difference else False
 
 
 def _ratio(one: Joules, other: Joules) -> tuple[float, float]:
@@ -428,6 +324,12 @@ def _ratio(one: Joules, other: Joules) -> tuple[float, float]:
         return math.inf, math.inf
     ratio = one.joules / other.joules
     return ratio, math.hypot(one.u_j, ratio * other.u_j) / other.joules
+
+
+def _mean(figures: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return the mean of figures, each with its standard uncertainty."""
+    values, us = zip(*figures, strict=True)
+    return sum(values) / len(values), math.hypot(*us) / len(us)
 
 
 def _percent(share: float) -> str:
@@ -439,9 +341,14 @@ def _figure(value: float) -> str:
     return number(value) if math.isfinite(value) else "-"
 
 
+def _about(value: float, u: float, claimed: float, about: float) -> Known:
+    """Tell whether a value is about the figure that is claimed."""
+    return _within(value, u, claimed / about, claimed * about)
+
+
 def _within(value: float, u: float, low: float, high: float) -> Known:
     """Tell whether a value lies in a range, with all of its interval."""
-    near, far = value - _COVERAGE * u, value + _COVERAGE * u
+    near, far = value - COVERAGE * u, value + COVERAGE * u
     if far < low or near > high:
         return False
     return True if near >= low and far <= high else None

@@ -1,23 +1,20 @@
-"""Energy and accuracy of learning algorithms, and the study's claims beside them."""
+"""Energy and accuracy of learning algorithms, and the claims of a publication beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from calibrate import costs
 from calibrate.analysis import Analysis
+from calibrate.campaign import Publication
 from calibrate.costs import (
-    ALGORITHMS,
     COUNTED,
-    DATA,
     FIT,
     FIT_AND_TEST,
     Board,
     Case,
     Claim,
     board,
-    judge_claims,
     order,
     ranked,
 )
@@ -40,18 +37,15 @@ _CAPTION = (
     "than the marker."
 )
 _CLAIMS = (
-    "The study: IA et empreinte environnementale, EcoSD 2022, figure 5, on another machine. Which "
-    "hyper-parameters it used and whether predictions are in its figures is not known here, "
-    "so that each claim about energy is judged with and without them. "
-    "“About” is taken as up to a factor of two either way. What lies within two standard "
-    "uncertainties of the border is too close to tell, and not comparable."
+    "The study: {source}. {note} “About” is taken as up to a factor of {about} either way. What "
+    "lies within two standard uncertainties of the border is too close to tell, and not comparable."
 )
 
 
 def algorithm_chapter(analysis: Analysis) -> Chapter | None:
     """Return energy and accuracy by data set, algorithm and probe."""
-    found = _cases(analysis)
-    if not found:
+    found, publication = _cases(analysis), analysis.publication
+    if not found or publication is None:
         return None
     reference = analysis.comparison.reference
     looks = styles(analysis)
@@ -61,28 +55,34 @@ def algorithm_chapter(analysis: Analysis) -> Chapter | None:
         "rank by fit", "rank with test", "accuracy",
     )  # fmt: skip
     boards = {name: board(shown, name) for name in looks}
-    rows = tuple(Row(_cells(case, boards[case.probe]), case.probe == reference) for case in shown)
+    rows = tuple(
+        Row(_cells(case, boards[case.probe], publication), case.probe == reference)
+        for case in shown
+    )
     return Chapter(
         "Learning algorithms",
-        (*_sources(found), *_orders(boards.get(reference, {}), reference)),
+        (
+            *_sources(found, publication),
+            *_orders(boards.get(reference, {}), reference, publication),
+        ),
         Table(head, rows, frozenset(range(3, 9))),
         _NOTE,
-        tuple(_panels(analysis, boards, looks)),
+        tuple(_panels(analysis, publication, boards, looks)),
         _CAPTION,
     )
 
 
 def claim_chapter(analysis: Analysis) -> Chapter | None:
-    """Return the study's claims, by the reference, and whether the other probes agree.
+    """Return the claims of the publication, by the reference, and whether other probes agree.
 
     One algorithm alone says nothing about any of them.
     """
-    found = _cases(analysis)
-    if len({case.algorithm for case in found if case.data in DATA} & {*ALGORITHMS}) < 2:
+    publication = analysis.publication
+    if publication is None or not _comparable(analysis.cases, publication):
         return None
     reference = analysis.comparison.reference
-    said = judge_claims(found, reference)
-    others = {name: judge_claims(found, name) for name in styles(analysis) if name != reference}
+    said = analysis.claims[reference]
+    others = {name: analysis.claims[name] for name in styles(analysis) if name != reference}
     rows = tuple(
         Row((
             claim.text,
@@ -96,19 +96,37 @@ def claim_chapter(analysis: Analysis) -> Chapter | None:
     )  # fmt: skip
     head = ("the study says", "counted", "verdict", f"measured by {reference}", "why",
             "by the other probes")  # fmt: skip
-    return Chapter("The study's claims", (), Table(head, rows), _CLAIMS)
+    note = _CLAIMS.format(
+        source=publication.source, note=publication.note, about=f"{publication.about:g}"
+    )
+    return Chapter("The study's claims", (), Table(head, rows), note)
+
+
+def _comparable(found: Iterable[Case], publication: Publication) -> bool:
+    """Tell whether at least two of the publication's algorithms ran on its data sets."""
+    names = {case.algorithm for case in found if case.data in publication.data}
+    return len(names & {*publication.algorithms}) >= 2
 
 
 def _cases(analysis: Analysis) -> list[Case]:
     """Return the cases, the reference's first."""
+    publication = analysis.publication
+    if publication is None:
+        return []
     places = {name: place for place, name in enumerate(styles(analysis))}
-    return sorted(analysis.cases, key=lambda c: (*costs.place(c), places.get(c.probe, len(places))))
+    return sorted(
+        analysis.cases,
+        key=lambda case: (
+            *publication.place(case.data, case.algorithm),
+            places.get(case.probe, len(places)),
+        ),
+    )
 
 
-def _sources(found: Sequence[Case]) -> Iterable[str]:
+def _sources(found: Sequence[Case], publication: Publication) -> Iterable[str]:
     """Yield where the data are from, and what that means where they were made."""
     by_data = {case.data: case for case in found}
-    said = [f"{DATA.get(data, data)}: {_source(case)}" for data, case in by_data.items()]
+    said = [f"{publication.title(data)}: {_source(case)}" for data, case in by_data.items()]
     yield f"The data. {'. '.join(said)}."
     if any(case.synthetic for case in by_data.values()):
         yield (
@@ -124,7 +142,7 @@ def _source(case: Case) -> str:
     return f"{'synthetic' if case.synthetic else case.source}, {rows}"
 
 
-def _orders(rows: Board, reference: str) -> Iterable[str]:
+def _orders(rows: Board, reference: str, publication: Publication) -> Iterable[str]:
     """Yield the order by energy on every data set, without and with predictions."""
     for data, row in rows.items():
         fit, both = (ranked(row, counted) for counted in (FIT, FIT_AND_TEST))
@@ -133,14 +151,14 @@ def _orders(rows: Board, reference: str) -> Iterable[str]:
             if fit == both
             else (f"{fit} for a fit, {both} with the test set")
         )
-        yield f"{DATA.get(data, data)}, by {reference}: {said}."
+        yield f"{publication.title(data)}, by {reference}: {said}."
 
 
-def _cells(case: Case, rows: Board) -> tuple[str, ...]:
+def _cells(case: Case, rows: Board, publication: Publication) -> tuple[str, ...]:
     row = rows[case.data]
     ranks = [order(row, counted).index(case.algorithm) + 1 for counted in COUNTED]
     return (
-        DATA.get(case.data, case.data) + (" (synthetic)" if case.synthetic else ""),
+        publication.title(case.data) + (" (synthetic)" if case.synthetic else ""),
         case.algorithm,
         f"{case.probe} ({case.scope})",
         *(prefixed(e.joules, e.u_j, "J") for e in (case.fit, case.thousand, case.fit_and_test)),
@@ -164,12 +182,15 @@ def _agreement(claim: Claim, others: Mapping[str, Claim]) -> str:
 
 
 def _panels(
-    analysis: Analysis, boards: Mapping[str, Board], looks: Mapping[str, Style]
+    analysis: Analysis,
+    publication: Publication,
+    boards: Mapping[str, Board],
+    looks: Mapping[str, Style],
 ) -> Iterable[Panel]:
     """Yield a panel a data set: energy above, accuracy below, by algorithm."""
     reference = boards[analysis.comparison.reference]
     for place, (data, row) in enumerate(reference.items()):
-        title = DATA.get(data, data)
+        title = publication.title(data)
         made = any(case.synthetic for case in row.values())
         with Canvas(WIDTH, 3.4, f"algorithms {data}", stamp=analysis) as canvas:
             upper, lower = canvas.stack([2.0, 1.0])

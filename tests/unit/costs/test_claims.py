@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from calibrate import analysis, catalog, reporting, store
+from calibrate.campaign import Plan, Publication, load_plan
 from calibrate.costs import (
-    ALGORITHMS,
     COUNTED,
-    DATA,
     FIT,
     FIT_AND_TEST,
     Case,
@@ -26,6 +27,16 @@ from calibrate.reporting.chapters.algorithms import algorithm_chapter, claim_cha
 from calibrate.store import PhaseRecord
 from tests.helpers.campaigns import SECOND, START, Fake, build, domain, truth
 
+
+def shipped() -> Publication:
+    """The publication that the shipped plan names."""
+    publication = load_plan("ml-study").publication
+    assert publication is not None
+    return publication
+
+
+PUBLICATION = shipped()
+ALGORITHMS, DATA = PUBLICATION.algorithms, PUBLICATION.data
 #: Joules of a fit and of a prediction, and accuracy, in the order of `ALGORITHMS`.
 Figures = Mapping[str, tuple[tuple[float, float, float], ...]]
 #: A world in which all that the study says is so.
@@ -66,7 +77,7 @@ def made(figures: Figures, u: float = 0.001, probe: str = "truth") -> list[Case]
 
 def judged(found: list[Case], counted: str = FIT) -> list[Claim]:
     """The claims with one way of counting: three about energy, two about accuracy."""
-    return [c for c in judge_claims(found, "truth") if c.counted in (counted, "")]
+    return [c for c in judge_claims(found, "truth", PUBLICATION) if c.counted in (counted, "")]
 
 
 def verdicts(found: list[Case], counted: str = FIT) -> list[str]:
@@ -249,6 +260,58 @@ def test_the_chapters_have_every_case_and_every_claim(folder: Path) -> None:
     for form in ("html", "markdown"):
         page = catalog.load(catalog.find("reports", form)).render(found)
         assert "Learning algorithms" in page and "claims" in page
+
+
+def test_a_plan_of_ones_own_names_another_publication(folder: Path, tmp_path: Path) -> None:
+    mine = shutil.copytree(folder, tmp_path / "mine")
+    record = store.read(mine / store.CAMPAIGN, store.CampaignRecord)
+    publication = {
+        "source": "A paper of ours, table 2",
+        "data": {"wine": "Wine", "mnist": "Digits"},
+        "algorithms": ["tree", "neighbours"],
+        "energy": [
+            {
+                "kind": "cheapest", "text": "neighbours are cheapest, 2 to 2000 times",
+                "first": "neighbours", "second": "tree", "ratio": [2.0, 2000.0],
+            }
+        ],
+    }  # fmt: skip
+    plan = {**record.plan, "publication": publication}
+    store.save(mine / store.CAMPAIGN, record.model_copy(update={"plan": plan}))
+    found = analysis.analyze(mine)
+    chapter = claim_chapter(found)
+    assert chapter is not None and "A paper of ours, table 2" in chapter.note
+    first, second = chapter.table.rows
+    assert first.cells[:3] == ("neighbours are cheapest, 2 to 2000 times", FIT, "confirmed")
+    assert second.cells[1:3] == (FIT_AND_TEST, "not confirmed")
+    assert "Digits" in first.cells[3]
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"algorithms": ["tree"]}, "algorithms"),
+        ({"energy": [{"kind": "cheapest", "text": "x"}]}, "first"),
+        ({"energy": [{"kind": "greenest", "text": "x"}]}, "kind"),
+        (
+            {"accuracy": [{"kind": "most accurate", "text": "x", "algorithm": "oracle",
+                           "data_sets": 1}]},
+            "oracle",
+        ),
+    ],
+)  # fmt: skip
+def test_a_publication_that_cannot_be_judged_is_refused(
+    change: dict[str, object], key: str
+) -> None:
+    plan = {
+        "title": "mine",
+        "workload": [{"name": "idle"}],
+        "publication": {
+            "source": "x", "data": {"wine": "Wine"}, "algorithms": ["tree", "network"], **change
+        },
+    }  # fmt: skip
+    with pytest.raises(ValidationError, match=key):
+        Plan.model_validate(plan)
 
 
 def test_of_many_workloads_a_table_has_the_ends(folder: Path) -> None:
