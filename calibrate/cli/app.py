@@ -1,7 +1,12 @@
-"""The command line. Exit codes: 0, 1 fail, 2 inconclusive, 64 refused, 69 not possible here."""
+"""The command line.
+
+Exit codes: 0 done, 1 fail, 2 inconclusive, 64 refused, 69 not possible on this machine, 70 internal
+error, 130 interrupted.
+"""
 
 from __future__ import annotations
 
+import traceback
 from typing import Annotated
 
 import typer
@@ -9,7 +14,7 @@ import typer
 from calibrate._version import __version__
 from calibrate.cli.commands import LazyGroup
 from calibrate.cli.help import examples
-from calibrate.cli.options import IMPOSSIBLE, INTERRUPTED, REFUSED
+from calibrate.cli.options import IMPOSSIBLE, INTERNAL, INTERRUPTED, REFUSED
 from calibrate.errors import CrosswattError, Unsupported
 
 NAME = "crosswatt"
@@ -45,12 +50,27 @@ def main(arguments: list[str] | None = None) -> int:
         return REFUSED
     except OSError as error:  # a file that cannot be written, a full disk
         if error.filename is None:
-            raise
+            return _internal(error)
         _complain(f"{error.filename}: {error.strerror}.")
         return REFUSED
+    except MemoryError:
+        _complain("There is not enough memory for this. Try it on a machine that has more.")
+        return IMPOSSIBLE
     except (KeyboardInterrupt, typer.Abort):
         _complain("Interrupted.", style=None)
         return INTERRUPTED
+    except Exception as error:  # a fault of ours: never the exit code of a verdict
+        return _internal(error)
+
+
+def _internal(error: Exception) -> int:
+    """Print what a report of a fault of crosswatt needs."""
+    traceback.print_exception(error)
+    _complain(
+        f"Internal error, {NAME} {__version__}: this is a fault of {NAME}, not of yours. Please "
+        "report it with the lines above."
+    )
+    return INTERNAL
 
 
 def _complain(sentence: str, style: str | None = "red") -> None:

@@ -355,9 +355,9 @@ def _rows(
 ) -> Iterable[PairedRun]:
     """Yield one row per run in which both have the energy."""
     for run in runs:
-        record, other = run.record, run.logs[reference]
+        record, other = run.record, run.logs.get(reference)
         ours = _window(run, name, column)
-        if ours is None or not other.domains:
+        if ours is None or other is None or not other.domains:
             continue
         window = ours.begin_ns, ours.end_ns
         theirs = window_energy(other, beside, window)

@@ -80,7 +80,8 @@ def window_energy(log: ProbeLog, column: Column, window_ns: tuple[int, int]) -> 
     """
     total, variance, ends = 0.0, 0.0, 0.0
     for name in column.parts:
-        part = _energy(log, log.domains[name], window_ns)
+        domain = log.domains.get(name)
+        part = _energy(log, domain, window_ns) if domain else None
         if part is None:
             return None
         total, variance = total + part.joules, variance + part.noise_j**2
@@ -135,11 +136,13 @@ def total_energy(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
     """Return (CLOCK_MONOTONIC ns, cumulative joules) of a column, at its first part's instants.
 
-    None where a part has fewer than two readings.
+    None where a part is missing or has fewer than two readings.
     """
     at, joules = None, None
     for name in column.parts:
-        domain = log.domains[name]
+        domain = log.domains.get(name)
+        if domain is None:
+            return None
         points = counter_curve(log, domain)
         if points.value.size < 2:
             return None

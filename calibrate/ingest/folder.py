@@ -549,6 +549,11 @@ def prepare(out: Path, asked: Origin) -> Checkpoint | None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CrosswattError(f"{out} is not empty. Choose another --out.")
     part = working(out)
+    if (part.exists() or part.is_symlink()) and not _is_interrupted_import(part):
+        raise CrosswattError(
+            f"{part} exists, and is not what an interrupted import left. Move it away, or choose "
+            "another --out."
+        )
     try:
         if store.read(part / ORIGIN, Origin) == asked:
             return store.read(part / CHECKPOINT, Checkpoint)
@@ -562,4 +567,14 @@ def prepare(out: Path, asked: Origin) -> Checkpoint | None:
 
 def discard(out: Path) -> None:
     """Remove what an import that failed has left; nothing of one that succeeded is there."""
-    shutil.rmtree(working(out), ignore_errors=True)
+    part = working(out)
+    if _is_interrupted_import(part):
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _is_interrupted_import(part: Path) -> bool:
+    """Tell whether a folder is what an import works in: it says so, and no link is in it."""
+    origin = part / ORIGIN
+    if not store.is_folder(part) or origin.is_symlink() or not origin.is_file():
+        return False
+    return not any(path.is_symlink() for path in part.rglob("*"))

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from calibrate import store
-from calibrate.errors import CrosswattError
+from calibrate.errors import BadFile, CrosswattError
 from calibrate.ingest.feed import Chunk, Feed, Window, utc
-from calibrate.ingest.folder import AROUND_NS, MEASURED, Sink
+from calibrate.ingest.folder import AROUND_NS, MEASURED, PROVENANCE, Sink
 from calibrate.store import Campaign, ProbeState, Run, RunRecord, SourceRecord
 
 
@@ -197,7 +197,11 @@ def _span(runs: Sequence[Run]) -> str:
 
 def _remember(part: Path, other: Campaign) -> None:
     """Keep where the joined probes came from."""
-    path = other.folder / "provenance.json"
-    if path.exists():
-        document = json.loads(path.read_text(encoding="utf-8"))
-        store.write(part / "joined.json", json.dumps(document, indent=1) + "\n")
+    path = other.folder / PROVENANCE
+    try:
+        document = store.parse_json(store.read_text(path))
+    except FileNotFoundError:
+        return
+    except ValueError as error:
+        raise BadFile(path, f"it is not JSON ({error})") from None
+    store.write(part / "joined.json", json.dumps(document, indent=1) + "\n")

@@ -1,6 +1,7 @@
 """A campaign on disk: read and write its folder.
 
-documents   the JSON documents, their schema, and how one is read and written
+files       files read within bounds and written whole, never through a link
+documents   the JSON documents and their schema
 readings    the readings of one probe in one run
 folder      a campaign with its finished runs
 """
@@ -30,6 +31,16 @@ from calibrate.store.documents import (
     read,
     read_toml,
     save,
+)
+from calibrate.store.files import (
+    FileName,
+    is_folder,
+    make_working_folder,
+    open_file,
+    parse_json,
+    read_lines,
+    read_text,
+    sync_folder,
     write,
 )
 from calibrate.store.folder import (
@@ -56,6 +67,7 @@ __all__ = [
     "Campaign",
     "CampaignRecord",
     "Document",
+    "FileName",
     "Job",
     "KnownFactor",
     "Library",
@@ -75,14 +87,21 @@ __all__ = [
     "close_log",
     "columns_type",
     "is_finished",
+    "is_folder",
     "library_of",
     "load_campaign",
     "load_log",
     "load_run",
     "load_set_aside",
+    "make_working_folder",
+    "open_file",
+    "parse_json",
     "read",
+    "read_lines",
+    "read_text",
     "read_toml",
     "save",
     "set_aside",
+    "sync_folder",
     "write",
 ]

@@ -20,18 +20,26 @@ Schema history
 
 from __future__ import annotations
 
-import json
-import os
 import tomllib
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from calibrate.errors import BadFile
 from calibrate.simulated import SIMULATED
+from calibrate.store.files import (
+    Count,
+    FileName,
+    Finite,
+    Nanoseconds,
+    Whole,
+    parse_json,
+    read_text,
+    write,
+)
 
 SCHEMA = 1
 CAMPAIGN, PROBES, RUN = "campaign.json", "probes.json", "run.json"
@@ -81,15 +89,19 @@ def _with_length(document: Any, key: str) -> Any:
     return document
 
 
+#: What a workload says of itself.
+Value = Finite | Whole | str | None
+
+
 class PhaseRecord(Document):
     """A stretch of a workload; see `calibrate.loads.Phase`."""
 
     name: str
-    begin_ns: int
-    end_ns: int
-    work: float | None = None
+    begin_ns: Nanoseconds
+    end_ns: Nanoseconds
+    work: Finite | None = None
     unit: str | None = None
-    values: dict[str, float | int | str | None] = {}
+    values: dict[str, Value] = {}
 
 
 class RunRecord(Saved):
@@ -101,25 +113,31 @@ class RunRecord(Saved):
     """
 
     kind: Literal["run"] = "run"
-    number: int
+    number: Count
     workload: str
     arguments: tuple[str, ...] = ()
-    repeat: int = 1
-    exit_code: int
-    recording_ns: int
-    begin_ns: int
-    end_ns: int
-    stopped_ns: int
-    epoch_ns: int
+    repeat: Count = 1
+    exit_code: Count
+    recording_ns: Nanoseconds
+    begin_ns: Nanoseconds
+    end_ns: Nanoseconds
+    stopped_ns: Nanoseconds
+    epoch_ns: Nanoseconds
     phases: tuple[PhaseRecord, ...] = ()
-    result: dict[str, float | int | str | None] = {}
-    probes: dict[str, ProbeState]
-    planned_s: float | None = None
+    result: dict[str, Value] = {}
+    probes: dict[FileName, ProbeState]
+    planned_s: Finite | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _old(cls, data: Any) -> Any:
         return _with_length(data, "planned_s")
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> RunRecord:
+        if self.end_ns < self.begin_ns or any(p.end_ns < p.begin_ns for p in self.phases):
+            raise ValueError("end_ns lies before begin_ns")
+        return self
 
     @property
     def seconds(self) -> float:
@@ -140,14 +158,14 @@ class Job(Document):
     then say so. ``probes`` are those that take part, where not all do.
     """
 
-    folder: str
-    number: int
+    folder: FileName
+    number: Count
     workload: str
     script: str | None = None
     arguments: tuple[str, ...] = ()
-    repeat: int = 1
-    probes: tuple[str, ...] | None = None
-    seconds: float | None = None
+    repeat: Count = 1
+    probes: tuple[FileName, ...] | None = None
+    seconds: Finite | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -162,9 +180,9 @@ class MachineRecord(Document):
     label: str
     bench: dict[str, Any] = {}
     cpu: str
-    cpus: int | None
+    cpus: Count | None
     kernel: str
-    memory_bytes: int | None
+    memory_bytes: Whole | None
     virtual: str
     governor: str
     microcode: str
@@ -179,7 +197,7 @@ class MachineRecord(Document):
 class SourceRecord(Document):
     """A probe of a campaign: where its adapter and its interpreter are."""
 
-    name: str
+    name: FileName
     adapter: str
     python: str
     options: dict[str, str] = {}
@@ -193,18 +211,24 @@ class CampaignRecord(Saved):
     """
 
     kind: Literal["campaign"] = "campaign"
-    created: str
+    created: str = Field(max_length=64)
     crosswatt: str
     plan: dict[str, Any]
-    seed: int
+    seed: Whole
     bench: str | None = None
     faults: tuple[str, ...] = ()
     machine: MachineRecord
     sources: tuple[SourceRecord, ...]
     jobs: tuple[Job, ...]
-    until: float | None = None
+    until: Finite | None = None
     command: tuple[str, ...] = ()
     imported: str | None = None
+
+    @field_validator("created")
+    @classmethod
+    def _is_an_instant(cls, text: str) -> str:
+        datetime.fromisoformat(text)
+        return text
 
     @property
     def day(self) -> date | None:
@@ -223,9 +247,9 @@ class KnownFactor(Document):
 
     probe: str
     column: str
-    repeats: int
-    factor: float | None
-    half_width: float | None
+    repeats: Count
+    factor: Finite | None
+    half_width: Finite | None
     reached: bool
 
 
@@ -233,8 +257,8 @@ class StopRecord(Saved):
     """Why a campaign ended before all that was planned: every factor is known well enough."""
 
     kind: Literal["stop"] = "stop"
-    target: float
-    repeats: int
+    target: Finite
+    repeats: Count
     factors: tuple[KnownFactor, ...]
 
 
@@ -243,24 +267,17 @@ class StrayRecord(Saved):
 
     kind: Literal["stray"] = "stray"
     reason: str
-    tolerance: float
+    tolerance: Finite
 
 
 class ProbesRecord(Saved):
     """Every probe that was tried when the campaign began."""
 
     kind: Literal["probes"] = "probes"
-    probes: dict[str, ProbeState]
+    probes: dict[FileName, ProbeState]
 
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def save(path: Path, document: Document) -> None:
@@ -271,10 +288,10 @@ def save(path: Path, document: Document) -> None:
 def read(path: Path, model: type[AnyDocument]) -> AnyDocument:
     """Read a document, or raise `BadFile` with the line or the key at fault."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(read_text(path))
     except FileNotFoundError:
         raise BadFile(path, "there is no such file", fix=FOREIGN) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         line = getattr(error, "lineno", None)
         raise BadFile(path, f"it is not JSON ({error})", line, FOREIGN) from None
     if isinstance(data, dict) and data.get("schema", SCHEMA) != SCHEMA:
@@ -291,7 +308,9 @@ def read_toml(path: Path, model: type[AnyDocument], fix: str) -> AnyDocument:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadFile(path, f"it cannot be read ({error.strerror})", fix=fix) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise BadFile(path, "it is nested too deep", fix=fix) from None
+    except ValueError as error:  # of TOML, of UTF-8, of a number of thousands of digits
         raise BadFile(path, f"it is not TOML ({error})", fix=fix) from None
     return _validated(path, data, model, fix)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibrate.errors import CrosswattError
+from calibrate.errors import BadFile, CrosswattError
 from calibrate.store.documents import (
     _DERIVED,
     CAMPAIGN,
@@ -28,7 +28,11 @@ from calibrate.store.documents import (
     read,
     save,
 )
+from calibrate.store.files import copy_folder, is_folder, make_working_folder, sync_folder
 from calibrate.store.readings import Library, ProbeLog, load_log
+
+#: The name of a copy in its working folder, where nothing else has a name.
+_COPY = "copy"
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def load_campaign(folder: Path | str) -> Campaign:
     Raises
     ------
     CrosswattError : there is no such folder.
-    BadFile : a document or a line of readings in it is damaged.
+    BadFile : a document or a line of readings in it is damaged, or is a link.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -137,21 +141,27 @@ def changed_copy(folder: Path, out: Path) -> Iterator[Path]:
     ------
     CrosswattError : there is something at `out` already.
     """
-    if out.exists():
-        raise CrosswattError(f"{out} exists. Choose another --out.")
-    part = out.with_name(f"{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
+    part = make_working_folder(out)
     try:
-        shutil.copytree(folder, part, ignore=shutil.ignore_patterns(*_DERIVED))
-        yield part
-        part.replace(out)
+        copy_folder(folder, part / _COPY, frozenset(_DERIVED))
+        yield part / _COPY
+        sync_folder(part / _COPY)
+        (part / _COPY).replace(out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 def is_finished(folder: Path, job: Job) -> bool:
-    """Tell whether a planned run has been done."""
-    return (folder / job.folder / RUN).exists()
+    """Tell whether a planned run has been done.
+
+    Raises
+    ------
+    BadFile : what should be its folder is a link.
+    """
+    place = folder / job.folder
+    if place.is_symlink():
+        raise BadFile(place, "it is a link", fix="Put the folder itself there.")
+    return (place / RUN).exists()
 
 
 def set_aside(folder: Path, job: Job, why: StrayRecord) -> None:
@@ -166,7 +176,7 @@ def load_set_aside(folder: Path) -> list[SetAside]:
     found: dict[tuple[str, int], Path] = {}
     for path in folder.iterdir():
         run, dot, number = path.name.rpartition(".stray-")
-        if dot and number.isdecimal() and path.is_dir():
+        if dot and number.isascii() and number.isdecimal() and is_folder(path):
             found[run, int(number)] = path
     return [
         SetAside(path, run, read(path / RUN, RunRecord), read(path / STRAY, StrayRecord))

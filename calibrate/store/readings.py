@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from calibrate.errors import BadFile
 from calibrate.probe import Domain
-from calibrate.store.documents import ProbeState
+from calibrate.store.documents import ProbeState, ProbeStatus
+from calibrate.store.files import (
+    LINE_BYTES,
+    FileName,
+    Finite,
+    Nanoseconds,
+    Whole,
+    open_file,
+    parse_json,
+    read_lines,
+)
+
+#: Columns of one probe beyond which its file is refused; a machine of 1024 cores has fewer.
+MOST_DOMAINS = 4096
+#: Joules or watts that nothing on earth reaches, and the last instant of a clock in ns.
+_LARGEST_J, _LAST_NS = 1e30, 2**62
 
 
 @dataclass(frozen=True)
@@ -132,35 +149,107 @@ def load_log(path: Path) -> ProbeLog:
     return ProbeLog(**log)
 
 
+class _Line(BaseModel):
+    """A line of a probe's file; later releases may say more in it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+class _Library(_Line):
+    name: str
+    version: str
+
+
+class _Description(_Line):
+    """What a probe is."""
+
+    name: str
+    domains: tuple[dict[str, Any], ...] = Field(max_length=MOST_DOMAINS, strict=False)
+    facts: dict[str, str | Finite | Whole | bool | None]
+    period_s: Finite
+    library: _Library | None = None
+
+    def named_domains(self) -> dict[str, Domain]:
+        """Return the domains by name."""
+        domains = [Domain(**each) for each in self.domains]
+        for each in domains:
+            sizes = each.resolution_j, each.wraps_at_j, each.u_relative
+            if not all(size is None or (0 <= size <= _LARGEST_J) for size in sizes):
+                raise ValueError(f"domain {each.name!r}: a size is negative or no size of energy")
+        if len({each.name for each in domains}) < len(domains):
+            raise ValueError("two domains have one name")
+        return {each.name: each for each in domains}
+
+    def source(self) -> Library:
+        """Return the library; older files have the adapter's name and its facts."""
+        if self.library:
+            return Library(self.library.name, self.library.version)
+        return Library(self.name, str(self.facts.get("release", "")))
+
+
+class _Mark(_Line):
+    """When `Probe.begin` or `Probe.end` was called."""
+
+    before_ns: Nanoseconds
+    after_ns: Nanoseconds
+
+
+class _Stop(_Line):
+    """How a recorder ended."""
+
+    status: ProbeStatus
+    reason: str = ""
+    fix: str = ""
+    said: str = ""
+    readings: Whole = 0
+    missed: Whole = 0
+    rejected: Whole = 0
+    cpu_s: Finite = 0.0
+    lost_bytes: Whole = 0
+    at_ns: Nanoseconds = 0
+
+
+class _Columns(_Line):
+    """Where the readings of an imported probe lie."""
+
+    file: FileName
+    names: tuple[str, ...] = Field(max_length=MOST_DOMAINS, strict=False)
+    count: int = Field(ge=0, le=2**40)
+
+
 def _readings(
     path: Path, log: dict[str, Any], marks: dict[str, tuple[int, int]]
 ) -> Iterator[Reading]:
     """Yield the readings of a file; what else it says goes into `log` and `marks`."""
     for number, data in _lines(path):
         try:
-            if data["doc"] == "reading":
-                yield _reading(data)
-            elif data["doc"] == "probe":
-                log["domains"] = {each["name"]: Domain(**each) for each in data["domains"]}
-                log["facts"], log["period_s"] = data["facts"], data["period_s"]
-                log["library"] = _library(data)
-            elif data["doc"] in {"begin", "end"}:
-                marks[data["doc"]] = (data["before_ns"], data["after_ns"])
-            elif data["doc"] == "columns":
-                log["columns"] = data
-            elif data["doc"] == "stop":
-                log["stop"] = data
-            else:
-                raise ValueError(f"unknown document {data['doc']!r}")
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadFile(path, f"it is not a probe's document ({error!r})", number) from None
+            match data["doc"]:
+                case "reading":
+                    yield _reading(data)
+                case "probe":
+                    about = _Description.model_validate(data)
+                    log["domains"], log["library"] = about.named_domains(), about.source()
+                    log["facts"] = {name: str(value) for name, value in about.facts.items()}
+                    log["period_s"] = about.period_s
+                case "begin" | "end" as name:
+                    mark = _Mark.model_validate(data)
+                    marks[name] = (mark.before_ns, mark.after_ns)
+                case "columns":
+                    log["columns"] = _Columns.model_validate(data)
+                case "stop":
+                    log["stop"] = _Stop.model_validate(data).model_dump(exclude_unset=True)
+                case other:
+                    raise ValueError(f"unknown document {other!r:.80}")
+        except ValidationError as error:
+            raise BadFile(path, f"it is not a probe's document ({_first(error)})", number) from None
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise BadFile(path, f"it is not a probe's document ({error!r:.200})", number) from None
 
 
-def _library(data: dict[str, Any]) -> Library:
-    """Return the library of a description; older ones have the adapter's name and its facts."""
-    older = {"name": data["name"], "version": dict(data["facts"]).get("release", "")}
-    library = data.get("library", older)
-    return Library(str(library["name"]), str(library["version"]))
+def _first(error: ValidationError) -> str:
+    """Return the first thing that is wrong with a document, and where."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg'][:200]}"
 
 
 def columns_type(names: Sequence[str]) -> np.dtype[Any]:
@@ -168,50 +257,53 @@ def columns_type(names: Sequence[str]) -> np.dtype[Any]:
     return np.dtype([("at_ns", "<i8"), *((name, "<f8") for name in names)])
 
 
-def _mapped(path: Path, columns: Mapping[str, Any]) -> Readings:
+def _mapped(path: Path, columns: _Columns) -> Readings:
     """Return the readings of an imported probe, mapped into memory."""
+    place = path.with_name(columns.file)  # a name that leads nowhere else
     try:
-        file, names, count = columns["file"], columns["names"], columns["count"]
-        form = columns_type(names)
-        place = path.with_name(Path(file).name)  # never outside its folder
-        if place.stat().st_size != count * form.itemsize:
-            raise ValueError(f"{file} has not the {count} readings that it should have")
-        records = np.memmap(place, form, "r", shape=(count,)) if count else np.empty(0, form)
-    except (KeyError, TypeError, ValueError, OSError) as error:
+        form = columns_type(columns.names)
+        with open_file(place) as file:
+            if os.fstat(file.fileno()).st_size != columns.count * form.itemsize:
+                raise ValueError(f"{columns.file} has not the {columns.count} readings it should")
+            records = np.empty(0, form)
+            if columns.count:
+                records = np.memmap(file, form, "r", shape=(columns.count,))
+    except (ValueError, OSError) as error:
         raise BadFile(path, f"its columns cannot be read ({error})") from None
     at_ns = records["at_ns"]
-    return Readings(at_ns, at_ns, {name: records[name] for name in names})
+    if at_ns.size and not (at_ns.min() >= -_LAST_NS and at_ns.max() <= _LAST_NS):
+        raise BadFile(place, "an instant is out of any range")
+    return Readings(at_ns, at_ns, {name: records[name] for name in columns.names})
 
 
 def _reading(data: dict[str, Any]) -> Reading:
     """Return a reading, or raise what its document makes of it."""
     before, after, values = data["before_ns"], data["after_ns"], data["values"]
-    if type(before) is not int or type(after) is not int or not 0 <= before <= after < 2**63:
+    if type(before) is not int or type(after) is not int or not 0 <= before <= after <= _LAST_NS:
         raise ValueError("its instants are not two whole numbers of nanoseconds in order")
-    if not all(type(value) in (float, int) for value in values.values()):
-        raise ValueError("a value is not a number")
+    if len(values) > MOST_DOMAINS:
+        raise ValueError(f"it has more than {MOST_DOMAINS} values")
+    for value in values.values():
+        if type(value) not in (float, int) or not -_LARGEST_J <= value <= _LARGEST_J:
+            raise ValueError("a value is not a number, or larger than any energy")
     return Reading(before, after, values)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, document); forgive a last line without its end."""
     try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            for number, line in enumerate(file, start=1):
-                if line.endswith("\n"):
-                    yield number, _document(path, number, line)
+        for number, line in read_lines(path):
+            yield number, _document(path, number, line)
     except FileNotFoundError:
         raise BadFile(path, "there is no such file, though run.json names the probe") from None
-    except UnicodeDecodeError as error:
-        raise BadFile(path, f"it is not text ({error})") from None
 
 
 def _document(path: Path, number: int, line: str) -> dict[str, Any]:
     """Return one line as a document."""
     try:
-        data = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise BadFile(path, f"the line is damaged ({error.msg})", number) from None
+        data = parse_json(line)
+    except ValueError as error:
+        raise BadFile(path, f"the line is damaged ({error})", number) from None
     if not isinstance(data, dict):
         raise BadFile(path, "the line is not a document", number)
     return data
@@ -219,7 +311,27 @@ def _document(path: Path, number: int, line: str) -> dict[str, Any]:
 
 def close_log(path: Path, state: ProbeState, at_ns: int) -> None:
     """Give a file whose recorder was killed its stop document, dropping a half-written line."""
-    text = path.read_bytes() if path.exists() else b""
-    whole = text[: text.rfind(b"\n") + 1]
-    stop = {"doc": "stop", **state.model_dump(), "lost_bytes": len(text) - len(whole)}
-    path.write_bytes(whole + json.dumps({**stop, "at_ns": at_ns}).encode() + b"\n")
+    size, whole = _sizes(path)
+    stop = {"doc": "stop", **state.model_dump(), "lost_bytes": size - whole}
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    with os.fdopen(handle, "wb") as file:
+        file.truncate(whole)
+        file.seek(whole)
+        file.write(json.dumps({**stop, "at_ns": at_ns}).encode() + b"\n")
+
+
+def _sizes(path: Path) -> tuple[int, int]:
+    """Return the size of a file, and how much of it is whole lines."""
+    try:
+        with open_file(path) as file:
+            size = whole = file.seek(0, os.SEEK_END)
+            while whole > 0:
+                start = max(whole - LINE_BYTES, 0)
+                file.seek(start)
+                end = file.read(whole - start).rfind(b"\n")
+                if end >= 0:
+                    return size, start + end + 1
+                whole = start
+            return size, 0
+    except FileNotFoundError:
+        return 0, 0

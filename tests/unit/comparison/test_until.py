@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -117,8 +118,7 @@ def test_a_campaign_stops_and_says_why(tmp_path: Path, monkeypatch: pytest.Monke
     def perform_one(
         job: Job, sources: Sequence[Source], place: Path, *_: object, **__: object
     ) -> RunRecord:
-        place.rmdir()
-        place.symlink_to(ready / job.folder)
+        shutil.copytree(ready / job.folder, place, dirs_exist_ok=True)
         return store.load_run(place).record
 
     monkeypatch.setattr(campaign, "perform_run", perform_one)
