@@ -7,6 +7,7 @@ environment   releases of meters, each with its own interpreter
 machine       what this computer is
 crew          the recorders of one run, one process for each probe
 work          the process of the workload
+output        what a workload prints: marks, and the rest in a file of bounded size
 run           one run: start the recorders, run the workload, stop the recorders
 disturbed     finds runs that another program disturbed
 campaign      all runs of a plan, in order; can be interrupted and resumed

@@ -173,6 +173,7 @@ def _keep(
         result=dict(result),
         probes=crew.states,
     )
+    store.sync_folder(folder, files=True)  # run.json says that all of this is there
     store.save(folder / store.RUN, record)
     return record
 

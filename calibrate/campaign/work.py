@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
+from calibrate import store
+from calibrate.campaign.output import Output
 from calibrate.errors import CrosswattError
 from calibrate.loads import PREFIX, VARIABLE, Value
 from calibrate.store import Job, PhaseRecord
@@ -46,7 +48,6 @@ class WorkloadProcess:
                 f"{job.arguments[0]} cannot be run: there is no such program, or it is not "
                 "executable. Give its path, or make it so with chmod +x."
             )
-        self._log = (folder / "output.log").open("w", encoding="utf-8", buffering=1)
         self._name = job.workload
         self._able, self._ready = threading.Event(), threading.Event()
         self.phases: list[PhaseRecord] = []
@@ -57,13 +58,11 @@ class WorkloadProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, VARIABLE: "1"},
-            text=True,
-            errors="replace",
-            bufsize=1,
+            bufsize=0,
             start_new_session=True,
         )
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._thread.start()
+        pipe = cast(IO[bytes], self._process.stdout)
+        self._output = Output(pipe, folder / store.OUTPUT, self._mark, PREFIX)
 
     @property
     def pid(self) -> int:
@@ -83,18 +82,12 @@ class WorkloadProcess:
         while self._marks and not event.wait(0.05):
             if self._process.poll() is None and time.monotonic() < deadline:
                 continue
-            self._thread.join(2)  # it may have said so in its last words
+            self._output.join(2)  # it may have said so in its last words
             if not event.is_set():
                 self.kill()
                 raise CrosswattError(
-                    f"The workload {self._name} did not get ready: {self._last_words()}"
+                    f"The workload {self._name} did not get ready: {self._output.last_words()}"
                 )
-
-    def _follow(self) -> None:
-        """Sort the workload's lines into marks and output."""
-        for line in cast(IO[str], self._process.stdout):
-            before, found, text = line.partition(PREFIX)  # a progress bar may stand before it
-            self._log.write(before if found and self._mark(text) else line)
 
     def _mark(self, text: str) -> bool:
         """Take one mark; whatever is not a proper mark is output."""
@@ -121,10 +114,9 @@ class WorkloadProcess:
 
     def go(self) -> None:
         """Let it start."""
-        orders = cast(IO[str], self._process.stdin)
+        orders = cast(IO[bytes], self._process.stdin)
         with suppress(BrokenPipeError):  # it has ended already; its exit code tells
-            orders.write("go\n")
-            orders.flush()
+            orders.write(b"go\n")
 
     def done(self, within_s: float) -> bool:
         """Wait a moment for its end."""
@@ -135,8 +127,15 @@ class WorkloadProcess:
         return True
 
     def finish(self) -> int:
-        """Collect its output and return its exit code."""
+        """Collect its output and return its exit code.
+
+        Raises
+        ------
+        CrosswattError : its output could not be kept.
+        """
         self._join()
+        if self._output.trouble:
+            raise CrosswattError(f"The workload {self._name}: {self._output.trouble}.")
         return self._process.returncode
 
     def kill(self) -> None:
@@ -147,15 +146,10 @@ class WorkloadProcess:
         self._join()
 
     def _join(self) -> None:
-        self._thread.join(2)  # a grandchild may hold the pipe open
+        self._output.leave(2)
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
                 stream.close()
-        self._log.close()
-
-    def _last_words(self) -> str:
-        lines = Path(self._log.name).read_text(encoding="utf-8").strip().splitlines()
-        return lines[-1] if lines else "it said nothing."
 
 
 def check_workloads(jobs: Iterable[Job], at_once: int) -> None:

@@ -20,13 +20,22 @@ Schema history
 
 from __future__ import annotations
 
+import math
 import tomllib
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from calibrate.errors import BadFile
 from calibrate.simulated import SIMULATED
@@ -89,8 +98,15 @@ def _with_length(document: Any, key: str) -> Any:
     return document
 
 
+def _known(value: object) -> object:
+    """Return a figure that a workload gave; one that is no number is not known."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
 #: What a workload says of itself.
-Value = Finite | Whole | str | None
+Value = Annotated[Finite | Whole | str | None, BeforeValidator(_known)]
 
 
 class PhaseRecord(Document):
@@ -99,7 +115,7 @@ class PhaseRecord(Document):
     name: str
     begin_ns: Nanoseconds
     end_ns: Nanoseconds
-    work: Finite | None = None
+    work: Annotated[Finite | None, BeforeValidator(_known)] = None
     unit: str | None = None
     values: dict[str, Value] = {}
 
