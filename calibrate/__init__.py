@@ -1,6 +1,7 @@
 """Cross-validate software energy meters.
 
-    analyze, Analysis, Finding           everything that follows from a campaign's folder
+    analyze, Analysis, Finding,          everything that follows from a campaign's folder
+    ProbeVerdict
     agree                                meters in a table of runs, without a campaign
     load_campaign, Campaign              the folder itself: runs, readings
     load_calibration, Corrector,         correct readings by a calibration
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from calibrate.agreement import agree as agree
     from calibrate.analysis import Analysis as Analysis
     from calibrate.analysis import Finding as Finding
+    from calibrate.analysis import ProbeVerdict as ProbeVerdict
     from calibrate.analysis import analyze as analyze
     from calibrate.calibration import Corrected as Corrected
     from calibrate.calibration import Correction as Correction
@@ -69,6 +71,7 @@ _HOME = {
     "Finding": "calibrate.analysis",
     "Measurement": "calibrate.measurement",
     "Probe": "calibrate.probe",
+    "ProbeVerdict": "calibrate.analysis",
     "Target": "calibrate.probe",
     "Unavailable": "calibrate.probe",
     "UnknownName": "calibrate.errors",

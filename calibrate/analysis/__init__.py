@@ -3,6 +3,7 @@
 analysis    reads a folder and computes all of it
 finding     what a campaign shows of one column of one probe
 diagnosed   the diagnosis of a pair
+verdict     the verdict on a probe: its worst column, what was lost, what is not covered
 frames      the same as pandas data frames
 """
 
@@ -18,6 +19,7 @@ from calibrate.analysis.analysis import (
     analyze,
 )
 from calibrate.analysis.finding import Finding
+from calibrate.analysis.verdict import ProbeVerdict
 
 __all__ = [
     "CALIBRATION",
@@ -29,5 +31,6 @@ __all__ = [
     "DiagnosisDocument",
     "DiagnosisRecord",
     "Finding",
+    "ProbeVerdict",
     "analyze",
 ]

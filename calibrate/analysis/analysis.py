@@ -13,6 +13,7 @@ from calibrate import catalog, store
 from calibrate.analysis.diagnosed import diagnose_pair
 from calibrate.analysis.finding import Finding
 from calibrate.analysis.frames import findings_frame, phases_frame, readings_frame, runs_frame
+from calibrate.analysis.verdict import ProbeVerdict, probe_verdicts
 from calibrate.calibration import NEED, Calibration, fit_calibration
 from calibrate.campaign import Publication, remaining_disturbed
 from calibrate.comparison import (
@@ -163,6 +164,32 @@ class Analysis:
                 return finding
         columns = [finding.column for finding in mine]
         raise UnknownName(f"column of {probe} in this comparison", column or "", columns)
+
+    @cached_property
+    def verdicts(self) -> tuple[ProbeVerdict, ...]:
+        """The verdict on every probe but the reference, the worst first."""
+        good = [run.folder.name for run in self.campaign.runs if run.record.exit_code == 0]
+        return tuple(probe_verdicts(self.comparison, self.findings, good))
+
+    def probe_verdict(self, probe: str) -> ProbeVerdict:
+        """Return the verdict on a probe: its worst column, what was lost, what is not covered.
+
+        Parameters
+        ----------
+        probe : its name.
+
+        Returns
+        -------
+        ProbeVerdict : its worst column first.
+
+        Raises
+        ------
+        UnknownName : there is no such probe beside the reference; names the nearest.
+        """
+        for each in self.verdicts:
+            if each.probe == probe:
+                return each
+        raise UnknownName("probe beside the reference", probe, [v.probe for v in self.verdicts])
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row for each column of each probe; see `findings_frame`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from calibrate.calibration import Correction
 from calibrate.comparison import Pair
-from calibrate.diagnosis import Diagnosis
+from calibrate.diagnosis import Diagnosis, Severity, severity_of
 from calibrate.stats import Estimate, LimitsOfAgreement
 
 
@@ -39,6 +39,11 @@ class Finding:
     def headline(self) -> bool:
         """Whether this column speaks for its probe."""
         return self.pair.headline
+
+    @property
+    def severity(self) -> Severity:
+        """How bad the diagnosis is."""
+        return severity_of(self.diagnosis)
 
     @property
     def ratio(self) -> Estimate | None:

@@ -10,6 +10,7 @@ evidence      how well a model predicts the runs
 single_runs   probes that are wrong only in single runs
 across        a probe that covers a part of what the reference covers
 reported      faults that users reported, by release
+severity      how bad a diagnosis is, in order
 words         the sentences
 result        the diagnosis
 """
@@ -21,10 +22,12 @@ from calibrate.diagnosis.faults import FAULTS, NO_FIGURE, Fault, Keys, fault
 from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT
 from calibrate.diagnosis.reported import find_report, load_reports
 from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis, Runs
+from calibrate.diagnosis.severity import DEAD, Severity, severity_of
 from calibrate.diagnosis.single_runs import NO_ENERGY, STRAY
 
 __all__ = [
     "CONSTANT_POWER",
+    "DEAD",
     "FAULTS",
     "IMMATERIAL",
     "NO_ENERGY",
@@ -36,9 +39,11 @@ __all__ = [
     "Fault",
     "Keys",
     "Runs",
+    "Severity",
     "diagnose",
     "explain_across",
     "fault",
     "find_report",
     "load_reports",
+    "severity_of",
 ]
