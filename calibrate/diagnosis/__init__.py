@@ -9,6 +9,7 @@ irregular     faults that change from run to run
 evidence      how well a model predicts the runs
 single_runs   probes that are wrong only in single runs
 across        a probe that covers a part of what the reference covers
+order         a part that is above the whole that it is in
 reported      faults that users reported, by release
 severity      how bad a diagnosis is, in order
 words         the sentences

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from calibrate.comparison import Pair, PairedRun
+from calibrate.diagnosis.order import out_of_order
 from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis
 from calibrate.stats import Line, deming, least_squares
 
@@ -29,16 +30,15 @@ def explain_across(pair: Pair) -> Diagnosis:
     rows = [row for row in pair.rows if row.probe_j > 0 and row.reference_j > 0]
     workloads = [row.workload for row in rows]
     return replace(
-        _explained(pair.scope, pair.reference_scope, rows, workloads),
+        _explained(pair, rows, workloads),
         n_runs=len(pair.rows),
         n_usable=len(rows),
         n_workloads=len(set(workloads)),
     )
 
 
-def _explained(
-    part: str, whole: str, rows: Sequence[PairedRun], workloads: Sequence[str]
-) -> Diagnosis:
+def _explained(pair: Pair, rows: Sequence[PairedRun], workloads: Sequence[str]) -> Diagnosis:
+    part, whole, u = pair.scope, pair.reference_scope, pair.u_reference or 0.0
     x = [row.probe_j / row.seconds for row in rows]
     y = [row.reference_j / row.seconds for row in rows]
     # A workload's runs share what is special about it; with few workloads each run is its own.
@@ -47,12 +47,15 @@ def _explained(
         line, plain = deming(x, y, cluster=clusters), least_squares(x, y)
     except ValueError as error:
         said = f"No line of {whole} over {part} can be drawn: {error}."
-        return Diagnosis(UNEXPLAINED, None, False, said)
+        return out_of_order(part, whole, rows, None, u) or Diagnosis(UNEXPLAINED, None, False, said)
+    broken = out_of_order(part, whole, rows, line, u)
     said = (
         f"{_equation(line, part, whole)}: {line.intercept.value:.0f} W lie outside its scope "
         f"whatever the load, and {line.slope.value - 1:+.2f} W for each watt that it sees."
     )
     reasons = (f"By least squares, as if {part} had no error: {_equation(plain, part, whole)}.",)
+    if broken is not None:
+        return replace(broken, reasons=(f"{_equation(line, part, whole)}.", *reasons))
     if not _SLOPES[0] <= line.slope.value <= _SLOPES[1]:
         said += f" A slope outside {_SLOPES[0]:g} to {_SLOPES[1]:g} is not that of a part."
         return Diagnosis(UNEXPLAINED, None, False, said, reasons)

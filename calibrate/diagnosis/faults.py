@@ -17,7 +17,9 @@ from typing import Literal
 
 from calibrate.errors import UnknownName
 
-Group = Literal["unit", "count", "overhead", "level", "pattern", "part", "chance", "run", "reading"]
+Group = Literal[
+    "unit", "count", "overhead", "level", "pattern", "part", "chance", "run", "beside", "reading"
+]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Fault:
     key : what documents and lists call it; no space and no comma.
     group : ``unit``, ``count`` and ``overhead`` change the level by an exact factor, ``level`` by
         any; a ``pattern`` or a ``part`` follows the runs, ``chance`` strikes every run by chance,
-        ``run`` some of them; ``reading`` is named beside the true energy only.
+        ``run`` some of them; ``beside`` shows beside other columns than that of its own scope;
+        ``reading`` is named beside the true energy only.
     title : what a diagnosis prints; empty where the runs do not show it.
     reading : what a single reading beside the truth shows; empty where it shows nothing.
         ``{zone}``, ``{times}`` and ``{turn_j}`` stand for what differs from reading to reading.
@@ -326,6 +329,22 @@ _RUNS = (
     ),
 )
 
+_BESIDE = (
+    Fault(
+        "part-above-whole",
+        "beside",
+        title="part above its whole",
+        cause="the part is read too high, or the whole too low or for another machine",
+        aliases=("a slip of unit in one of them", "runs of one beside runs of the other"),
+    ),
+    Fault(
+        "faulty-part",
+        "beside",
+        title="faulty part",
+        cause="a sum is no better than the parts that are added up",
+    ),
+)
+
 PartFault = Literal["missing", "only", "twice"]
 
 
@@ -384,7 +403,7 @@ _READINGS = (
 )
 
 #: Every fault, but for those of parts other than DRAM; see `part_fault`.
-FAULTS = (*_UNITS, *_COUNTS, *_LEVELS, *_PATTERNS, *_CHANCES, *_RUNS, *_READINGS)
+FAULTS = (*_UNITS, *_COUNTS, *_LEVELS, *_PATTERNS, *_CHANCES, *_RUNS, *_BESIDE, *_READINGS)
 _BY_KEY = {fault.key: fault for fault in FAULTS}
 
 #: Faults of the bench that leave a meter without a figure: it refuses, or it cannot start.
