@@ -2,7 +2,8 @@
 
 Nothing is written and nothing is sent. The mode that CodeCarbon chose for itself (RAPL, cpu_load,
 a constant) is kept with the data, since it decides what the figures mean. Releases before 2.0
-know one total only; later ones give CPU, GPU and RAM. Energies are kWh inside CodeCarbon.
+know one total only; later ones give CPU, GPU and RAM, and `energy`: the total that people publish,
+`energy_consumed` of emissions.csv. Energies are kWh inside CodeCarbon.
 
 Options are the tracker's own arguments: measure_power_secs, tracking_mode, rapl_include_dram,
 force_mode_cpu_load and so on; those that a release does not know are left out. Several ways of one
@@ -36,6 +37,13 @@ SETTINGS: dict[str, Any] = {
 #: Releases before 2.0 look at RAPL for 10 ms once per interval and take that for the whole of it;
 #: at their default of 15 s a short run would be judged by a single look.
 LOOK_EVERY_S = 0.1
+#: Where a tracker keeps the sum of each domain.
+_SUMS = {
+    "cpu": "_total_cpu_energy",
+    "ram": "_total_ram_energy",
+    "gpu": "_total_gpu_energy",
+    "energy": "_total_energy",
+}
 RAPL_MODES = ("intel_rapl", "intel_power_gadget", "windows_emi")
 
 
@@ -79,7 +87,7 @@ class CodeCarbon(Probe):
         self._started = False
 
     def domains(self) -> list[Domain]:
-        """CPU, GPU and RAM of the machine; one total for releases before 2.0."""
+        """CPU, GPU and RAM of the machine, and their total; the total only before 2.0."""
         tracked = {type(each).__name__: each for each in self._tracker._hardware}
         cpu = _cpu_mode(tracked.get("CPU")) in RAPL_MODES
         basis, family = ("measured", "rapl") if cpu else ("modelled", "model")
@@ -96,7 +104,7 @@ class CodeCarbon(Probe):
             domains.append(Domain("ram", ram, "window", "modelled", "model"))
         if "GPU" in tracked:
             domains.append(Domain("gpu", "gpu", "window", "measured", "nvml"))
-        return domains
+        return [*domains, *_total(domains)]
 
     def _splits(self) -> bool:
         return hasattr(self._tracker, "_total_cpu_energy")
@@ -113,8 +121,8 @@ class CodeCarbon(Probe):
         if not self._splits():
             return {"energy": _kwh(self._tracker._total_energy) * J_PER_KWH}
         return {
-            name: _kwh(getattr(self._tracker, f"_total_{name}_energy")) * J_PER_KWH
-            for name in (domain.name for domain in self.domains())
+            domain.name: _kwh(getattr(self._tracker, _SUMS[domain.name])) * J_PER_KWH
+            for domain in self.domains()
         }
 
     def end(self) -> None:
@@ -133,6 +141,17 @@ class CodeCarbon(Probe):
             "settings": ", ".join(f"{k}={v}" for k, v in sorted(self._settings.items())),
             "interpreter": sys.version.split()[0],
         }
+
+
+def _total(parts: list[Domain]) -> list[Domain]:
+    """Return the total that CodeCarbon makes of its parts, where there are several."""
+    if len(parts) < 2:
+        return []
+    scopes = {part.scope for part in parts}
+    scope = "process" if "process" in scopes else "system" if "gpu" in scopes else "machine"
+    basis = "modelled" if any(part.basis == "modelled" for part in parts) else "measured"
+    names = tuple(part.name for part in parts)
+    return [Domain("energy", scope, "window", basis, "model", sum_of=names)]  # type: ignore[arg-type]
 
 
 def _value(text: str) -> bool | float | str:

@@ -2,7 +2,7 @@
 
 analysis    reads a folder and computes all of it
 finding     what a campaign shows of one column of one probe
-diagnosed   the diagnosis of a pair
+diagnosed   the diagnoses of all pairs
 verdict     the verdict on a probe: its worst column, what was lost, what is not covered
 frames      the same as pandas data frames
 """

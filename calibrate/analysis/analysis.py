@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from calibrate import catalog, store
-from calibrate.analysis.diagnosed import diagnose_pair
+from calibrate.analysis.diagnosed import diagnose_pairs
 from calibrate.analysis.finding import Finding
 from calibrate.analysis.frames import findings_frame, phases_frame, readings_frame, runs_frame
 from calibrate.analysis.verdict import ProbeVerdict, probe_verdicts
@@ -297,12 +297,7 @@ def analyze(
     """
     campaign = store.load_campaign(Path(folder))
     comparison = compare(campaign, reference, across=across)
-    diagnoses = {
-        (pair.probe, pair.column): diagnose_pair(
-            pair, comparison, store.library_of(campaign, pair.probe)
-        )
-        for pair in comparison.pairs
-    }
+    diagnoses = diagnose_pairs(comparison, campaign)
     calibration = fit_calibration(comparison, diagnoses, campaign.record.day, need)
     place = f"{carbon:.12g}" if isinstance(carbon, int | float) else carbon
     intensity = find_intensity(place, date.today()) if isinstance(place, str) else place

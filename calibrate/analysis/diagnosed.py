@@ -1,4 +1,4 @@
-"""The diagnosis of a pair: what the diagnosis needs, taken from the comparison."""
+"""The diagnoses of all pairs: what a diagnosis needs, taken from the comparison."""
 
 from __future__ import annotations
 
@@ -14,8 +14,25 @@ from calibrate.diagnosis import (
     explain_across,
     find_report,
     load_reports,
+    of_sum,
 )
-from calibrate.store import Library
+from calibrate.store import Campaign, Library, library_of
+
+
+def diagnose_pairs(comparison: Comparison, campaign: Campaign) -> dict[tuple[str, str], Diagnosis]:
+    """Return the diagnosis of every pair, by probe and column; a sum has that of its parts."""
+    alone = {
+        (pair.probe, pair.column): diagnose_pair(pair, comparison, library_of(campaign, pair.probe))
+        for pair in comparison.pairs
+    }
+    return alone | {
+        (pair.probe, pair.column): of_sum(
+            alone[pair.probe, pair.column],
+            {part: alone[pair.probe, part] for part in pair.parts if (pair.probe, part) in alone},
+        )
+        for pair in comparison.pairs
+        if pair.parts and not pair.across
+    }
 
 
 def diagnose_pair(pair: Pair, comparison: Comparison, library: Library) -> Diagnosis:

@@ -46,11 +46,17 @@ class ProbeVerdict:
         """How bad it is: that of the worst column, or that of lost runs if that is worse."""
         if self.worst is None:
             return Severity.NOT_COMPARED
-        return max(self.worst.severity, Severity.LOST_RUNS if self.lost_runs else Severity.SOUND)
+        lost = Severity.LOST_RUNS if self.lost_runs else Severity.UNTRIED
+        return max(self.worst.severity, lost)
+
+    @property
+    def untried(self) -> tuple[Finding, ...]:
+        """The findings of columns that agree, in runs that could not have shown a fault."""
+        return tuple(each for each in self.findings if each.severity is Severity.UNTRIED)
 
     @property
     def sound(self) -> bool:
-        """Whether every column that was compared is sound, in every run."""
+        """Whether every column is sound, in every run, as far as it was tried."""
         return self.severity is Severity.SOUND
 
     @property

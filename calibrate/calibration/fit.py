@@ -20,7 +20,14 @@ from calibrate.calibration.candidates import Candidate, Runs, error_left
 from calibrate.calibration.correction import NEED, Calibration, Correction, Fitness
 from calibrate.calibration.reading import readings
 from calibrate.comparison import Comparison, Pair
-from calibrate.diagnosis import CONSTANT_POWER, NO_ENERGY, NO_FAULT, STRAY, Diagnosis
+from calibrate.diagnosis import (
+    CONSTANT_POWER,
+    FAULTY_PART,
+    NO_ENERGY,
+    NO_FAULT,
+    STRAY,
+    Diagnosis,
+)
 from calibrate.stats import normal_quantile, t_quantile
 
 #: A form is preferred to a simpler one if it leaves less than this share of what that leaves; what
@@ -109,6 +116,8 @@ def _no_form(diagnosis: Diagnosis, unusable: int) -> str | None:
         return "it reports the same power whatever the load"
     if diagnosis.name in {STRAY, NO_ENERGY}:
         return f"{diagnosis.name}: find out why, and measure again"
+    if diagnosis.name == FAULTY_PART:
+        return f"at fault in it: {', '.join(diagnosis.faulty_parts)}; correct the parts and add up"
     if unusable:
         return f"{unusable} runs have an energy of zero or below"
     return None

@@ -7,7 +7,7 @@ what could not be compared is listed with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from calibrate.energy import (
     REFERENCES,
     Column,
     Energy,
+    column_of_all,
     columns_by_scope,
     columns_inside,
     headline_column,
@@ -76,7 +77,7 @@ class Pair(Document):
     consistency and says nothing of accuracy. ``wraps_at_j``: the range of the counters of its
     family, as any probe of the campaign tells it. ``u_reference`` is the relative standard
     uncertainty of the reference's gain, None where it states none; the truth of a simulated machine
-    has none.
+    has none. ``parts`` are the columns that a sum adds up; empty for what is no sum.
     """
 
     probe: str
@@ -91,6 +92,7 @@ class Pair(Document):
     wraps_at_j: float | None = None
     reference_resolution_j: float = 0.0
     u_reference: float | None = None
+    parts: tuple[str, ...] = ()
     rows: tuple[PairedRun, ...]
     ratio: MeanRatio | None
     limits: LimitsOfAgreement | None
@@ -259,15 +261,18 @@ def _compare_probe(
     first = headline_column([c for c in shown if c.scope in references])
     first = first or (headline_column(shown) if wider else None)
     for column in shown:
-        beside = references.get(column.scope) or (wider if column == first else None)
+        covers = _scopes(column, shown)
+        beside = _beside(column.scope, covers, references)
+        beside = beside or (wider if column == first or column.sum_of else None)
         if beside is None:
             used = _used_by_process(runs, name, column)
+            missing = ", ".join(scope for scope in covers if scope not in references)
             left.append(
                 NotCompared(
                     probe=name,
                     column=column.name,
-                    reason=f"{reference} has nothing of scope {column.scope}{used}",
-                    missing_scope="" if used else column.scope,
+                    reason=f"{reference} has nothing of scope {missing}{used}",
+                    missing_scope="" if used else missing,
                 )
             )
             continue
@@ -280,6 +285,20 @@ def _compare_probe(
         facts = _reference_facts(runs, reference, beside)
         more = {"wraps_at_j": _range(runs, column.family)} | facts._asdict()
         pairs.append(pair.model_copy(update=more))
+
+
+def _scopes(column: Column, shown: Sequence[Column]) -> tuple[str, ...]:
+    """Return the scopes that a column covers: those of its parts where a meter made the total."""
+    parts = [each.scope for each in shown if each.name in column.sum_of]
+    return tuple(dict.fromkeys(parts)) or (column.scope,)
+
+
+def _beside(scope: str, covers: Sequence[str], references: Mapping[str, Column]) -> Column | None:
+    """Return what the reference has of these scopes together; None where it lacks one."""
+    if any(each not in references for each in covers):
+        return None
+    found = [references[each] for each in covers]
+    return found[0] if len(found) == 1 else column_of_all(found, scope)
 
 
 def _uncovered(runs: Sequence[Run], ours: tuple[str, Column], theirs: tuple[str, Column]) -> str:
@@ -412,6 +431,7 @@ def _pair(
         same_family=column.family == beside.family,
         headline=headline,
         resolution_j=float(np.sum(steps)),
+        parts=column.sum_of or (column.parts if len(column.parts) > 1 else ()),
         rows=rows,
         ratio=ratio,
         limits=limits,

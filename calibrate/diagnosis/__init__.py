@@ -7,6 +7,7 @@ models        faults of the level: wrong units, gains, constant power
 structures    faults with a pattern: offsets, lags, missing or doubled parts
 irregular     faults that change from run to run
 evidence      how well a model predicts the runs
+sums          a sum, which takes its findings from its parts
 single_runs   probes that are wrong only in single runs
 across        a probe that covers a part of what the reference covers
 order         a part that is above the whole that it is in
@@ -25,11 +26,13 @@ from calibrate.diagnosis.reported import find_report, load_reports
 from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis, Runs
 from calibrate.diagnosis.severity import DEAD, Severity, severity_of
 from calibrate.diagnosis.single_runs import NO_ENERGY, STRAY
+from calibrate.diagnosis.sums import FAULTY_PART, of_sum
 
 __all__ = [
     "CONSTANT_POWER",
     "DEAD",
     "FAULTS",
+    "FAULTY_PART",
     "IMMATERIAL",
     "NO_ENERGY",
     "NO_FAULT",
@@ -46,5 +49,6 @@ __all__ = [
     "fault",
     "find_report",
     "load_reports",
+    "of_sum",
     "severity_of",
 ]

@@ -163,6 +163,7 @@ class Diagnosis:
     leading : the most probable model, whether or not it was named.
     candidates : all models, the most probable first.
     flags : findings about single runs.
+    faulty_parts : of a sum, the columns of its parts that are at fault.
     n_runs, n_usable, n_workloads : all runs, those with a ratio, and the workloads of the latter.
     """
 
@@ -191,6 +192,7 @@ class Diagnosis:
     leading: str | None = None
     candidates: tuple[Candidate, ...] = ()
     flags: tuple[Flag, ...] = ()
+    faulty_parts: tuple[str, ...] = ()
     n_runs: int = 0
     n_usable: int = 0
     n_workloads: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from calibrate.diagnosis.across import NAME as PART_OF_WHOLE
+from calibrate.diagnosis.case import _NO_ENERGY
 from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT
 from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis
 from calibrate.diagnosis.single_runs import NO_ENERGY
@@ -17,13 +18,14 @@ class Severity(IntEnum):
     """What a finding is worth to someone who wants to use the figure; the larger, the worse."""
 
     NOT_COMPARED = 0
-    SOUND = 1
-    PART = 2  # covers a part of what the reference covers, and nothing speaks against it
-    LOST_RUNS = 3  # of a probe: sound in the runs that it did not lose
-    UNDECIDED = 4  # the runs are too few or too alike to tell
-    UNEXPLAINED = 5  # it differs, and no fault of the catalogue explains it
-    FAULT = 6
-    DEAD = 7  # a fault that leaves nothing to correct
+    UNTRIED = 1  # agrees, in runs too few or too alike to have shown a fault
+    SOUND = 2
+    PART = 3  # covers a part of what the reference covers, and nothing speaks against it
+    LOST_RUNS = 4  # of a probe: sound in the runs that it did not lose
+    UNDECIDED = 5  # something may be wrong, and the runs are too few or too alike to tell
+    UNEXPLAINED = 6  # it differs, and no fault of the catalogue explains it
+    FAULT = 7
+    DEAD = 8  # a fault that leaves nothing to correct
 
     @property
     def untrusted(self) -> bool:
@@ -41,4 +43,7 @@ def severity_of(found: Diagnosis) -> Severity:
         return Severity.DEAD
     if found.name != UNEXPLAINED:
         return Severity.FAULT
-    return Severity.UNEXPLAINED if found.conclusive else Severity.UNDECIDED
+    if found.conclusive:
+        return Severity.UNEXPLAINED
+    failed = any(flag.kind in _NO_ENERGY for flag in found.flags)
+    return Severity.UNTRIED if found.leading == NO_FAULT and not failed else Severity.UNDECIDED

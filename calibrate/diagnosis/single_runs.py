@@ -117,7 +117,8 @@ def _by_chance(rest: Vector, mended: Mask, negative: Mask) -> float:
 def _standing(runs: Runs, whole: Diagnosis) -> Diagnosis | None:
     """Return the diagnosis of a meter that gives no energy in most runs."""
     zero = np.asarray(runs.probe_j, dtype=np.float64) == 0
-    if zero.size < 3 or 2 * int(zero.sum()) < zero.size:
+    few = zero.size < 3 and not zero.all()
+    if few or 2 * int(zero.sum()) < zero.size:
         return None
     return replace(
         whole,

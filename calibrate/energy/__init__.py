@@ -11,6 +11,7 @@ trace       a recorded run as a power trace for the bench
 from calibrate.energy.column import (
     REFERENCES,
     Column,
+    column_of_all,
     columns_by_scope,
     columns_inside,
     headline_column,
@@ -48,6 +49,7 @@ __all__ = [
     "PhasesDocument",
     "RunMeters",
     "campaign_phases",
+    "column_of_all",
     "columns_by_scope",
     "columns_inside",
     "counter_curve",

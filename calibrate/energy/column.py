@@ -34,6 +34,7 @@ class Column:
     name : the domain's name, or the scope for a total.
     scope : what it covers; see `calibrate.probe.SCOPES`.
     parts : the names of the domains that are added up.
+    sum_of : the names of the columns of which the meter itself makes this total.
     """
 
     name: str
@@ -41,12 +42,13 @@ class Column:
     basis: Basis
     family: str
     parts: tuple[str, ...]
+    sum_of: tuple[str, ...] = ()
 
 
 def probe_columns(domains: Iterable[Domain]) -> list[Column]:
     """Return every domain as a column, and the totals of every family, each with its own name."""
     domains = list(domains)
-    found = [Column(d.name, d.scope, d.basis, d.family, (d.name,)) for d in domains]
+    found = [Column(d.name, d.scope, d.basis, d.family, (d.name,), d.sum_of) for d in domains]
     groups: dict[tuple[str, Basis], list[Domain]] = {}
     for domain in domains:
         groups.setdefault((domain.family, domain.basis), []).append(domain)
@@ -94,17 +96,34 @@ def native_columns(domains: Iterable[Domain]) -> list[Column]:
 def headline_column(found: Iterable[Column]) -> Column | None:
     """Return the column that speaks for a probe: the widest, measured before modelled.
 
-    All sockets or GPUs together come before one of them.
+    All sockets or GPUs together come before one of them, and a total that the meter itself makes of
+    its columns comes after these.
     """
 
-    def rank(column: Column) -> tuple[bool, int, int]:
+    def rank(column: Column) -> tuple[bool, bool, int, int]:
         kind = column.scope.partition("-")[0]
         known = kind in WIDEST_FIRST
         place = WIDEST_FIRST.index(kind) if known else len(WIDEST_FIRST)
         mirror = column.family in {"rapl-mmio", "rapl-psys"}
-        return column.basis == "modelled", place + 20 * mirror, -len(column.parts)
+        own_total, modelled = bool(column.sum_of), column.basis == "modelled"
+        return own_total, modelled, place + 20 * mirror, -len(column.parts)
 
     return min(found, key=rank, default=None)
+
+
+def column_of_all(parts: Iterable[Column], scope: str) -> Column:
+    """Return several columns of one probe as one, each domain counted once.
+
+    Parameters
+    ----------
+    parts : at least one.
+    scope : what they cover together.
+    """
+    parts = list(parts)
+    names = tuple(dict.fromkeys(name for part in parts for name in part.parts))
+    families = dict.fromkeys(part.family for part in parts)
+    modelled = next((p.basis for p in parts if p.basis == "modelled"), parts[0].basis)
+    return Column(" + ".join(p.name for p in parts), scope, modelled, "+".join(families), names)
 
 
 def columns_by_scope(found: Iterable[Column]) -> Mapping[str, Column]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from calibrate.errors import BadFile
@@ -76,6 +76,8 @@ def runs(
 def codecarbon(paths: Sequence[Path], options: Options) -> Found:
     """``emissions.csv`` of releases 1 to 3: a row a run, kWh; its time stamp is the end, local.
 
+    ``energy`` is the total, ``energy_consumed``.
+
     Rows of one ``run_id`` are looks at one run from its beginning (`flush`), and the longest
     counts; in a file of tasks (``task_name``) each row is one of its own. Releases before 2 know
     the total alone. Source: ``EmissionsData`` and ``FileOutput`` of 1.0.0, 1.2.0, 2.0.0, 2.3.4 and
@@ -101,6 +103,7 @@ def codecarbon(paths: Sequence[Path], options: Options) -> Found:
             version = row.get("codecarbon_version", "")
             facts |= {"release": version} if version else {}
     every = list(measured.values())
+    domains |= _codecarbon_total(domains)
     return runs("codecarbon", options, every, domains, facts, paths[0], _SECOND_NS)
 
 
@@ -123,10 +126,10 @@ def _codecarbon_j(row: Row, options: Options) -> dict[str, float]:
         del names["gpu"]
     there = {n: figure(row, c, options) for n, c in names.items() if c in row}
     found = {name: kwh * J_PER_KWH for name, kwh in there.items() if kwh is not None}
-    if found:
-        return found
     total = figure(row, "energy_consumed", options)
-    return {} if total is None else {"energy": total * J_PER_KWH}
+    if total is not None and len(found) != 1:
+        found["energy"] = total * J_PER_KWH
+    return found
 
 
 def _codecarbon_domain(name: str, mode: str) -> Domain:
@@ -136,6 +139,16 @@ def _codecarbon_domain(name: str, mode: str) -> Domain:
     if name == "gpu":
         return counter(name, scope, "nvml")
     return counter(name, scope, "model", "modelled")
+
+
+def _codecarbon_total(domains: Mapping[str, Domain]) -> dict[str, Domain]:
+    """Return the total with what it is made of, where the file has both."""
+    parts = tuple(name for name in domains if name != "energy")
+    if "energy" not in domains or not parts:
+        return {}
+    scopes = {domains[name].scope for name in parts}
+    scope = "process" if "process" in scopes else "system" if "gpu" in scopes else "machine"
+    return {"energy": replace(domains["energy"], scope=scope, sum_of=parts)}
 
 
 # ---- pyJoules ----

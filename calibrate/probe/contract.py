@@ -79,6 +79,8 @@ class Domain:
     wraps_at_j : joules at which a counter starts again from zero.
     u_relative : relative standard uncertainty of its gain, as a certificate or an accuracy class
         states it (a class of 1 % is 0.01/sqrt(3)); None where nothing does.
+    sum_of : names of other domains of the probe, where this one is the total that the meter itself
+        makes of them; it is compared with what a reference has of all of these together.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Domain:
     resolution_j: float | None = None
     wraps_at_j: float | None = None
     u_relative: float | None = None
+    sum_of: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for text in (self.name, self.scope, self.family):
@@ -97,6 +100,9 @@ class Domain:
         for size in (self.resolution_j, self.wraps_at_j, self.u_relative):
             if size is not None and type(size) not in (int, float):
                 raise ValueError(f"domain {self.name!r}: {size!r} is no number")
+        object.__setattr__(self, "sum_of", tuple(self.sum_of))  # JSON has lists
+        if not all(isinstance(each, str) and each != self.name for each in self.sum_of):
+            raise ValueError(f"domain {self.name!r}: {self.sum_of!r} are no names of its parts")
         part, dash, number = self.scope.partition("-")
         numbered = bool(dash) and part in _NUMBERED and number.isdigit()
         if self.scope not in SCOPES and not numbered:

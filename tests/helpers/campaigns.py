@@ -36,13 +36,15 @@ MACHINE = MachineRecord(
 class Fake:
     """A probe whose joules per run are a function of the true watts and the seconds.
 
-    `library` is what its figures come from; empty as in folders of before that was recorded.
+    `library` is what its figures come from; empty as in folders of before that was recorded;
+    `more` are further columns of the same probe.
     """
 
     joules: Callable[[float, float], float]
     domain: Domain
     facts: Mapping[str, str] = ()  # type: ignore[assignment]
     library: str = ""
+    more: tuple[Fake, ...] = ()
 
 
 def truth() -> Fake:
@@ -117,19 +119,20 @@ def _recorded(fake: Fake) -> dict[str, object]:
 def write_log(path: Path, fake: Fake, watts: float, seconds: float, begin: int, end: int) -> None:
     """Write a probe's file: a line through the joules it reports over the window."""
     each = fake.domain
-    rate = fake.joules(watts, seconds) / seconds
+    every = (fake, *fake.more)
+    rates = {one.domain.name: one.joules(watts, seconds) / seconds for one in every}
     documents: list[dict[str, object]] = [
-        {"doc": "probe", "schema": 1, "name": path.stem, "period_s": 1.0, "domains": [asdict(each)],
+        {"doc": "probe", "schema": 1, "name": path.stem, "period_s": 1.0,
+         "domains": [asdict(one.domain) for one in every],
          "facts": dict(fake.facts or {}), **_recorded(fake)},
         {"doc": "begin", "before_ns": begin, "after_ns": begin},
     ]  # fmt: skip
     first = begin if each.kind == "window" else begin - SECOND
     last = end if each.kind == "window" else end + SECOND
     for at in (first, begin, (begin + end) // 2, end, last):
-        value = 1000 * (each.kind == "counter") + rate * (at - begin) / SECOND
-        documents.append(
-            {"doc": "reading", "before_ns": at, "after_ns": at, "values": {each.name: value}}
-        )
+        begun = 1000 * (each.kind == "counter")
+        values = {name: begun + rate * (at - begin) / SECOND for name, rate in rates.items()}
+        documents.append({"doc": "reading", "before_ns": at, "after_ns": at, "values": values})
     documents.append({"doc": "end", "before_ns": end, "after_ns": end})
     documents.append(
         {"doc": "stop", "status": "ok", "reason": "", "fix": "", "readings": 5, "missed": 0,
