@@ -2,7 +2,8 @@
 
 import json
 
-from calibrate.analysis import Analysis
+from calibrate.analysis import Analysis, ProbeVerdict
+from calibrate.reporting import first_sentence
 
 SUFFIX = "json"
 
@@ -16,7 +17,12 @@ def render(analysis: Analysis) -> str:
         "calibration": analysis.calibration,
         "phases": analysis.phase_document,
     }
-    report: dict[str, object] = {"kind": "report", "schema": 1}
+    report: dict[str, object] = {
+        "kind": "report",
+        "schema": 1,
+        "sentence": first_sentence(analysis),
+        "verdicts": [_verdict(each) for each in analysis.verdicts],
+    }
     report |= {
         name: each.model_dump(mode="json", by_alias=True) for name, each in documents.items()
     }
@@ -30,3 +36,18 @@ def render(analysis: Analysis) -> str:
             "emissions": [each.model_dump(mode="json") for each in analysis.footprint.emissions],
         }
     return json.dumps(report, indent=1, allow_nan=False) + "\n"
+
+
+def _verdict(each: ProbeVerdict) -> dict[str, object]:
+    """Return the verdict on a probe: its worst column, what was lost, what is not covered."""
+    return {
+        "probe": each.probe,
+        "severity": each.severity.name.lower().replace("_", " "),
+        "column": each.worst.column if each.worst else None,
+        "diagnosis": each.worst.diagnosis.name if each.worst else None,
+        "untrusted": [finding.column for finding in each.untrusted],
+        "untried": [finding.column for finding in each.untried],
+        "runs": each.runs,
+        "lost_runs": each.lost_runs,
+        "not_covered": [left.column for left in each.not_covered],
+    }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from calibrate import reporting
 from calibrate.analysis import Analysis
 from calibrate.reporting import Card, Chapter, Digest, Table, campaign_chapters
+from calibrate.simulated import before_figures
 
 SUFFIX = "md"
 
@@ -15,7 +16,8 @@ _HEAD = ("", "probe", "probe / reference", "verdict", "correction")
 def render(analysis: Analysis) -> str:
     """Return the verdicts first, and everything else folded away."""
     said = reporting.digest(analysis)
-    blocks = [f"### crosswatt: {_cell(said.title)}"]
+    label = before_figures(simulated=said.simulated)
+    blocks = [f"### {label}{_cell(said.sentence)}", f"crosswatt: {_cell(said.title)}"]
     if said.simulated:
         blocks.append(f"> **{said.label.upper()}**: no number here is of real hardware.")
     blocks += [
@@ -46,7 +48,7 @@ def _verdict(card: Card) -> tuple[str, ...]:
 
 
 def _corrections(table: Table) -> str:
-    """Return the corrections of main columns in short; the whole table is folded away."""
+    """Return the corrections of the worst columns in short; the whole table is folded away."""
     wanted = range(len(table.head) - 1)  # all but the reason, which the verdicts have said
     rows = [[row.cells[place] for place in wanted] for row in table.rows if row.main]
     if not rows:

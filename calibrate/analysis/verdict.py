@@ -51,7 +51,7 @@ class ProbeVerdict:
 
     @property
     def untried(self) -> tuple[Finding, ...]:
-        """The findings of columns that agree, in runs that could not have shown a fault."""
+        """The findings of columns that are most likely sound, in runs that do not settle it."""
         return tuple(each for each in self.findings if each.severity is Severity.UNTRIED)
 
     @property

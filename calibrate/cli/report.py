@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from calibrate.analysis import Analysis
 
 commands = Commands()
+#: The longest name of a probe that a narrow table keeps in one line, characters.
+_NAME_WIDTH = 20
 
 
 @commands.command(
@@ -76,6 +78,7 @@ def report(
     if path == Path("-"):
         render(found, form, None)
     else:
+        say_sentence(found)
         out.print(f"Report: {render(found, form, path)}", markup=False)
 
 
@@ -104,24 +107,37 @@ def analyze(
     say_verdicts(found)
 
 
+def say_sentence(found: Analysis) -> None:
+    """Print the verdict on all meters, in a sentence."""
+    from calibrate.reporting import first_sentence
+
+    label = before_figures(simulated=found.comparison.simulated)
+    # A terminal wraps between words; a log keeps the sentence in one line.
+    wrap = not out.is_terminal
+    out.print(f"{label}{first_sentence(found)}", markup=False, soft_wrap=wrap)
+
+
 def say_verdicts(found: Analysis) -> None:
-    """Print one row per probe, and what dropped out."""
+    """Print the verdict in a sentence, one row per probe, and what dropped out."""
     from calibrate.reporting import verdicts
 
     comparison = found.comparison
-    label = before_figures(simulated=comparison.simulated)
+    say_sentence(found)
     table = Table(
-        title=f"{label}Energy beside {comparison.reference}, {comparison.runs} runs",
+        title=f"Energy beside {comparison.reference}, {comparison.runs} runs",
         title_justify="left",
         box=None,
         pad_edge=False,
     )
-    for name in ("probe", "column", "probe / reference", "diagnosis", "correction"):
+    said = verdicts(found)
+    longest = max((len(each.finding.probe) for each in said), default=0)
+    table.add_column("probe", overflow="fold", min_width=min(longest, _NAME_WIDTH))
+    for name in ("column", "probe / reference", "diagnosis", "correction"):
         table.add_column(name, overflow="fold")
-    for verdict in verdicts(found, headlines=True):
+    for verdict in said:
         table.add_row(
             verdict.finding.probe,
-            verdict.finding.column,
+            verdict.columns,
             verdict.ratio,
             verdict.named,
             verdict.correct,

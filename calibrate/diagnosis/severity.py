@@ -8,17 +8,20 @@ from calibrate.diagnosis.across import NAME as PART_OF_WHOLE
 from calibrate.diagnosis.case import _NO_ENERGY
 from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT
 from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis
-from calibrate.diagnosis.single_runs import NO_ENERGY
+from calibrate.diagnosis.single_runs import MISFIT_BELOW, NO_ENERGY
 
 #: Faults after which a figure says nothing of the energy, so that no factor brings it back.
 DEAD = (NO_ENERGY, CONSTANT_POWER)
+
+#: Probability from which a sound meter is the likeliest.
+_LIKELY = 0.5
 
 
 class Severity(IntEnum):
     """What a finding is worth to someone who wants to use the figure; the larger, the worse."""
 
     NOT_COMPARED = 0
-    UNTRIED = 1  # agrees, in runs too few or too alike to have shown a fault
+    UNTRIED = 1  # most likely sound, in runs too few or too alike to settle it
     SOUND = 2
     PART = 3  # covers a part of what the reference covers, and nothing speaks against it
     LOST_RUNS = 4  # of a probe: sound in the runs that it did not lose
@@ -45,5 +48,12 @@ def severity_of(found: Diagnosis) -> Severity:
         return Severity.FAULT
     if found.conclusive:
         return Severity.UNEXPLAINED
+    return Severity.UNTRIED if _likely_sound(found) else Severity.UNDECIDED
+
+
+def _likely_sound(found: Diagnosis) -> bool:
+    """Tell whether a sound meter is the likeliest, and nothing in the runs speaks against it."""
+    checks = [p for p in (found.predictive_p, found.held_out_p) if p is not None]
     failed = any(flag.kind in _NO_ENERGY for flag in found.flags)
-    return Severity.UNTRIED if found.leading == NO_FAULT and not failed else Severity.UNDECIDED
+    likely = found.leading == NO_FAULT and found.candidates[0].probability > _LIKELY
+    return likely and not failed and min(checks, default=1.0) >= MISFIT_BELOW

@@ -1,6 +1,7 @@
 """What a report says and shows, in the same words and figures for every format.
 
 facts      the machine, the plan, the method
+said       the sentence that comes first, and its clauses
 verdict    one line per probe
 cards      the verdict on each probe with its reasons
 tables     all tables
@@ -22,6 +23,7 @@ from calibrate.reporting.chapters import campaign_chapters
 from calibrate.reporting.chapters.chapter import Chapter
 from calibrate.reporting.chapters.table import Table
 from calibrate.reporting.figures import figure_legend, identity_panel, power_panels, ratio_panels
+from calibrate.reporting.said import first_sentence
 from calibrate.reporting.tables import Digest, digest
 from calibrate.reporting.verdict import verdicts
 
@@ -38,6 +40,7 @@ __all__ = [
     "column_names",
     "digest",
     "figure_legend",
+    "first_sentence",
     "identity_panel",
     "power_panels",
     "ratio_panels",

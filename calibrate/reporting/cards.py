@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from calibrate.analysis import Analysis
+from calibrate.analysis import Analysis, ProbeVerdict
 from calibrate.comparison import ProbeSummary
-from calibrate.diagnosis import NO_FAULT, UNEXPLAINED, Diagnosis
+from calibrate.diagnosis import NO_FAULT, UNEXPLAINED, Diagnosis, Severity
 from calibrate.quantity import (
     MISSING,
     chance,
@@ -16,6 +16,7 @@ from calibrate.quantity import (
     span,
     text,
 )
+from calibrate.reporting.said import listed, lost
 from calibrate.reporting.verdict import Verdict, verdicts
 
 #: In the order of urgency.
@@ -52,25 +53,26 @@ class Card:
 def verdict_cards(analysis: Analysis) -> list[Card]:
     """Return a card for every probe but the reference, what is wrong first."""
     reference = analysis.comparison.reference
-    said = verdicts(analysis, headlines=True)
-    cards = [_card(each, reference) for each in said]
-    comparison = analysis.comparison
-    cards += [
-        _no_card(name, comparison.probes[name], why) for name, why in comparison.alone().items()
+    cards = [_card(each, reference) for each in verdicts(analysis)]
+    comparison, alone = analysis.comparison, analysis.comparison.alone()
+    return cards + [
+        _no_card(each.probe, comparison.probes[each.probe], alone[each.probe])
+        for each in analysis.verdicts
+        if each.worst is None
     ]
-    return sorted(cards, key=lambda card: get_args(Tone).index(card.tone))
 
 
 def _card(verdict: Verdict, reference: str) -> Card:
     finding = verdict.finding
     pair, diagnosis = finding.pair, finding.diagnosis
-    tone, symbol, badge = _badge(diagnosis)
+    tone, symbol, badge = _badge(verdict)
     checks = finding.ratio.checks if finding.ratio else ()
-    lines = [*_explanation(diagnosis), *map(text, checks)]
+    lines = [*_lost_runs(verdict.probe), *_explanation(diagnosis), *map(text, checks)]
     lines += [_SAME] if pair.same_family else []
+    lines += _other_columns(verdict.probe, reference)
     return Card(
         probe=pair.probe,
-        column=f"{pair.column}, beside {reference} {pair.scopes}",
+        column=f"{verdict.columns}, beside {reference} {pair.scopes}",
         tone=tone,
         symbol=symbol,
         badge=f"{badge} ({CONSISTENCY})" if pair.same_family else badge,
@@ -89,13 +91,43 @@ def _do(verdict: Verdict) -> str:
     return f"{said[:1].upper()}{said[1:].rstrip('.')}."
 
 
-def _badge(found: Diagnosis) -> tuple[Tone, str, str]:
-    """Return tone, symbol and words for a diagnosis."""
-    if found.name == NO_FAULT:
+def _badge(verdict: Verdict) -> tuple[Tone, str, str]:
+    """Return tone, symbol and words for a verdict."""
+    severity, name = verdict.probe.severity, verdict.finding.diagnosis.name
+    if severity >= Severity.FAULT:
+        return "fault", "✗", name
+    if severity is Severity.LOST_RUNS:
+        return "open", "!", lost(verdict.probe)
+    if severity is Severity.PART:
+        return "open", "~", name
+    if severity is Severity.SOUND:
         return "good", "✓", NO_FAULT
-    if found.name != UNEXPLAINED:
-        return "fault", "✗", found.name
-    return "open", "?", "unexplained" if found.conclusive else "undecided"
+    return "open", "?", "unexplained" if severity is Severity.UNEXPLAINED else "undecided"
+
+
+def _lost_runs(verdict: ProbeVerdict) -> list[str]:
+    """Return which runs a probe lost, those with one reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for run, why in verdict.lost_runs.items():
+        by_reason.setdefault(why, []).append(run)
+    return [
+        f"No figure in {listed(runs)}: {text(why).rstrip('.: ')}."
+        for why, runs in by_reason.items()
+    ]
+
+
+def _other_columns(verdict: ProbeVerdict, reference: str) -> list[str]:
+    """Return what the other columns show, those with one finding together, and what has none."""
+    by_name: dict[str, list[str]] = {}
+    for finding in verdict.findings[1:]:
+        name = finding.diagnosis.name
+        if finding.severity is Severity.UNTRIED:
+            name = "most likely sound, not settled"
+        by_name.setdefault(name, []).append(finding.column)
+    others = [f"{listed(columns)}: {name}" for name, columns in by_name.items()]
+    lines = [f"Other columns: {'; '.join(others)}."] if others else []
+    missing = [each.column for each in verdict.not_covered]
+    return lines + ([f"Not covered by {reference}: {listed(missing)}."] if missing else [])
 
 
 def _explanation(found: Diagnosis) -> list[str]:

@@ -36,6 +36,7 @@ from calibrate.reporting.facts import (
     raw_data,
     title,
 )
+from calibrate.reporting.said import first_sentence
 from calibrate.reporting.verdict import way
 from calibrate.simulated import SIMULATED
 from calibrate.stats import Estimate
@@ -49,6 +50,7 @@ class Digest:
     """All that is said of a campaign, in the order in which it is said."""
 
     title: str
+    sentence: str
     simulated: bool
     label: str
     reference: str
@@ -71,6 +73,7 @@ def digest(analysis: Analysis) -> Digest:
     comparison = analysis.comparison
     return Digest(
         title=title(analysis),
+        sentence=first_sentence(analysis),
         simulated=comparison.simulated,
         label=SIMULATED if comparison.simulated else "",
         reference=comparison.reference,
@@ -91,11 +94,18 @@ def digest(analysis: Analysis) -> Digest:
 def _agreement(analysis: Analysis) -> Table:
     head = ("probe", "column", "scope", "basis", "runs", "ratio (95 % interval)",
             "limits of agreement", "sd within", "sd between", "remark")  # fmt: skip
+    worst = _worst(analysis)
+    pairs = [f.pair for each in analysis.verdicts for f in each.findings]
     rows = [
-        Row(_agreement_cells(pair), pair.headline)
-        for pair in sorted(analysis.comparison.pairs, key=lambda p: not p.headline)
+        Row(_agreement_cells(pair), (pair.probe, pair.column) in worst)
+        for pair in sorted(pairs, key=lambda p: (p.probe, p.column) not in worst)
     ]
     return Table(head, tuple(rows), frozenset(range(4, 9)))
+
+
+def _worst(analysis: Analysis) -> set[tuple[str, str]]:
+    """Return the column that speaks for each probe."""
+    return {(v.worst.probe, v.worst.column) for v in analysis.verdicts if v.worst}
 
 
 def _agreement_cells(pair: Pair) -> tuple[str, ...]:
@@ -121,12 +131,11 @@ def _agreement_cells(pair: Pair) -> tuple[str, ...]:
 def _corrections(analysis: Analysis) -> Table:
     head = ("probe", "column", "verdict", "multiply by (95 %, one new run)", "one new run",
             "made of", "error left when held out", "tried with", "reason")  # fmt: skip
-    main = {(p.probe, p.column): p.headline for p in analysis.comparison.pairs}
+    worst = _worst(analysis)
+    found = [f.correction for each in analysis.verdicts for f in each.findings]
     rows = [
-        Row(_correction_cells(each), main[each.probe, each.column])
-        for each in sorted(
-            analysis.calibration.corrections, key=lambda c: not main[c.probe, c.column]
-        )
+        Row(_correction_cells(each), (each.probe, each.column) in worst)
+        for each in sorted(found, key=lambda c: (c.probe, c.column) not in worst)
     ]
     return Table(head, tuple(rows), frozenset({3, 4}))
 

@@ -1,26 +1,39 @@
-"""One line for each finding: what the terminal and every report say of it."""
+"""One line for each probe: what the terminal and every report say of its worst column."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calibrate.analysis import Analysis, Finding
+from calibrate.analysis import Analysis, Finding, ProbeVerdict
 from calibrate.calibration import Correction
-from calibrate.diagnosis import NO_FAULT, UNEXPLAINED
+from calibrate.diagnosis import UNEXPLAINED, Severity
 from calibrate.quantity import brief, estimated, number, probability, rounded
+from calibrate.reporting.said import columns, lost
 from calibrate.stats import Estimate
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of one column of a probe."""
+    """What is said of a probe that was compared.
+
+    Parameters
+    ----------
+    finding : its worst.
+    probe : the verdict on the probe.
+    """
 
     finding: Finding
+    probe: ProbeVerdict
 
     @property
     def good(self) -> bool:
         """Whether nothing is wrong with it, as far as could be seen."""
-        return self.finding.diagnosis.name == NO_FAULT
+        return self.probe.sound
+
+    @property
+    def columns(self) -> str:
+        """The worst column, and how many more have the same finding."""
+        return columns(self.probe)
 
     @property
     def ratio(self) -> str:
@@ -30,16 +43,24 @@ class Verdict:
 
     @property
     def named(self) -> str:
-        """The diagnosis with its probability."""
+        """The diagnosis with its probability, and what was lost."""
         diagnosis = self.finding.diagnosis
-        if diagnosis.probability is None or diagnosis.name == UNEXPLAINED:
-            return diagnosis.name  # what was not named has no probability worth printing
-        shown = probability(diagnosis.probability)
-        return f"{diagnosis.name}, p {shown if shown.startswith('>') else f'= {shown}'}"
+        name = diagnosis.name
+        # What was not named has no probability worth printing.
+        if diagnosis.probability is not None and name != UNEXPLAINED:
+            shown = probability(diagnosis.probability)
+            name += f", p {shown if shown.startswith('>') else f'= {shown}'}"
+        if not self.probe.lost_runs:
+            return name
+        if self.probe.severity is Severity.LOST_RUNS:
+            return f"{lost(self.probe)}; in the others {name}"
+        return f"{name}; {lost(self.probe)}"
 
     @property
     def correct(self) -> str:
         """The correction as something to do."""
+        if self.probe.lost_runs and self.finding.correction.verdict == "not needed":
+            return "find out first why runs were lost"
         return instruction(self.finding.correction)
 
 
@@ -97,6 +118,6 @@ def way(watts: Estimate) -> str:
     return "subtract" if watts.value >= 0 else "add"
 
 
-def verdicts(analysis: Analysis, headlines: bool = False) -> list[Verdict]:
-    """Return a verdict for every finding, or for each probe's headline column only."""
-    return [Verdict(finding) for finding in analysis if finding.headline or not headlines]
+def verdicts(analysis: Analysis) -> list[Verdict]:
+    """Return a verdict for every probe that was compared, the worst first."""
+    return [Verdict(each.worst, each) for each in analysis.verdicts if each.worst]

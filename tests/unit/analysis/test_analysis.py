@@ -116,7 +116,7 @@ def test_documents_are_plain_json_and_remade_alike(found: Analysis) -> None:
 
 
 def test_verdicts_speak_for_every_probe(found: Analysis) -> None:
-    spoken = {v.finding.probe: v for v in verdicts(found, headlines=True)}
+    spoken = {v.finding.probe: v for v in verdicts(found)}
     assert set(spoken) == {"good", "kilo", "constant", "gain", "negative"}
     assert spoken["good"].good
     assert spoken["kilo"].correct.startswith("multiply by 9")

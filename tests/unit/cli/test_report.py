@@ -9,6 +9,8 @@ import pytest
 from calibrate.cli import main
 from tests.helpers.campaigns import Fake, build, domain, truth
 
+SAID = "SIMULATED MACHINE. No fault found in 1 of 1 meter.\n"
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -29,7 +31,7 @@ def test_it_is_written_into_the_folder_and_its_path_is_printed(
 ) -> None:
     before = set(folder.iterdir())
     assert main(["report", str(folder), *options]) == 0
-    assert capsys.readouterr().out == f"Report: {folder / name}\n"
+    assert capsys.readouterr().out == f"{SAID}Report: {folder / name}\n"
     assert set(folder.iterdir()) - before == {folder / name}
     assert "truth" in (folder / name).read_text()
 
@@ -52,7 +54,7 @@ def test_it_goes_where_out_says(
 ) -> None:
     target = tmp_path / "mine.md"
     assert main(["report", str(folder), "-f", "markdown", "-o", str(target)]) == 0
-    assert capsys.readouterr().out == f"Report: {target}\n"
+    assert capsys.readouterr().out == f"{SAID}Report: {target}\n"
     assert not (folder / "report.md").exists()
     assert main(["report", str(folder), "-f", "markdown", "-o", "-"]) == 0
     printed = capsys.readouterr().out

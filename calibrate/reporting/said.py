@@ -1,0 +1,149 @@
+"""What a verdict says in a few words: the sentence that comes first, and its clauses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from calibrate.analysis import Analysis, Finding, ProbeVerdict
+from calibrate.diagnosis import FAULTY_PART, NO_ENERGY, UNEXPLAINED, Severity
+from calibrate.quantity import figure
+
+#: More names than this are counted and not listed.
+_MOST = 3
+#: Exact factors that have a word; others are written as numbers.
+_SHARES = {
+    1e-3: "a thousandth",
+    1e-6: "a millionth",
+    1 / 2: "half of the energy",
+    1 / 3: "a third of the energy",
+    1 / 4: "a quarter of the energy",
+    2.0: "twice the energy",
+    1e3: "a thousand times the energy",
+    1e6: "a million times the energy",
+}
+
+
+def listed(names: Iterable[str], most: int = _MOST) -> str:
+    """Return names in a row; of many, the first ones and how many more there are."""
+    every = list(names)
+    if len(every) <= most + 1:
+        return ", ".join(every)
+    return f"{', '.join(every[:most])} and {len(every) - most} more"
+
+
+def share(ratio: float) -> str:
+    """Return how much of the energy a probe reports, as people say it."""
+    for factor, words in _SHARES.items():
+        if math.isclose(ratio, factor, rel_tol=1e-9):
+            return words
+    if ratio >= 1.5:
+        return f"{figure(ratio)} times the energy"
+    return f"1/{figure(1 / ratio)} of the energy"
+
+
+def reports(finding: Finding) -> str:
+    """Return what is wrong with a column, as a predicate: "reports a thousandth"."""
+    found, ratio = finding.diagnosis, finding.ratio
+    if found.name == NO_ENERGY or ratio is None:
+        return "counts no energy" if found.name == NO_ENERGY else f"has no ratio ({found.name})"
+    if found.constant_w is not None:
+        return f"reports {figure(found.constant_w)} W whatever the load"
+    if found.name == FAULTY_PART:
+        return f"adds up a faulty part ({listed(found.faulty_parts)})"
+    if found.factor not in (None, 1.0):
+        return f"reports {share(found.factor or 1.0)}"
+    why = " or ".join(found.alternatives[:2]) or found.name
+    off = ratio.value - 1
+    if 0.5 <= ratio.value < 1.5:
+        size = f"reads {100 * abs(off):.2g} % {'high' if off > 0 else 'low'}"
+    else:
+        size = f"reports {share(ratio.value)}"
+    if abs(off) < 0.01:
+        return f"shows {why}" if found.name != UNEXPLAINED else "scatters, unexplained"
+    return f"{size}, {why}" if found.name == UNEXPLAINED else f"{size} ({why})"
+
+
+def columns(verdict: ProbeVerdict) -> str:
+    """Return the worst column, and how many more have the same finding; empty where none has."""
+    worst = verdict.worst
+    if worst is None:
+        return ""
+    same = [f.column for f in verdict.findings if f.diagnosis.name == worst.diagnosis.name]
+    if len(same) == 1:
+        return worst.column
+    return f"{worst.column} and {len(same) - 1} more"
+
+
+def lost(verdict: ProbeVerdict) -> str:
+    """Return how many runs a probe lost."""
+    return f"{len(verdict.lost_runs)} of {verdict.runs} runs lost"
+
+
+def first_sentence(analysis: Analysis) -> str:
+    """Return the verdict on all meters in a sentence: what cannot be trusted, or that all is well.
+
+    The meters are those that could be compared; the worst come first.
+    """
+    meters = [each for each in analysis.verdicts if each.worst is not None]
+    reference = analysis.comparison.reference
+    if not meters:
+        return f"No meter could be compared with {reference}."
+    bad = [each for each in meters if each.severity.untrusted]
+    others = _open(meters)
+    if bad:
+        clauses = [_untrusted(bad, len(meters)), *others]
+    else:
+        clauses = [_sound(meters, reference), *others]
+    return f"{'; '.join(clause for clause in clauses if clause)}."
+
+
+def _untrusted(bad: Sequence[ProbeVerdict], n: int) -> str:
+    """Return which meters cannot be trusted, and why."""
+    why = [f"{_subject(each)} {reports(each.findings[0])}" for each in bad[:_MOST]]
+    more = [f"and {len(bad) - _MOST} more"] if len(bad) > _MOST else []
+    return f"{len(bad)} of {n} {_meters(n)} cannot be trusted here: {', '.join([*why, *more])}"
+
+
+def _subject(verdict: ProbeVerdict) -> str:
+    """Return a probe's name, with the column where it is not the main one or not the only one."""
+    worst, *others = verdict.findings
+    alone = worst.headline and not any(each.severity.untrusted for each in others)
+    return verdict.probe if alone else f"{verdict.probe} {columns(verdict)}"
+
+
+def _sound(meters: Sequence[ProbeVerdict], reference: str) -> str:
+    """Return in how many meters nothing was found; they may read what the reference reads."""
+    sound = [each for each in meters if each.sound]
+    if not sound:
+        return "No meter can be cleared here"
+    n = len(meters)
+    said = f"No fault found in {len(sound)} of {n} {_meters(n)}"
+    same = all(each.same_family for each in sound)
+    return f"{said} (consistency only: they read what {reference} reads)" if same else said
+
+
+def _open(meters: Sequence[ProbeVerdict]) -> list[str]:
+    """Return what is not settled, a clause for each kind."""
+    by = {severity: [each for each in meters if each.severity is severity] for severity in Severity}
+    clauses = []
+    if by[Severity.UNDECIDED]:
+        names = listed(f"{each.probe} {columns(each)}" for each in by[Severity.UNDECIDED])
+        clauses.append(f"the runs do not decide on {names}")
+    # A meter with a fault may have lost runs as well.
+    clauses += [
+        f"{each.probe} lost {len(each.lost_runs)} of {each.runs} runs"
+        for each in meters
+        if each.lost_runs
+    ][:_MOST]
+    if by[Severity.PART]:
+        names = listed(each.probe for each in by[Severity.PART])
+        clauses.append(f"only a part of what the reference covers: {names}")
+    if by[Severity.UNTRIED]:
+        names = listed(each.probe for each in by[Severity.UNTRIED])
+        clauses.append(f"too few or too equal runs to show a fault of {names}")
+    return clauses
+
+
+def _meters(n: int) -> str:
+    return "meter" if n == 1 else "meters"
