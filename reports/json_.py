@@ -50,4 +50,5 @@ def _verdict(each: ProbeVerdict) -> dict[str, object]:
         "runs": each.runs,
         "lost_runs": each.lost_runs,
         "not_covered": [left.column for left in each.not_covered],
+        "not_seen": list(each.not_seen),
     }

@@ -13,6 +13,13 @@ from calibrate.diagnosis import Severity
 
 #: Ratios count as equally bad where ln(ratio) differs by less; the wider column then speaks.
 _ALIKE = 0.05
+#: What has all parts of a kind in it.
+_WIDER = {
+    "package": ("machine", "system", "psys", "node"),
+    "dram": ("machine", "system", "node"),
+    "gpu": ("system", "node"),
+    "core": ("package", "machine", "system", "psys", "node"),
+}
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,8 @@ class ProbeVerdict:
     runs : runs that could be compared.
     lost_runs : those of them in which the probe has no usable figure, each with the reason.
     not_covered : columns that the reference has nothing for, and others that were not compared.
+    not_seen : scopes of the machine that the probe has no column for, although it has some of
+        their kind or what lies inside: ``package-1`` of a meter that has ``package-0`` only.
     state : ``ok``, or why there is no finding at all: ``unavailable``, ``failed``, ``killed``.
     """
 
@@ -34,6 +43,7 @@ class ProbeVerdict:
     runs: int
     lost_runs: dict[str, str]
     not_covered: tuple[NotCompared, ...]
+    not_seen: tuple[str, ...] = ()
     state: str = "ok"
 
     @property
@@ -47,7 +57,8 @@ class ProbeVerdict:
         if self.worst is None:
             return Severity.NOT_COMPARED
         lost = Severity.LOST_RUNS if self.lost_runs else Severity.UNTRIED
-        return max(self.worst.severity, lost)
+        part = Severity.PART if self.not_seen else Severity.UNTRIED
+        return max(self.worst.severity, lost, part)
 
     @property
     def untried(self) -> tuple[Finding, ...]:
@@ -94,6 +105,7 @@ def probe_verdicts(
                 runs=comparison.runs,
                 lost_runs={run: why for run, why in summary.lost_runs.items() if run in runs},
                 not_covered=tuple(each for each in comparison.left if each.probe == name),
+                not_seen=not_seen(summary.scopes, comparison.probes[comparison.reference].scopes),
                 state=summary.status,
             )
         )
@@ -101,9 +113,34 @@ def probe_verdicts(
     return verdicts
 
 
-def _urgency(finding: Finding) -> tuple[int, float, bool]:
+def not_seen(scopes: Iterable[str], machine: Iterable[str]) -> tuple[str, ...]:
+    """Return the scopes of a machine that are left out by a probe that has some of their kind.
+
+    Parameters
+    ----------
+    scopes : of all columns of the probe.
+    machine : those that the reference has.
+
+    Returns
+    -------
+    tuple : empty where the probe has the total, or has nothing of that kind at all.
+    """
+    ours = set(scopes)
+    kinds = {scope.partition("-")[0] for scope in ours}
+    missing: list[str] = []
+    for scope in machine:
+        kind, numbered, _ = scope.partition("-")
+        inside = kind == "package" and "core" in kinds
+        if not numbered or scope in ours or kind not in kinds | ({"package"} if inside else set()):
+            continue
+        if not ours & {kind, *_WIDER.get(kind, ())}:
+            missing.append(scope)
+    return tuple(missing)
+
+
+def _urgency(finding: Finding) -> tuple[int, float, bool, int]:
     """Return what findings are sorted by: the worst, then the farthest off, then the widest."""
     ratio = finding.ratio
     off = math.inf if ratio is None else abs(math.log(ratio.value))
     steps = off if math.isinf(off) else round(off / _ALIKE)
-    return -finding.severity, -steps, not finding.headline
+    return -finding.severity, -steps, not finding.headline, -len(finding.pair.parts)

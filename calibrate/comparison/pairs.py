@@ -169,7 +169,7 @@ class Comparison(Saved):
 
     def alone(self) -> dict[str, str]:
         """Return the probes without a comparison of their own, each with the reason."""
-        done = {pair.probe for pair in self.pairs if pair.headline} | {self.reference}
+        done = {pair.probe for pair in self.pairs} | {self.reference}
         return {name: self._why(name) for name in self.probes if name not in done}
 
     def _why(self, name: str) -> str:
@@ -258,7 +258,9 @@ def _compare_probe(
     every = probe_columns(_domains(runs, reference))
     references = columns_by_scope(every)
     wider = headline_column(every) if across else None
-    first = headline_column([c for c in shown if c.scope in references])
+    first = headline_column(
+        [c for c in shown if _beside(c.scope, _scopes(c, shown), references) is not None]
+    )
     first = first or (headline_column(shown) if wider else None)
     for column in shown:
         covers = _scopes(column, shown)

@@ -15,6 +15,8 @@ DEAD = (NO_ENERGY, CONSTANT_POWER)
 
 #: Probability from which a sound meter is the likeliest.
 _LIKELY = 0.5
+#: A probe that is off by more than this in so many runs or more differs without a doubt.
+_FAR, _FEWEST = 0.1, 3
 
 
 class Severity(IntEnum):
@@ -46,9 +48,16 @@ def severity_of(found: Diagnosis) -> Severity:
         return Severity.DEAD
     if found.name != UNEXPLAINED:
         return Severity.FAULT
-    if found.conclusive:
+    if found.conclusive or _far_off(found):
         return Severity.UNEXPLAINED
     return Severity.UNTRIED if _likely_sound(found) else Severity.UNDECIDED
+
+
+def _far_off(found: Diagnosis) -> bool:
+    """Tell whether every run is far off, the same way: then it differs, whatever the reason is."""
+    if found.n_usable < _FEWEST or found.ratio_min is None or found.ratio_max is None:
+        return False
+    return found.ratio_max < 1 - _FAR or found.ratio_min > 1 / (1 - _FAR)
 
 
 def _likely_sound(found: Diagnosis) -> bool:

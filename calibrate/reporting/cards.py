@@ -99,7 +99,7 @@ def _badge(verdict: Verdict) -> tuple[Tone, str, str]:
     if severity is Severity.LOST_RUNS:
         return "open", "!", lost(verdict.probe)
     if severity is Severity.PART:
-        return "open", "~", name
+        return "open", "~", "a part of the machine only" if name == NO_FAULT else name
     if severity is Severity.SOUND:
         return "good", "✓", NO_FAULT
     return "open", "?", "unexplained" if severity is Severity.UNEXPLAINED else "undecided"
@@ -127,7 +127,9 @@ def _other_columns(verdict: ProbeVerdict, reference: str) -> list[str]:
     others = [f"{listed(columns)}: {name}" for name, columns in by_name.items()]
     lines = [f"Other columns: {'; '.join(others)}."] if others else []
     missing = [each.column for each in verdict.not_covered]
-    return lines + ([f"Not covered by {reference}: {listed(missing)}."] if missing else [])
+    lines += [f"Not covered by {reference}: {listed(missing)}."] if missing else []
+    out = verdict.not_seen
+    return lines + ([f"Not in it, though the machine has it: {listed(out)}."] if out else [])
 
 
 def _explanation(found: Diagnosis) -> list[str]:

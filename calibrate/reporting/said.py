@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from calibrate.analysis import Analysis, Finding, ProbeVerdict
 from calibrate.diagnosis import FAULTY_PART, NO_ENERGY, UNEXPLAINED, Severity
-from calibrate.quantity import figure
+from calibrate.quantity import brief, figure
 
+#: A smaller share is written as a fraction.
+_PERCENT = 0.01
 #: More names than this are counted and not listed.
 _MOST = 3
 #: Exact factors that have a word; others are written as numbers.
@@ -38,8 +40,10 @@ def share(ratio: float) -> str:
         if math.isclose(ratio, factor, rel_tol=1e-9):
             return words
     if ratio >= 1.5:
-        return f"{figure(ratio)} times the energy"
-    return f"1/{figure(1 / ratio)} of the energy"
+        return f"{brief(ratio)} times the energy"
+    if ratio >= _PERCENT:
+        return f"{100 * ratio:.2g} % of the energy"
+    return f"1/{brief(1 / ratio)} of the energy"
 
 
 def reports(finding: Finding) -> str:
@@ -53,15 +57,16 @@ def reports(finding: Finding) -> str:
         return f"adds up a faulty part ({listed(found.faulty_parts)})"
     if found.factor not in (None, 1.0):
         return f"reports {share(found.factor or 1.0)}"
-    why = " or ".join(found.alternatives[:2]) or found.name
+    why = "" if found.alternatives else f" ({found.name})"
     off = ratio.value - 1
     if 0.5 <= ratio.value < 1.5:
         size = f"reads {100 * abs(off):.2g} % {'high' if off > 0 else 'low'}"
     else:
         size = f"reports {share(ratio.value)}"
     if abs(off) < 0.01:
-        return f"shows {why}" if found.name != UNEXPLAINED else "scatters, unexplained"
-    return f"{size}, {why}" if found.name == UNEXPLAINED else f"{size} ({why})"
+        known = found.name != UNEXPLAINED
+        return f"agrees on average only{why}" if known else "scatters for no known reason"
+    return f"{size} for no known reason" if found.name == UNEXPLAINED else f"{size}{why}"
 
 
 def columns(verdict: ProbeVerdict) -> str:
@@ -100,16 +105,16 @@ def first_sentence(analysis: Analysis) -> str:
 
 def _untrusted(bad: Sequence[ProbeVerdict], n: int) -> str:
     """Return which meters cannot be trusted, and why."""
-    why = [f"{_subject(each)} {reports(each.findings[0])}" for each in bad[:_MOST]]
+    why = [_clause(each) for each in bad[:_MOST]]
     more = [f"and {len(bad) - _MOST} more"] if len(bad) > _MOST else []
     return f"{len(bad)} of {n} {_meters(n)} cannot be trusted here: {', '.join([*why, *more])}"
 
 
-def _subject(verdict: ProbeVerdict) -> str:
-    """Return a probe's name, with the column where it is not the main one or not the only one."""
+def _clause(verdict: ProbeVerdict) -> str:
+    """Return what is wrong with a probe, and in which column unless it has no other."""
     worst, *others = verdict.findings
-    alone = worst.headline and not any(each.severity.untrusted for each in others)
-    return verdict.probe if alone else f"{verdict.probe} {columns(verdict)}"
+    said = f"{verdict.probe} {reports(worst)}"
+    return f"{said} in {columns(verdict)}" if others else said
 
 
 def _sound(meters: Sequence[ProbeVerdict], reference: str) -> str:
@@ -138,7 +143,7 @@ def _open(meters: Sequence[ProbeVerdict]) -> list[str]:
     ][:_MOST]
     if by[Severity.PART]:
         names = listed(each.probe for each in by[Severity.PART])
-        clauses.append(f"only a part of what the reference covers: {names}")
+        clauses.append(f"of a part of the machine only: {names}")
     if by[Severity.UNTRIED]:
         names = listed(each.probe for each in by[Severity.UNTRIED])
         clauses.append(f"too few or too equal runs to show a fault of {names}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from calibrate import analysis, store
 from calibrate.analysis import Analysis
+from calibrate.analysis.verdict import not_seen
 from calibrate.diagnosis import Severity
 from calibrate.errors import UnknownName
 from calibrate.store import ProbeState, RunRecord
@@ -77,3 +79,42 @@ def test_a_probe_without_a_reference_has_no_finding_and_says_what_is_missing(
 def test_an_unknown_probe_names_the_nearest(found: Analysis) -> None:
     with pytest.raises(UnknownName, match="did you mean kilo"):
         found.probe_verdict("kilos")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "missing"),
+    [
+        (("package-0", "package-1"), ()),
+        (("package",), ()),
+        (("package-0",), ("package-1",)),
+        (("core-0",), ("package-0", "core-1", "package-1")),
+        (("dram-0", "machine"), ()),
+        (("gpu-0",), ()),
+        (("process",), ()),
+    ],
+)
+def test_what_a_meter_leaves_out_of_the_machine_is_told(
+    scopes: tuple[str, ...], missing: tuple[str, ...]
+) -> None:
+    machine = ("package-0", "core-0", "core-1", "package-1", "node", "package", "dram-0", "dram-1")
+    assert not_seen(scopes, machine) == missing
+
+
+def test_a_sound_column_of_half_of_the_packages_gets_no_tick(tmp_path: Path) -> None:
+    one = Fake(lambda w, s: w * s, domain("package-0", "truth"))
+    both = replace(one, more=(Fake(lambda w, s: w * s, domain("package-1", "truth")),))
+    found = analysis.analyze(build(tmp_path / "c", {"truth": both, "half": scaled(1.0)}))
+    verdict = found.probe_verdict("half")
+    assert (verdict.severity, verdict.not_seen) == (Severity.PART, ("package-1",))
+    assert verdict.worst is not None and verdict.worst.severity is Severity.SOUND
+
+
+def test_a_column_that_is_far_off_in_every_run_cannot_be_trusted_though_no_reason_is_named(
+    tmp_path: Path,
+) -> None:
+    folder = build(
+        tmp_path / "c", {"truth": truth(), "low": scaled(0.7)}, {"gemm": 60.0}, (5.0, 6.0, 8.0)
+    )
+    worst = analysis.analyze(folder).probe_verdict("low").worst
+    assert worst is not None and not worst.diagnosis.conclusive
+    assert worst.severity is Severity.UNEXPLAINED

@@ -97,7 +97,7 @@ def test_the_worst_column_speaks_and_the_others_are_told(tmp_path: Path) -> None
     fakes = {"truth": reference("package-0", "dram-0"), "both": both}
     found = analysis.analyze(build(tmp_path / "c", fakes))
     assert first_sentence(found).startswith(
-        "1 of 1 meter cannot be trusted here: both dram-0 reports half of the energy"
+        "1 of 1 meter cannot be trusted here: both reports half of the energy in dram-0"
     )
     [card] = digest(found).cards
     assert card.column.startswith("dram-0")
@@ -108,5 +108,5 @@ def test_the_worst_column_speaks_and_the_others_are_told(tmp_path: Path) -> None
 
 def test_factors_have_words() -> None:
     assert [share(each) for each in (1e-3, 0.5, 3600.0, 1 / 3600)] == [
-        "a thousandth", "half of the energy", "3600 times the energy", "1/3600 of the energy",
+        "a thousandth", "half of the energy", "3,600 times the energy", "1/3,600 of the energy",
     ]  # fmt: skip
