@@ -74,7 +74,8 @@ def columns(verdict: ProbeVerdict) -> str:
     worst = verdict.worst
     if worst is None:
         return ""
-    same = [f.column for f in verdict.findings if f.diagnosis.name == worst.diagnosis.name]
+    alike = (worst.diagnosis.name, worst.severity)
+    same = [f.column for f in verdict.findings if (f.diagnosis.name, f.severity) == alike]
     if len(same) == 1:
         return worst.column
     return f"{worst.column} and {len(same) - 1} more"
