@@ -7,7 +7,9 @@ what could not be compared is listed with the reason.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -30,15 +32,20 @@ from calibrate.stats import (
     Estimate,
     LimitsOfAgreement,
     MeanRatio,
+    SerialCorrelation,
     limits_of_agreement,
     log_ratio,
     mean_ratio,
     prediction,
+    serial_correlation,
+    widened,
 )
 from calibrate.store import Campaign, Document, ProbeLog, Run, Saved
 
 #: How long before the ends of a run the power is looked at, ns.
 _EDGE_NS = 300_000_000
+#: Runs of one workload whose lengths are within this ratio of each other repeat the same.
+_SAME_LENGTH = 1.05
 
 
 class PairedRun(Document):
@@ -73,11 +80,13 @@ class Pair(Document):
     ``scope`` is what the column covers, ``reference_scope`` what the reference's column covers:
     they differ only if the comparison was made ``across`` scopes. ``ratio``, ``limits`` and
     ``prediction`` (of one new run) are results of `calibrate.stats.agreement`, None where no run
-    has a ratio. ``same_family``: both read the same source, so that their agreement shows
-    consistency and says nothing of accuracy. ``wraps_at_j``: the range of the counters of its
-    family, as any probe of the campaign tells it. ``u_reference`` is the relative standard
-    uncertainty of the reference's gain, None where it states none; the truth of a simulated machine
-    has none. ``parts`` are the columns that a sum adds up; empty for what is no sum.
+    has a ratio. ``serial`` is how much neighbouring runs err alike, None with too few repeats of
+    the same work; where they do, ``ratio`` and ``prediction`` are widened. ``same_family``: both
+    read the same source, so that their agreement shows consistency and says nothing of accuracy.
+    ``wraps_at_j``: the range of the counters of its family, as any probe of the campaign tells it.
+    ``u_reference`` is the relative standard uncertainty of the reference's gain, None where it
+    states none; the truth of a simulated machine has none. ``parts`` are the columns that a sum
+    adds up; empty for what is no sum.
     """
 
     probe: str
@@ -97,6 +106,12 @@ class Pair(Document):
     ratio: MeanRatio | None
     limits: LimitsOfAgreement | None
     prediction: Estimate | None
+    serial: SerialCorrelation | None = None
+
+    @property
+    def correlated(self) -> bool:
+        """Whether neighbouring runs err alike: n of them tell less than n independent ones."""
+        return self.serial is not None and self.serial.significant
 
     @property
     def across(self) -> bool:
@@ -284,6 +299,7 @@ def _compare_probe(
             left.append(NotCompared(probe=name, column=column.name, reason=reason))
             continue
         pair = _pair(name, column, beside, rows, logs[0], headline=column == first)
+        pair = _with_correlation(pair)
         facts = _reference_facts(runs, reference, beside)
         more = {"wraps_at_j": _range(runs, column.family)} | facts._asdict()
         pairs.append(pair.model_copy(update=more))
@@ -439,6 +455,40 @@ def _pair(
         limits=limits,
         prediction=one_run,
     )
+
+
+def _with_correlation(pair: Pair) -> Pair:
+    """Return a pair with the correlation of its repeats, its intervals widened where there is one.
+
+    Repeats are runs of one workload and about one length: what depends on the length is no noise.
+    """
+    usable = pair.usable
+    d = [math.log(row.ratio) for row in usable if row.ratio is not None]
+    try:
+        found = serial_correlation(d, _repeated(usable))
+    except ValueError:  # too few repeats, or all the same
+        return pair
+    if not found.significant or pair.ratio is None or pair.prediction is None:
+        return pair.model_copy(update={"serial": found})
+    more, why = found.extra_variance, found.sentence
+    wider = {
+        "serial": found,
+        "ratio": replace(pair.ratio, ratio=widened(pair.ratio.ratio, more, why)),
+        "prediction": widened(pair.prediction, more, why),
+    }
+    return pair.model_copy(update=wider)
+
+
+def _repeated(rows: Sequence[PairedRun]) -> list[str]:
+    """Return what each run repeats: its workload, and a number for about its length."""
+    kinds = {}
+    last: dict[str, tuple[float, int]] = {}
+    for row in sorted(rows, key=lambda row: row.seconds):
+        seconds, number = last.get(row.workload, (0.0, 0))
+        number += row.seconds > _SAME_LENGTH * seconds
+        last[row.workload] = row.seconds, number
+        kinds[row.run] = f"{row.workload} {number}"
+    return [kinds[row.run] for row in rows]
 
 
 def _summary(campaign: Campaign, name: str) -> ProbeSummary:

@@ -114,6 +114,7 @@ def _agreement_cells(pair: Pair) -> tuple[str, ...]:
     remarks = [CONSISTENCY] if pair.same_family else []
     missing = len(pair.rows) - len(pair.usable)
     remarks += [f"{missing} runs without a ratio"] if missing else []
+    remarks += ["repeats not independent, interval widened"] if pair.correlated else []
     return (
         pair.probe,
         pair.column,

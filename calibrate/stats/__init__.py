@@ -119,6 +119,11 @@ if TYPE_CHECKING:
     from calibrate.stats.sequence import repeats_expected as repeats_expected
     from calibrate.stats.sequence import runs_needed as runs_needed
     from calibrate.stats.sequence import stitched_bound as stitched_bound
+    from calibrate.stats.serial import CORRELATED_P as CORRELATED_P
+    from calibrate.stats.serial import LEAST_REPEATS as LEAST_REPEATS
+    from calibrate.stats.serial import SerialCorrelation as SerialCorrelation
+    from calibrate.stats.serial import serial_correlation as serial_correlation
+    from calibrate.stats.serial import widened as widened
     from calibrate.stats.tolerance import one_sided_bound as one_sided_bound
     from calibrate.stats.tolerance import tolerance_factor as tolerance_factor
     from calibrate.stats.tolerance import tolerance_limits as tolerance_limits
@@ -167,6 +172,7 @@ _MODULES = {
         "best_rho confidence_sequence log_mixture normal_mixture_bound repeats_expected "
         "runs_needed stitched_bound"
     ),
+    "serial": "CORRELATED_P LEAST_REPEATS SerialCorrelation serial_correlation widened",
     "tolerance": "one_sided_bound tolerance_factor tolerance_limits",
     "uncertainty_budget": "Budget BudgetRow MonteCarlo budget monte_carlo",
     "york_line": "YorkLine york",
