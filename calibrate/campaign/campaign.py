@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from calibrate import bench, store
 from calibrate._version import __version__
@@ -66,6 +66,10 @@ class Goal(Protocol):
     @property
     def reached(self) -> bool:
         """Whether every factor is known well enough."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether no repeat is needed, or helps: every factor is known or drifts."""
 
 
 class Watcher(Protocol):
@@ -302,15 +306,16 @@ def _enough(
     number: int,
     watcher: Watcher,
 ) -> bool:
-    """Take finished runs in; if all is known well enough, write why the campaign stops."""
+    """Take finished runs in; if no further repeat helps, write why the campaign stops."""
     runs = [store.load_run(folder / job.folder) for job in changed]
     goal.add(store.Campaign(folder, record, {}, ()), runs)
     factors = goal.factors()
     watcher.known(factors, goal.target)
-    if goal.reached:
-        stop = StopRecord(target=goal.target, repeats=number, factors=factors)
+    if goal.settled:
+        reason: Literal["known", "drift"] = "known" if goal.reached else "drift"
+        stop = StopRecord(reason=reason, target=goal.target, repeats=number, factors=factors)
         store.save(folder / store.STOP, stop)
-    return goal.reached
+    return goal.settled
 
 
 def _keep_states(folder: Path, states: dict[str, tuple[ProbeState, ProbeLog]]) -> None:

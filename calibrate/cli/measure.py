@@ -16,6 +16,7 @@ from calibrate.cli.console import elapsed, err, out
 from calibrate.cli.help import Commands, examples
 from calibrate.cli.options import (
     FAILED,
+    INCONCLUSIVE,
     INTERRUPTED,
     Adapters,
     Bench,
@@ -85,7 +86,7 @@ def run(
         typer.Option(
             "--until",
             metavar="PERCENT",
-            help="Repeat until every factor is known to this uncertainty, such as 1%.",
+            help="Repeat until every factor is known to this uncertainty (95 %), such as 1%.",
         ),
     ] = None,
     max_repeats: Annotated[
@@ -106,7 +107,7 @@ def run(
     """Run workloads while several probes measure, then compare, explain, correct, report.
 
     Where RAPL cannot be read it runs on a simulated machine, and says so. The exit code is 1 when
-    a workload failed in every run.
+    a workload failed in every run, and 2 when the goal of --until was missed.
     """
     from calibrate import bench as benches
     from calibrate import campaign, store
@@ -151,12 +152,36 @@ def run(
         )
         return INTERRUPTED
     done = _conclude(target, started)
-    if record.until and not (target / store.STOP).exists():
+    missed = record.until is not None and _missed(done, record.until)
+    if _failures(done.campaign):
+        return FAILED
+    return INCONCLUSIVE if missed else 0
+
+
+def _missed(done: Analysis, target: float) -> bool:
+    """Say how well each factor is known where one is not known well enough; tell whether so."""
+    from calibrate.cli.progress import factor_words
+    from calibrate.comparison import Goal
+
+    goal = Goal(target)
+    goal.take(done.comparison.pairs)
+    known = goal.factors()
+    if goal.reached:
+        return False
+    reached = "; ".join(f"{each.probe} {factor_words(each)}" for each in known)
+    err.print(
+        f"Not every factor is known to {100 * target:g} %: {reached or 'no probe has a factor'}.",
+        markup=False,
+    )
+    if any(each.drifts for each in known):
         err.print(
-            f"Not every factor is known to {100 * record.until:g} % after all repeats; the report "
-            "shows what was reached. 'crosswatt plan' says what it takes."
+            "The meter drifts: repeats do not help. Look for what changes (temperature, another "
+            "program, the reference), let the machine warm up first, and measure again."
         )
-    return FAILED if _failures(done.campaign) else 0
+    else:
+        again = f"crosswatt plan {shlex.quote(str(done.campaign.folder))} --until {100 * target:g}%"
+        err.print(f"What it takes says: {again}", markup=False)
+    return True
 
 
 def _load_for_report() -> None:

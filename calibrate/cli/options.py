@@ -13,7 +13,7 @@ import typer
 
 from calibrate.cli import complete
 
-FAILED, REFUSED, IMPOSSIBLE, INTERNAL, INTERRUPTED = 1, 64, 69, 70, 130
+FAILED, INCONCLUSIVE, REFUSED, IMPOSSIBLE, INTERNAL, INTERRUPTED = 1, 2, 64, 69, 70, 130
 DEFAULT_MODEL = "desktop"
 
 ENERGY_UNITS = "J, kJ, mJ, uJ, Wh or kWh"

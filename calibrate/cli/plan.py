@@ -156,7 +156,7 @@ def _from_pilot(pilot: Path, target: float, reference: str | None) -> None:
         table.add_row(
             each.probe,
             each.column,
-            f"{100 * each.sd:.2g} %",
+            f"{100 * each.sd:.2g} %{_correlated(each.lag1)}",
             str(each.repeats),
             f"about {each.sequence}",
             "-" if each.campaign_s is None else span(each.campaign_s),
@@ -166,7 +166,11 @@ def _from_pilot(pilot: Path, target: float, reference: str | None) -> None:
         )
     out.print(table)
     out.print(
-        "Planned with the upper 80 % limit of each spread. Repeats make the error of chance "
-        "smaller, not the difference between workloads nor the error of the reference.",
+        "Spread: sd of a repeat. Planned with its upper 80 % limit. Repeats make the error of "
+        "chance smaller, not the difference between workloads nor the error of the reference.",
         style="dim",
     )
+
+
+def _correlated(lag1: float) -> str:
+    return f", neighbours correlate with {lag1:.2f}" if lag1 else ""

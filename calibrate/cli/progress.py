@@ -71,10 +71,7 @@ class Plain:
 
     def known(self, factors: tuple[KnownFactor, ...], target: float) -> None:
         """Say how well each factor is known."""
-        told = [
-            f"{each.probe} {'not yet' if each.half_width is None else _percent(each.half_width)}"
-            for each in factors
-        ]
+        told = [f"{each.probe} {factor_words(each)}" for each in factors]
         repeats = max((each.repeats for each in factors), default=0)
         self._console.print(
             f"After {repeats} repeats, wanted {_percent(target)}: {', '.join(told) or 'nothing'}",
@@ -143,6 +140,18 @@ class Screen(Plain):
                 now = watts_now(self._folder / f"{name}.jsonl", log, column)
                 table.add_row(name, column.name, "-" if now is None else f"{now:.4g}")
         return Group(self._progress, table)
+
+
+def factor_words(known: KnownFactor) -> str:
+    """Return how well a factor is known, and what stands in the way."""
+    if known.drifts and known.change is not None:
+        return f"drifts ({100 * known.change:+.2g} % over {known.repeats} repeats)"
+    words = ["not yet" if known.half_width is None else _percent(known.half_width)]
+    if known.effective is not None and known.effective < 0.6 * known.repeats:
+        words.append(f"{known.repeats} repeats tell as much as {known.effective:.0f} independent")
+    if known.strays:
+        words.append(f"without repeat {', '.join(map(str, known.strays))}, which strays")
+    return f"{words[0]} ({'; '.join(words[1:])})" if words[1:] else words[0]
 
 
 def _percent(share: float) -> str:

@@ -1,15 +1,18 @@
 """Measure on until every factor is known well enough; and say beforehand how long that takes.
 
 A repeat of a campaign holds every workload once, so the mean of ln(probe/reference) over its
-workloads is one independent value. The interval on their mean is a confidence sequence: it may be
-looked at after every repeat, which an ordinary interval may not. What it says holds for the
+workloads is one value. The interval on their mean is a confidence sequence: it may be looked at
+after every repeat, which an ordinary interval may not, and it reckons with repeats that correlate
+(`calibrate.stats.repeated_mean`). Single repeats that stray are left out and listed. No repeat
+helps where a meter drifts: it is said, and measuring on ends. What is known so holds for the
 workloads that are measured; how far they differ no repeat makes smaller.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,16 +21,18 @@ from calibrate.comparison.pairs import Pair, compare
 from calibrate.errors import CrosswattError
 from calibrate.quantity import u_of_step
 from calibrate.stats import (
+    LEAST_LOOK,
     Estimate,
     chi2_quantile,
-    confidence_sequence,
-    repeats_expected,
+    repeated_mean,
+    repeats_until,
     runs_needed,
+    serial_correlation,
 )
 from calibrate.store import Campaign, KnownFactor, Run
 
-#: Repeats after which a probe whose ratio never moves is taken for known to its resolution.
-LEAST = 8
+#: Repeats after which a probe whose ratio never moves is taken for known to its step.
+LEAST = LEAST_LOOK
 #: Number of repeats near which the sequence is narrowest.
 PLANNED = 20
 #: Share of the wanted half-width that the step of the counter may take of a single run.
@@ -62,6 +67,7 @@ class Goal:
 
     target: float
     _values: dict[tuple[str, str], dict[int, dict[str, float]]] = field(default_factory=dict)
+    _steps: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def add(self, campaign: Campaign, runs: Sequence[Run]) -> None:
         """Take in the runs of a finished repeat, or of several."""
@@ -69,37 +75,48 @@ class Goal:
         if not done:
             return
         found = compare(Campaign(campaign.folder, campaign.record, campaign.probes, tuple(done)))
-        for pair in found.pairs:
-            if pair.headline:
-                self._take(pair)
+        self.take(found.pairs)
 
-    def _take(self, pair: Pair) -> None:
-        repeats = self._values.setdefault((pair.probe, pair.column), {})
-        for row in pair.rows:
-            if row.ratio is not None:
-                repeats.setdefault(row.repeat, {})[row.workload] = math.log(row.ratio)
+    def take(self, pairs: Iterable[Pair]) -> None:
+        """Take in what was compared."""
+        for pair in pairs:
+            if not pair.headline:
+                continue
+            key = (pair.probe, pair.column)
+            for repeat, found in ratios_of_repeats(pair).items():
+                self._values.setdefault(key, {}).setdefault(repeat, {}).update(found)
+            self._steps[key] = max(self._steps.get(key, 0.0), relative_step(pair))
 
     def factors(self) -> tuple[KnownFactor, ...]:
         """Return what is known of each probe, in the order they were first seen."""
-        return tuple(
-            self._known(probe, column, whole_repeats(repeats))
-            for (probe, column), repeats in self._values.items()
-        )
+        return tuple(self._known(*key) for key in self._values)
 
-    def _known(self, probe: str, column: str, d: list[float]) -> KnownFactor:
-        width: float | None = None
-        if d:
-            found = confidence_sequence(d, n_opt=PLANNED)
-            width = relative(found)
-            if width is None and len(d) >= LEAST and found.u == 0.0:
-                width = 0.0
+    def _known(self, probe: str, column: str) -> KnownFactor:
+        repeats = numbered_repeats(self._values[probe, column])
+        if not repeats:
+            return KnownFactor(
+                probe=probe, column=column, repeats=0, factor=None, half_width=None, reached=False
+            )
+        step = self._steps[probe, column]
+        found = repeated_mean(list(repeats.values()), n_opt=PLANNED, step=step)
+        width = relative(found.mean)
+        kept = len(repeats) - len(found.strays)
+        if width is None and kept >= LEAST and found.mean.u == 0.0:
+            width = step
+        change = None if found.change is None else math.expm1(found.change.value)
+        drifts = found.drifts and change is not None and abs(change) > self.target
+        numbers = list(repeats)
         return KnownFactor(
             probe=probe,
             column=column,
-            repeats=len(d),
-            factor=math.exp(-float(np.mean(d))) if d else None,
+            repeats=len(repeats),
+            factor=math.exp(-found.mean.value),
             half_width=width,
-            reached=width is not None and width <= self.target,
+            reached=width is not None and width <= self.target and not drifts,
+            effective=found.n_effective,
+            strays=tuple(numbers[place] for place in found.strays),
+            change=change,
+            drifts=drifts,
         )
 
     @property
@@ -108,23 +125,46 @@ class Goal:
         known = self.factors()
         return bool(known) and all(each.reached for each in known)
 
+    @property
+    def settled(self) -> bool:
+        """Whether no repeat is needed, or helps: every factor is known or drifts."""
+        known = self.factors()
+        return bool(known) and all(each.reached or each.drifts for each in known)
 
-def whole_repeats(repeats: dict[int, dict[str, float]]) -> list[float]:
-    """Return the mean of ln(ratio) of every repeat that has all workloads.
+
+def ratios_of_repeats(pair: Pair) -> dict[int, dict[str, float]]:
+    """Return ln(ratio) of the workloads of every repeat."""
+    repeats: dict[int, dict[str, float]] = {}
+    for row in pair.rows:
+        if row.ratio is not None:
+            repeats.setdefault(row.repeat, {})[row.workload] = math.log(row.ratio)
+    return repeats
+
+
+def relative_step(pair: Pair) -> float:
+    """Return the mean over the runs of the step of the probe's counter over its energy."""
+    shares = [pair.resolution_j / row.probe_j for row in pair.usable]
+    return float(np.mean(shares)) if shares else 0.0
+
+
+def numbered_repeats(repeats: Mapping[int, Mapping[str, float]]) -> dict[int, float]:
+    """Return the mean of ln(ratio) of every repeat that has all workloads, in their order.
 
     A workload that most repeats lack (the probe cannot do it) is left out of all of them; a mean
     over other workloads than the rest would pass for a change.
     """
-    counts: dict[str, int] = {}
-    for found in repeats.values():
-        for workload in found:
-            counts[workload] = counts.get(workload, 0) + 1
+    counts = Counter(workload for found in repeats.values() for workload in found)
     wanted = {workload for workload, count in counts.items() if 2 * count > len(repeats)}
-    return [
-        float(np.mean([found[w] for w in sorted(wanted)]))
-        for _, found in sorted(repeats.items())
+    return {
+        number: float(np.mean([found[w] for w in sorted(wanted)]))
+        for number, found in sorted(repeats.items())
         if wanted and wanted <= found.keys()
-    ]
+    }
+
+
+def whole_repeats(repeats: Mapping[int, Mapping[str, float]]) -> list[float]:
+    """Return the values of `numbered_repeats`."""
+    return list(numbered_repeats(repeats).values())
 
 
 def relative(found: Estimate) -> float | None:
@@ -142,17 +182,20 @@ class Forecast:
     ----------
     sd : of a repeat's ln(ratio), from the pilot; None where it has fewer than two repeats.
     sd_upper : its upper 80 % limit, which is planned with: a pilot of few runs may be lucky.
-    repeats : repeats that a fixed number takes (95 %, t).
+    lag1 : correlation of neighbouring repeats; 0 where the pilot shows none beyond doubt.
+    repeats : repeats that a fixed number takes (95 %, t), if they are independent.
     sequence : repeats after which `run --until` is expected to stop.
     seconds : shortest run in which the step of the counter is small; None without a step.
     workload : the one that needs it: that with the least power.
     campaign_s : how long `sequence` repeats take, each as long as the pilot's.
+    reason : why nothing can be foreseen, where it cannot.
     """
 
     probe: str
     column: str
     sd: float | None
     sd_upper: float | None
+    lag1: float
     repeats: int | None
     sequence: int | None
     seconds: float | None
@@ -184,25 +227,50 @@ def seconds_of_repeat(campaign: Campaign) -> float:
 
 
 def _forecast(pair: Pair, target: float, repeat_s: float) -> Forecast:
-    repeats: dict[int, dict[str, float]] = {}
-    for row in pair.rows:
-        if row.ratio is not None:
-            repeats.setdefault(row.repeat, {})[row.workload] = math.log(row.ratio)
-    d = whole_repeats(repeats)
+    d = whole_repeats(ratios_of_repeats(pair))
     seconds, workload = _longest(pair, target)
-    if len(d) < 2:
-        reason = f"{len(d)} whole repeat(s) in the pilot: no spread to plan with"
+
+    def unknown(reason: str) -> Forecast:
         return Forecast(
-            pair.probe, pair.column, None, None, None, None, seconds, workload, None, reason
+            pair.probe, pair.column, None, None, 0.0, None, None, seconds, workload, None, reason
         )
-    sd = float(np.std(d, ddof=1))
-    upper = sd * math.sqrt((len(d) - 1) / chi2_quantile(0.2, len(d) - 1))
+
+    if len(d) < 2:
+        return unknown(f"{len(d)} whole repeat(s) in the pilot: no spread to plan with")
+    found = repeated_mean(d, n_opt=PLANNED, step=relative_step(pair))
+    if found.drifts and found.change and abs(math.expm1(found.change.value)) > target:
+        change = 100 * math.expm1(found.change.value)
+        return unknown(f"it drifts, by {change:+.2g} % in the pilot: repeats do not help")
+    kept = [value for place, value in enumerate(d) if place not in found.strays]
+    sd, lag1 = _noise(kept)
+    upper = sd * math.sqrt((len(kept) - 1) / chi2_quantile(0.2, len(kept) - 1))
     half = math.log1p(target)
-    fixed = runs_needed(upper, half) if upper > 0 else 2
-    sequence = repeats_expected(upper, half, n_opt=PLANNED) if upper > 0 else LEAST
+    try:
+        fixed = runs_needed(upper, half) if upper > 0 else 2
+        sequence = repeats_until(upper, half, lag1, n_opt=PLANNED) if upper > 0 else LEAST
+    except ValueError as error:  # beyond all reason
+        return unknown(str(error))
     return Forecast(
-        pair.probe, pair.column, sd, upper, fixed, sequence, seconds, workload, sequence * repeat_s
+        pair.probe,
+        pair.column,
+        sd,
+        upper,
+        lag1,
+        fixed,
+        sequence,
+        seconds,
+        workload,
+        sequence * repeat_s,
     )
+
+
+def _noise(d: Sequence[float]) -> tuple[float, float]:
+    """Return the sd of repeats, and the correlation of neighbours where it is beyond doubt."""
+    try:
+        found = serial_correlation(d)
+    except ValueError:  # too few, or all the same
+        return float(np.std(d, ddof=1)), 0.0
+    return (found.sd, found.lag1) if found.significant else (float(np.std(d, ddof=1)), 0.0)
 
 
 def _longest(pair: Pair, target: float) -> tuple[float | None, str]:

@@ -120,6 +120,12 @@ def campaign_facts(analysis: Analysis) -> tuple[Fact, ...]:
 def _asked(campaign: Campaign) -> str:
     """Return how many runs were planned, or why there are fewer."""
     jobs, stop = len(campaign.record.jobs), campaign.stop
+    if stop and stop.reason == "drift":
+        drifting = ", ".join(each.probe for each in stop.factors if each.drifts)
+        return (
+            f"at most {jobs}; stopped after {stop.repeats} repeats, since repeats do not help "
+            f"where a meter drifts: {drifting}"
+        )
     if stop:
         return (
             f"at most {jobs}; stopped after {stop.repeats} repeats, every factor known to "

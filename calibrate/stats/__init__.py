@@ -100,6 +100,11 @@ if TYPE_CHECKING:
     from calibrate.stats.quantile import normal_tail as normal_tail
     from calibrate.stats.quantile import t_quantile as t_quantile
     from calibrate.stats.quantile import t_tail as t_tail
+    from calibrate.stats.repeats import LEAST_LOOK as LEAST_LOOK
+    from calibrate.stats.repeats import RepeatedMean as RepeatedMean
+    from calibrate.stats.repeats import repeated_mean as repeated_mean
+    from calibrate.stats.repeats import repeats_until as repeats_until
+    from calibrate.stats.repeats import strays as strays
     from calibrate.stats.response import AveragingWindow as AveragingWindow
     from calibrate.stats.response import Linearity as Linearity
     from calibrate.stats.response import averaging_window as averaging_window
@@ -164,6 +169,7 @@ _MODULES = {
     "origin": "deming_through_origin line_through_origin",
     "passing_bablok_line": "passing_bablok passing_bablok_1983",
     "quantile": "chi2_quantile chi2_tail f_tail normal_quantile normal_tail t_quantile t_tail",
+    "repeats": "LEAST_LOOK RepeatedMean repeated_mean repeats_until strays",
     "response": (
         "AveragingWindow Linearity averaging_window counter_lag deficit duty_cycle integrate "
         "linearity noise_w renewals resolution update_period"

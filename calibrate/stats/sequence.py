@@ -159,7 +159,7 @@ def confidence_sequence(values: ArrayLike, level: float = 0.95, n_opt: int = 30)
     n, mean = v.size, float(v.mean())
     sd = float(v.std(ddof=1)) if n > 1 else 0.0
     u = sd / math.sqrt(n) if n > 1 else None
-    half = None if sd == 0.0 else _half_width(n, sd, alpha, best_rho(n_opt, alpha))
+    half = None if sd == 0.0 else mixture_half_width(n, sd, alpha, best_rho(n_opt, alpha))
     checks = []
     if n > 1 and sd == 0.0:
         checks.append("All values are identical: the spread is below the resolution, not zero.")
@@ -171,7 +171,7 @@ def confidence_sequence(values: ArrayLike, level: float = 0.95, n_opt: int = 30)
     )
 
 
-def _half_width(n: int, sd: float, alpha: float, rho: float) -> float | None:
+def mixture_half_width(n: float, sd: float, alpha: float, rho: float) -> float | None:
     """Return the half-width after n values, or None where it has no bound yet.
 
     With g = rho/(n + rho) and T = t^2/(n - 1) the martingale is
@@ -222,19 +222,19 @@ def runs_needed(sd: float, half_width: float, level: float = 0.95, most: int = 1
     def enough(n: int) -> bool:
         return t_quantile(p, n - 1) * sd <= half_width * math.sqrt(n)
 
-    return _smallest(enough, most)
+    return smallest_from(2, enough, most)
 
 
-def _smallest(enough: Callable[[int], bool], most: int) -> int:
-    """Return the smallest number from 2 on that is enough, or refuse more than `most`."""
-    high = 2
+def smallest_from(least: int, enough: Callable[[int], bool], most: int) -> int:
+    """Return the smallest number from `least` on that is enough, or refuse more than `most`."""
+    high = least
     while not enough(high):
         high *= 2
         if high > 2 * most:
             raise ValueError(
                 f"More than {most} runs would be needed. Make the runs longer or the demand lower."
             )
-    low = max(high // 2, 2)
+    low = max(high // 2, least)
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle + 1, high)
@@ -272,7 +272,7 @@ def repeats_expected(
     rho = best_rho(n_opt, alpha)
 
     def enough(n: int) -> bool:
-        half = _half_width(n, sd, alpha, rho)
+        half = mixture_half_width(n, sd, alpha, rho)
         return half is not None and half <= half_width
 
-    return _smallest(enough, most)
+    return smallest_from(2, enough, most)

@@ -21,7 +21,7 @@ CORRELATED_P = 0.01
 #: Runs that are looked at, the newest: more do not make the correlation better known.
 _MOST = 400
 #: Correlation up to which it is looked for; from there on it is a random walk.
-_HIGHEST = 0.95
+HIGHEST_LAG1 = 0.95
 _HALVINGS = 20
 
 
@@ -158,7 +158,7 @@ class Autoregression:
 
     def lag1(self, seen: float) -> float:
         """Return the correlation under which the residuals are expected to show what is seen."""
-        low, high = -_HIGHEST, _HIGHEST
+        low, high = -HIGHEST_LAG1, HIGHEST_LAG1
         if seen >= self._expected(high):
             return high
         if seen <= self._expected(low):

@@ -15,7 +15,8 @@ Schema history
 1 : first. Without a break since then, as older folders are read as before:
     `Job.seconds` and `RunRecord.planned_s`, the length that a script was told, which older
     documents say in their arguments only; and the library in a probe's description;
-    `Correction.next_run` and `fitness`, the uncertainty of one new run and what it is fit for.
+    `Correction.next_run` and `fitness`, the uncertainty of one new run and what it is fit for;
+    `StopRecord.reason` and what `KnownFactor` says of drift, strays and effective repeats.
 """
 
 from __future__ import annotations
@@ -259,7 +260,13 @@ class CampaignRecord(Saved):
 
 
 class KnownFactor(Document):
-    """How well a probe's factor is known; ``half_width`` is relative, at 95 %."""
+    """How well a probe's factor is known; ``half_width`` is relative, at 95 %.
+
+    ``effective`` is how many independent repeats tell as much, ``strays`` which repeats were left
+    out as of another kind than the rest. ``change`` is how much the ratio to the reference rose
+    over all repeats, relative; ``drifts``, that it is more than the uncertainty wanted, and not by
+    chance.
+    """
 
     probe: str
     column: str
@@ -267,12 +274,20 @@ class KnownFactor(Document):
     factor: Finite | None
     half_width: Finite | None
     reached: bool
+    effective: Finite | None = None
+    strays: tuple[Count, ...] = ()
+    change: Finite | None = None
+    drifts: bool = False
 
 
 class StopRecord(Saved):
-    """Why a campaign ended before all that was planned: every factor is known well enough."""
+    """Why a campaign ended before all that was planned.
+
+    Every factor is known well enough, or ``drift``: what is not known drifts, and no repeat helps.
+    """
 
     kind: Literal["stop"] = "stop"
+    reason: Literal["known", "drift"] = "known"
     target: Finite
     repeats: Count
     factors: tuple[KnownFactor, ...]

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibrate import analysis, store
+from calibrate import analysis, reporting, store
 from calibrate.campaign import Plan, Source, Timeouts, campaign, perform_campaign
 from calibrate.cli import main
+from calibrate.cli.progress import factor_words
 from calibrate.comparison import Goal, forecast, parse_goal, seconds_of_repeat
 from calibrate.comparison.until import whole_repeats
 from calibrate.errors import CrosswattError
@@ -172,3 +173,74 @@ def test_the_plan_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     text = capsys.readouterr().out
     assert "SIMULATED MACHINE. To know every factor to 2 %" in text
     assert "0 whole repeat(s) in the pilot" in text and "any length" in text
+
+
+def rising(per_repeat: float, noise: float = 0.001) -> Fake:
+    """Return a probe that reads more from repeat to repeat of two workloads."""
+    calls = iter(range(10_000))
+    return Fake(
+        lambda w, s: w * s * math.exp(per_repeat * (next(calls) // 2) + noise * RNG.normal()),
+        domain(),
+    )
+
+
+def test_a_meter_that_drifts_is_said_to_and_ends_measuring(tmp_path: Path) -> None:
+    fakes = {"truth": truth(), "rising": rising(0.005)}
+    folder = build(tmp_path / "c", fakes, TWO, [5.0] * 12)
+    goal = goal_of(folder, 0.01)
+    (found,) = goal.factors()
+    assert found.drifts and not found.reached and goal.settled and not goal.reached
+    assert found.change == pytest.approx(math.expm1(0.005 * 11), rel=0.1)
+    # The same change does not matter to who wants less.
+    assert not goal_of(folder, 0.2).factors()[0].drifts
+    (said,) = forecast(analysis.analyze(folder).comparison.pairs, 0.01, 14.0)
+    assert said.sequence is None and said.reason.startswith("it drifts, by +5")
+
+
+def test_a_single_repeat_that_strays_is_left_out_and_listed(tmp_path: Path) -> None:
+    calls = iter(range(1000))
+    odd = Fake(lambda w, s: w * s * math.exp(0.001 * RNG.normal() + (next(calls) == 10)), domain())
+    folder = build(tmp_path / "c", {"truth": truth(), "odd": odd}, TWO, [5.0] * 12)
+    (found,) = goal_of(folder, 0.01).factors()
+    assert found.strays == (6,) and found.reached and found.repeats == 12
+    assert found.factor == pytest.approx(1.0, abs=0.002)
+    assert factor_words(found).endswith("(without repeat 6, which strays)")
+
+
+def test_correlated_repeats_take_more(tmp_path: Path) -> None:
+    values = [RNG.normal()]
+    for _ in range(39):
+        values.append(0.9 * values[-1] + math.sqrt(1 - 0.9**2) * RNG.normal())
+    calls = iter(range(1000))
+    slow = Fake(lambda w, s: w * s * math.exp(0.01 * values[next(calls) // 2]), domain())
+    fakes = {"truth": truth(), "slow": slow, "quick": noisy(0.014)}
+    folder = build(tmp_path / "c", fakes, TWO, [5.0] * 40)
+    slow_found, quick_found = goal_of(folder, 0.008).factors()
+    assert slow_found.effective is not None and slow_found.effective < 12
+    assert not slow_found.reached and quick_found.reached
+    assert "40 repeats tell as much as" in factor_words(slow_found)
+    slow_said, quick_said = forecast(analysis.analyze(folder).comparison.pairs, 0.008, 14.0)
+    assert slow_said.lag1 > 0.5 and quick_said.lag1 == 0.0
+    assert slow_said.sequence is not None and quick_said.sequence is not None
+    assert slow_said.sequence > 3 * quick_said.sequence
+
+
+@pytest.mark.parametrize(("per_repeat", "code"), [(0.005, 2), (0.0, 0)])
+def test_the_exit_code_says_whether_the_goal_was_reached(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], per_repeat: float, code: int
+) -> None:
+    fakes = {"truth": truth(), "meter": rising(per_repeat)}
+    folder = build(tmp_path / "c", fakes, TWO, [5.0] * 12)
+    saved = store.read(folder / store.CAMPAIGN, CampaignRecord)
+    store.save(folder / store.CAMPAIGN, saved.model_copy(update={"until": 0.01}))
+    goal = goal_of(folder, 0.01)
+    stop = store.StopRecord(
+        reason="known" if goal.reached else "drift", target=0.01, repeats=12, factors=goal.factors()
+    )
+    store.save(folder / store.STOP, stop)
+    assert main(["run", "--resume", str(folder)]) == code
+    said = " ".join(capsys.readouterr().err.split())
+    assert ("Not every factor is known to 1 %: meter drifts (+5" in said) == (code == 2)
+    assert ("The meter drifts: repeats do not help." in said) == (code == 2)
+    asked = reporting.digest(analysis.analyze(folder)).facts
+    assert ("repeats do not help where a meter drifts: meter" in str(asked)) == (code == 2)
