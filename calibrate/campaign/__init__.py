@@ -10,13 +10,16 @@ work          the process of the workload
 output        what a workload prints: marks, and the rest in a file of bounded size
 run           one run: start the recorders, run the workload, stop the recorders
 disturbed     finds runs that another program disturbed
+duration      how long a campaign is meant to take, and when it has taken too long
+tenants       what else runs on the machine when a campaign starts
 campaign      all runs of a plan, in order; can be interrupted and resumed
 session       one more run of a folder, of what the current process does
 """
 
-from calibrate.campaign.campaign import create_campaign, perform_campaign
+from calibrate.campaign.campaign import Ending, create_campaign, perform_campaign
 from calibrate.campaign.crew import Timeouts
 from calibrate.campaign.disturbed import remaining_disturbed
+from calibrate.campaign.duration import announced_s
 from calibrate.campaign.environment import add_environment, remove_environment
 from calibrate.campaign.machine import describe_machine, on_bench, rapl_readable, why_no_rapl
 from calibrate.campaign.plan import (
@@ -25,9 +28,11 @@ from calibrate.campaign.plan import (
     Stages,
     Step,
     command_plan,
+    jobs_alone,
     load_plan,
     load_quick_plan,
     only_workloads,
+    plan_jobs,
     plan_names,
     workload_of,
 )
@@ -50,6 +55,7 @@ from calibrate.campaign.publication import (
 )
 from calibrate.campaign.run import Pause, describe_probes, perform_run
 from calibrate.campaign.session import TITLE, Session
+from calibrate.campaign.tenants import busy_cores, disturbance
 from calibrate.probe.available import Source, environments_home, known_probes
 
 __all__ = [
@@ -58,6 +64,7 @@ __all__ = [
     "AccuracyClaim",
     "Cheapest",
     "Dearest",
+    "Ending",
     "EnergyClaim",
     "LessAccurate",
     "MostAccurate",
@@ -71,12 +78,16 @@ __all__ = [
     "Step",
     "Timeouts",
     "add_environment",
+    "announced_s",
     "at_rates",
+    "busy_cores",
     "command_plan",
     "create_campaign",
     "describe_machine",
     "describe_probes",
+    "disturbance",
     "environments_home",
+    "jobs_alone",
     "known_probes",
     "load_plan",
     "load_quick_plan",
@@ -84,6 +95,7 @@ __all__ = [
     "only_workloads",
     "perform_campaign",
     "perform_run",
+    "plan_jobs",
     "plan_names",
     "rapl_readable",
     "recorded_sources",

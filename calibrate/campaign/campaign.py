@@ -12,9 +12,9 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -23,7 +23,8 @@ from typing import Literal, Protocol
 from calibrate import bench, store
 from calibrate._version import __version__
 from calibrate.campaign.crew import Crew, Timeouts
-from calibrate.campaign.disturbed import disturbed_runs
+from calibrate.campaign.disturbed import disturbed_runs, repeating_helps
+from calibrate.campaign.duration import Deadline
 from calibrate.campaign.machine import describe_machine
 from calibrate.campaign.plan import Plan, jobs_alone, plan_jobs, planned_s
 from calibrate.campaign.probes import recorded_sources, source_records
@@ -97,6 +98,20 @@ class Watcher(Protocol):
         """A repeat has ended; so well are the factors known."""
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What a campaign lacks when it ends.
+
+    Parameters
+    ----------
+    left_out : runs that were not begun, since the campaign has taken twice its announced time.
+    straying : runs that stray and were not repeated again, since repeating did not help.
+    """
+
+    left_out: tuple[Job, ...] = ()
+    straying: tuple[str, ...] = ()
+
+
 def create_campaign(
     folder: Path,
     plan: Plan,
@@ -163,8 +178,11 @@ def perform_campaign(
     limits: Timeouts = Timeouts(),
     goal: Goal | None = None,
     meanwhile: Callable[[], object] = lambda: None,
-) -> None:
+) -> Ending:
     """Do every run of a campaign that has not been done, or until its factors are known.
+
+    No run begins that would end after twice the time that those which are due were announced to
+    take (`calibrate.campaign.duration`); disturbed runs are repeated only in what is left of it.
 
     Parameters
     ----------
@@ -174,6 +192,10 @@ def perform_campaign(
     goal : decides after each repeat whether the campaign may stop; None does all runs.
     meanwhile : done once while the probes open: nothing is measured yet.
 
+    Returns
+    -------
+    Ending : what was left out, and which runs still stray.
+
     Raises
     ------
     CrosswattError : this is another machine than the campaign began on, there is no room, no
@@ -181,11 +203,11 @@ def perform_campaign(
     """
     record = store.read(folder / store.CAMPAIGN, CampaignRecord)
     if (folder / store.STOP).exists():
-        return
+        return Ending()
     require_same_machine(record)
     watcher.planned(record)
     with Crew() as crew:
-        _perform(folder, record, watcher, limits, goal, crew, meanwhile)
+        return _perform(folder, record, watcher, limits, goal, crew, meanwhile)
 
 
 def _perform(
@@ -196,7 +218,7 @@ def _perform(
     goal: Goal | None,
     crew: Crew,
     meanwhile: Callable[[], object],
-) -> None:
+) -> Ending:
     """Do what is left of a campaign, all of it with one crew."""
     chosen = recorded_sources(record.sources)
     with _nothing_left(folder):
@@ -233,15 +255,21 @@ def _perform(
         for job in record.jobs
         if store.is_finished(folder, job)
     }
+    deadline = Deadline(plan, [job for job in record.jobs if job.folder not in done])
     for number, repeat in groupby(record.jobs, lambda job: job.repeat):
         planned = list(repeat)
         for job in planned:
-            if job.folder not in done:
-                done[job.folder] = do(job)
-        again = _settle(folder, record.jobs, plan, done, do, watcher)
+            if job.folder in done:
+                continue
+            if not deadline.allows(job):
+                left = tuple(job for job in record.jobs if job.folder not in done)
+                return Ending(left, _straying(folder, plan, done))
+            done[job.folder] = do(job)
+        again = _settle(folder, record.jobs, plan, done, do, watcher, deadline)
         changed = [*(job for job in again if job not in planned), *planned]
         if goal and _enough(folder, record, goal, changed, number, watcher):
-            return
+            break
+    return Ending((), _straying(folder, plan, done))
 
 
 def _settle(
@@ -251,14 +279,19 @@ def _settle(
     done: dict[str, RunRecord],
     do: Callable[[Job], RunRecord],
     watcher: Watcher,
+    deadline: Deadline,
 ) -> list[Job]:
-    """Repeat the runs that stray, until none does or each has had its retries; return them."""
+    """Repeat the runs that stray, until none does or each has had its retries; return them.
+
+    None is repeated where repeating does not help, or takes the time of runs that are due.
+    """
     again: list[Job] = []
     while plan.strays:
         found = disturbed_runs(done, plan.strays)
         tried = Counter(each.run for each in store.load_set_aside(folder))
         due = [job for job in jobs if job.folder in found and tried[job.folder] < plan.retries]
-        if not due:
+        waiting = [job for job in jobs if job.folder not in done]
+        if not due or not repeating_helps(tried, found) or not deadline.allows(*waiting, *due):
             break
         for job in due:
             watcher.strayed(job, found[job.folder])
@@ -267,6 +300,15 @@ def _settle(
             done[job.folder] = do(job)
         again += due
     return again
+
+
+def _straying(folder: Path, plan: Plan, done: Mapping[str, RunRecord]) -> tuple[str, ...]:
+    """Return the runs that stray, where repeating them did not help."""
+    if not plan.strays:
+        return ()
+    found = disturbed_runs(done, plan.strays)
+    tried = Counter(each.run for each in store.load_set_aside(folder))
+    return () if repeating_helps(tried, found) else tuple(sorted(found))
 
 
 @contextmanager

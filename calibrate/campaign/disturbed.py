@@ -12,13 +12,15 @@ What holds less than a second says more of the scheduler than of the load, and i
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from calibrate.store import Campaign, PhaseRecord, RunRecord
 
 #: Seconds of equal phases that are judged together.
 LEAST_S = 1.0
+#: Repetitions after which it is asked whether repeating helps.
+ENOUGH_TRIES = 4
 #: Stretches of a run from which on they are compared with each other.
 _SEVERAL = 3
 
@@ -45,6 +47,18 @@ def disturbed_runs(runs: Mapping[str, RunRecord], tolerance: float) -> dict[str,
         if off > tolerance:
             found[name] = why
     return found
+
+
+def repeating_helps(tried: Mapping[str, int], straying: Container[str]) -> bool:
+    """Tell whether runs that were repeated mostly fit in with their siblings afterwards.
+
+    Parameters
+    ----------
+    tried : how often each run was repeated that was.
+    straying : the runs that stray now.
+    """
+    helped = sum(run not in straying for run in tried)
+    return sum(tried.values()) < ENOUGH_TRIES or 2 * helped >= len(tried)
 
 
 def remaining_disturbed(campaign: Campaign) -> dict[str, str]:

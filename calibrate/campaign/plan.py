@@ -88,7 +88,8 @@ class Plan(Document):
 
     ``strays`` is how far a run's work per second may be off that of its siblings (0.1 is 10 %)
     before the run is rejected and repeated, at most ``retries`` times; 0 rejects none. See
-    `calibrate.campaign.disturbed`. Loads that share nothing scatter by some 4 % at most.
+    `calibrate.campaign.disturbed`. Loads that share nothing scatter by some 4 % at most. ``alone``
+    is for 'crosswatt observe': every workload runs with none of the probes, each, and all.
     """
 
     title: str
@@ -98,6 +99,7 @@ class Plan(Document):
     probes: tuple[str, ...] = ()
     strays: float = Field(0.1, ge=0, allow_inf_nan=False)
     retries: int = Field(2, ge=0)
+    alone: bool = False
     workload: tuple[Step, ...] = Field(min_length=1)
     lifecycle: Stages | None = None
     publication: Publication | None = None

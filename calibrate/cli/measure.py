@@ -33,7 +33,14 @@ from calibrate.cli.options import (
     Workloads,
 )
 from calibrate.cli.report import render, say_verdicts
-from calibrate.cli.stage import bench_model, inside, interruptible, ready
+from calibrate.cli.stage import (
+    bench_model,
+    inside,
+    interruptible,
+    ready,
+    shortfall,
+    warn_of_others,
+)
 from calibrate.errors import CrosswattError
 
 if TYPE_CHECKING:
@@ -107,7 +114,8 @@ def run(
     """Run workloads while several probes measure, then compare, explain, correct, report.
 
     Where RAPL cannot be read it runs on a simulated machine, and says so. The exit code is 1 when
-    a workload failed in every run, and 2 when the goal of --until was missed.
+    a workload failed in every run, and 2 when the goal of --until was missed or runs were left
+    out, since the plan took more than twice the time it announces (and two minutes).
     """
     from calibrate import bench as benches
     from calibrate import campaign, store
@@ -126,6 +134,10 @@ def run(
     if not resume:
         mine = tuple(workloads or ())
         chosen = _plan(command, quick, plan, workload, mine)
+        if chosen.alone:
+            raise CrosswattError(
+                f"The plan {chosen.title} is for 'crosswatt observe --plan {plan or chosen.title}'."
+            )
         target_share = None if until is None else parse_goal(until)
         if target_share is not None and repeats:
             raise CrosswattError("Choose one of --repeats and --until.")
@@ -142,9 +154,10 @@ def run(
     if record.bench and not on_bench():
         return inside(benches.Setup(record.bench, record.faults), target)
     goal = None if record.until is None else Goal(record.until)
+    warn_of_others()
     try:
         with interruptible(), watcher(out) as watching:
-            perform_campaign(target, watching, goal=goal, meanwhile=_load_for_report)
+            ending = perform_campaign(target, watching, goal=goal, meanwhile=_load_for_report)
     except KeyboardInterrupt:
         err.print(
             f"Interrupted. The finished runs are kept; go on with: "
@@ -152,10 +165,10 @@ def run(
         )
         return INTERRUPTED
     done = _conclude(target, started)
-    missed = record.until is not None and _missed(done, record.until)
-    if _failures(done.campaign):
-        return FAILED
-    return INCONCLUSIVE if missed else 0
+    code = shortfall(ending, target)
+    if record.until is not None and _missed(done, record.until):
+        code = INCONCLUSIVE
+    return FAILED if _failures(done.campaign) else code
 
 
 def _missed(done: Analysis, target: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,13 +17,10 @@ from calibrate.simulated import before_figures
 
 if TYPE_CHECKING:
     from calibrate.campaign import Plan
+    from calibrate.store import Job
     from calibrate.studies import Told
 
 commands = Commands()
-
-#: Seconds around a run until its workload is ready and all probes are closed, and its share of what
-#: comes before the first run and after the last; as seen with six probes that stay open.
-_AROUND_S = 1.5
 
 
 @commands.command(
@@ -74,18 +72,39 @@ def plan(
     elif Path(what).is_dir():
         raise CrosswattError(f"{what} is no campaign: it has no {store.CAMPAIGN}.")
     else:
-        from calibrate.campaign import load_plan, load_quick_plan
+        from calibrate.campaign import load_plan, load_quick_plan, plan_jobs
 
-        found = (load_quick_plan if quick else load_plan)(what, tuple(workloads or ()))
-        _steps(found)
-        _tells(found, simulations)
+        extra = tuple(workloads or ())
+        found = (load_quick_plan if quick else load_plan)(what, extra)
+        jobs = _alone(found) if found.alone else plan_jobs(found, 0, extra)
+        _steps(found, jobs)
+        if not found.alone:
+            _tells(found, simulations)
 
 
-def _steps(found: Plan) -> None:
+def _alone(found: Plan) -> Sequence[Job]:
+    """Return the runs of a plan for `observe`, with the probes that it would take here."""
+    from calibrate.campaign import jobs_alone, rapl_readable
+    from calibrate.cli.studies import always_there, observed
+
+    on_bench = not rapl_readable()
+    always = always_there(on_bench=on_bench)
+    names = [each.name for each in observed(found.probes, always, (), on_bench=on_bench)]
+    others = [name for name in names if name != always]
+    out.print(
+        f"For 'crosswatt observe': each workload with none but {always}, with each of "
+        f"{', '.join(others)} alone, and with all; fewer with --probe.",
+        markup=False,
+    )
+    return jobs_alone(found, 0, always, names)
+
+
+def _steps(found: Plan, jobs: Sequence[Job]) -> None:
     """Print what will run."""
-    runs = found.repeats * len(found.workload)
-    about = found.seconds + runs * _AROUND_S
-    title = f"{found.title}: {runs} runs, about {span(about)}, in an order by chance"
+    from calibrate.campaign import announced_s
+
+    about = announced_s(found, jobs) or 0.0
+    title = f"{found.title}: {len(jobs)} runs, about {span(about)}, in an order by chance"
     table = plain_table("workload", "arguments", "seconds, repeat by repeat", title=title)
     for step in found.workload:
         lengths = [s for _, each, s in found.in_turn() if each is step]

@@ -12,6 +12,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from calibrate.campaign import Plan, announced_s
+from calibrate.cli.console import span
 from calibrate.energy import Column, headline_column, native_columns
 from calibrate.store import CampaignRecord, Job, KnownFactor, ProbeLog, ProbeState, RunRecord
 
@@ -30,8 +32,10 @@ class Plain:
         """Say what will be done, and on what."""
         self._total = len(campaign.jobs)
         most = "at most " if campaign.until else ""
+        seconds = announced_s(Plan.model_validate(campaign.plan), campaign.jobs)
+        about = "" if seconds is None else f"about {span(seconds)}, "
         self._console.print(
-            f"{most}{self._total} runs, seed {campaign.seed}, on: {campaign.machine.label}",
+            f"{most}{self._total} runs, {about}seed {campaign.seed}, on: {campaign.machine.label}",
             markup=False,
         )
 

@@ -25,7 +25,8 @@ Made by `python -m calibrate.cli.reference`; `crosswatt COMMAND --help` prints t
   standard error. `--set PROBE.KEY=VALUE` gives a probe a setting.
 - `crosswatt --install-completion` installs completion for bash, zsh or fish;
   `--show-completion` prints it.
-- Exit codes: 0 done or passed, 1 failed, 2 inconclusive, 64 refused (a sentence says why), 69 not
+- Exit codes: 0 done or passed, 1 failed, 2 inconclusive (too little data for a gate, a goal of
+  `run --until` that was missed, runs that were left out), 64 refused (a sentence says why), 69 not
   possible on this machine, 130 interrupted.
 """
 

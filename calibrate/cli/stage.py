@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,11 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibrate.cli.console import err, out, stdout_for_json
-from calibrate.cli.options import DEFAULT_MODEL
+from calibrate.cli.options import DEFAULT_MODEL, INCONCLUSIVE
 from calibrate.errors import CrosswattError
 
 if TYPE_CHECKING:
     from calibrate.bench import Setup
+    from calibrate.campaign import Ending
+
+#: Runs that are named where many were left out.
+_NAMED = 5
 
 
 def bench_model(bench: str | None, faults: list[str], no_bench: bool) -> str | None:
@@ -72,12 +78,41 @@ def ready(model: str | None) -> None:
         bench.check()
 
 
+def warn_of_others() -> None:
+    """Say in a sentence that other programs keep the machine busy, where they do."""
+    from calibrate.campaign import busy_cores, disturbance
+
+    if told := disturbance(busy_cores(), os.cpu_count() or 1):
+        err.print(told, style="yellow", markup=False)
+
+
+def shortfall(ending: Ending, folder: Path) -> int:
+    """Say what a campaign lacks; return the exit code, 2 where runs were left out."""
+    if ending.straying:
+        err.print(
+            f"Repeating disturbed runs did not help ({', '.join(ending.straying)} stray still), so "
+            "no more were repeated. Measure while nothing else runs on the machine.",
+            markup=False,
+        )
+    if not ending.left_out:
+        return 0
+    names = [job.folder for job in ending.left_out]
+    told = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" * (len(names) > _NAMED))
+    err.print(
+        f"This takes more than twice the announced time. Left out: {told}. Go on with: "
+        f"crosswatt run --resume {shlex.quote(str(folder))}",
+        markup=False,
+    )
+    return INCONCLUSIVE
+
+
 def perform(
     folder: Path, model: str | None, faults: Sequence[str], *, as_json: bool = False
 ) -> int:
     """Perform a campaign here or on the simulated machine; return an exit code.
 
-    Its progress goes to standard output, or with `as_json` to standard error.
+    It is 2 where runs were left out. Its progress goes to standard output, or with `as_json` to
+    standard error.
     """
     from calibrate.bench import Setup
     from calibrate.campaign import on_bench, perform_campaign
@@ -86,6 +121,7 @@ def perform(
     if model and not on_bench():
         with stdout_for_json(as_json):
             return inside(Setup(model, tuple(faults)), folder)
+    warn_of_others()
     with interruptible(), watcher(err if as_json else out) as watching:
-        perform_campaign(folder, watching)
-    return 0
+        ending = perform_campaign(folder, watching)
+    return shortfall(ending, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from calibrate.cli import complete
 from calibrate.cli.console import out, plain_table, print_json, signed
 from calibrate.cli.help import Commands, examples
 from calibrate.cli.options import (
+    INCONCLUSIVE,
     Adapters,
     AsJson,
     Bench,
@@ -32,6 +34,7 @@ from calibrate.probe.adapter import load_probe
 from calibrate.simulated import before_figures
 
 if TYPE_CHECKING:
+    from calibrate.campaign import Source
     from calibrate.studies import Datasheet, Effect, Observation, Sheet
 
 commands = Commands()
@@ -70,25 +73,43 @@ def observe(
 
     Each probe runs alone, all run together, and none runs; only the reference is always there.
     """
-    from calibrate import campaign, studies
+    from calibrate import studies
     from calibrate.campaign import create_campaign, load_plan
 
+    code = 0
     if folder is None:
         model = bench_model(bench, [], no_bench)
         chosen = load_plan(plan)
-        always = reference or ("truth" if model else "rapl")
-        names = [*(probe or chosen.probes)]
-        sources = campaign.sources(names, adapters or (), simulated=model is not None)
-        if always not in {source.name for source in sources}:
-            sources = [*campaign.sources([always], adapters or ()), *sources]
+        always = reference or always_there(on_bench=model is not None)
+        sources = observed(
+            probe or chosen.probes, always, adapters or (), on_bench=model is not None
+        )
         folder = target or Path(f"crosswatt-observe-{datetime.now():%Y%m%d-%H%M%S}")
         order = secrets.randbelow(2**31) if seed is None else seed
         ready(model)
         create_campaign(folder, chosen, sources, order, model, alone=always)
-        if code := perform(folder, model, [], as_json=as_json):
+        code = perform(folder, model, [], as_json=as_json)
+        if code not in (0, INCONCLUSIVE):
             return code
     _say_effects(studies.observe(folder), as_json=as_json)
-    return 0
+    return code
+
+
+def always_there(*, on_bench: bool) -> str:
+    """Return the reference that is beside all others when they are observed."""
+    return "truth" if on_bench else "rapl"
+
+
+def observed(
+    names: Sequence[str], always: str, adapters: Sequence[Path], *, on_bench: bool
+) -> list[Source]:
+    """Return the probes that `observe` runs alone and together, the reference among them."""
+    from calibrate import campaign
+
+    sources = campaign.sources([*names], adapters, simulated=on_bench)
+    if always in {source.name for source in sources}:
+        return list(sources)
+    return [*campaign.sources([always], adapters), *sources]
 
 
 @commands.command(
@@ -135,6 +156,7 @@ def characterize(
     from calibrate import campaign, store, studies
     from calibrate.campaign import at_rates, create_campaign, load_plan, with_settings
 
+    code = 0
     if folder is None:
         model = bench_model(bench, fault or [], no_bench)
         chosen = load_plan(plan)
@@ -150,16 +172,17 @@ def characterize(
         folder = target or Path(f"crosswatt-{probe}-{datetime.now():%Y%m%d-%H%M%S}")
         ready(model)
         create_campaign(folder, chosen, sources, secrets.randbelow(2**31), model, (), fault or [])
-        if code := perform(folder, model, fault or [], as_json=as_json):
+        code = perform(folder, model, fault or [], as_json=as_json)
+        if code not in (0, INCONCLUSIVE):
             return code
     found = studies.characterize(folder, probe, domain)
     store.save(folder / f"datasheet-{probe}.json", found)
     if as_json:
         print_json(found.model_dump_json(indent=1, by_alias=True))
-        return 0
+        return code
     for sheet in found.sheets:
         out.print(_sheet(found, sheet))
-    return 0
+    return code
 
 
 def _sheet(found: Datasheet, sheet: Sheet) -> Table:
