@@ -21,7 +21,14 @@ from calibrate.campaign.crew import Timeouts
 from calibrate.campaign.disturbed import remaining_disturbed
 from calibrate.campaign.duration import announced_s
 from calibrate.campaign.environment import add_environment, remove_environment
-from calibrate.campaign.machine import describe_machine, on_bench, rapl_readable, why_no_rapl
+from calibrate.campaign.machine import (
+    IDENTITY,
+    describe_machine,
+    machine_differences,
+    on_bench,
+    rapl_readable,
+    why_no_rapl,
+)
 from calibrate.campaign.plan import (
     COMMAND,
     Plan,
@@ -60,6 +67,7 @@ from calibrate.probe.available import Source, environments_home, known_probes
 
 __all__ = [
     "COMMAND",
+    "IDENTITY",
     "TITLE",
     "AccuracyClaim",
     "Cheapest",
@@ -91,6 +99,7 @@ __all__ = [
     "known_probes",
     "load_plan",
     "load_quick_plan",
+    "machine_differences",
     "on_bench",
     "only_workloads",
     "perform_campaign",

@@ -25,7 +25,7 @@ from calibrate._version import __version__
 from calibrate.campaign.crew import Crew, Timeouts
 from calibrate.campaign.disturbed import disturbed_runs, repeating_helps
 from calibrate.campaign.duration import Deadline
-from calibrate.campaign.machine import describe_machine
+from calibrate.campaign.machine import FIXED, describe_machine, machine_differences
 from calibrate.campaign.plan import Plan, jobs_alone, plan_jobs, planned_s
 from calibrate.campaign.probes import recorded_sources, source_records
 from calibrate.campaign.run import describe_probes, perform_run
@@ -368,12 +368,7 @@ def _keep_states(folder: Path, states: dict[str, tuple[ProbeState, ProbeLog]]) -
 
 def require_same_machine(record: CampaignRecord) -> None:
     """Refuse another machine than a campaign began on."""
-    here, then = describe_machine(), record.machine
-    differing = [
-        name
-        for name in ("simulated", "bench", "cpu", "cpus", "kernel")
-        if getattr(here, name) != getattr(then, name)
-    ]
+    differing = machine_differences(describe_machine(), record.machine, FIXED)
     if differing:
         raise CrosswattError(
             f"The campaign began on another machine ({', '.join(differing)} differ); runs of two "

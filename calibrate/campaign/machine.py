@@ -14,6 +14,13 @@ from calibrate.linux.sysfs import POWERCAP
 from calibrate.simulated import SIMULATED, bench_folder
 from calibrate.store import MachineRecord
 
+#: What makes a machine another one; all else may change on it from campaign to campaign.
+IDENTITY = ("simulated", "label", "cpu", "cpus")
+#: What may not change within a campaign, either.
+FIXED = (*IDENTITY, "bench", "kernel")
+#: How a record says that a fact is not known.
+_UNKNOWN = (None, "", "unknown")
+
 
 def describe_machine(
     model: Mapping[str, Any] | None = None, faults: Sequence[str] = ()
@@ -43,6 +50,24 @@ def describe_machine(
         governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         microcode=fields.get("microcode", "unknown"),
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
+    )
+
+
+def machine_differences(
+    one: MachineRecord, other: MachineRecord, names: Sequence[str] = IDENTITY
+) -> tuple[str, ...]:
+    """Return which facts tell two machines apart; none if they are the same machine.
+
+    Parameters
+    ----------
+    one, other : what was recorded of each. A fact that one of them does not know does not differ.
+    names : the facts that are looked at; without them, those that make a machine another one.
+    """
+    facts = ((name, getattr(one, name), getattr(other, name)) for name in names)
+    return tuple(
+        name
+        for name, mine, yours in facts
+        if mine != yours and mine not in _UNKNOWN and yours not in _UNKNOWN
     )
 
 

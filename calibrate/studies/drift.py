@@ -17,6 +17,7 @@ import numpy as np
 
 from calibrate import analysis, store
 from calibrate.analysis import Analysis
+from calibrate.campaign import IDENTITY, machine_differences
 from calibrate.comparison import Pair
 from calibrate.errors import CrosswattError
 from calibrate.stats import (
@@ -37,8 +38,7 @@ State = Literal["same", "changed", "inconclusive"]
 EXIT: Mapping[State, int] = {"same": 0, "changed": 1, "inconclusive": 2}
 STATES: Mapping[str, State] = {"pass": "same", "fail": "changed", "inconclusive": "inconclusive"}
 
-#: What makes a machine another one, and what may change on it.
-IDENTITY = ("simulated", "cpu", "cpus", "label")
+#: What may change on a machine.
 CONDITIONS = ("kernel", "microcode", "governor", "memory_bytes", "virtual")
 #: Facts that differ from run to run and mean nothing.
 PASSING = ("pid", "started", "path", "interpreter")
@@ -238,12 +238,7 @@ def _same_machine(found: Sequence[Analysis]) -> None:
     """Refuse campaigns of two machines."""
     first = found[0].campaign
     for each in found[1:]:
-        machine = each.campaign.record.machine
-        differing = [
-            name
-            for name in IDENTITY
-            if getattr(machine, name) != getattr(first.record.machine, name)
-        ]
+        differing = machine_differences(first.record.machine, each.campaign.record.machine)
         if differing:
             raise CrosswattError(
                 f"{first.folder} and {each.campaign.folder} are of two machines "
