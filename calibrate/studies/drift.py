@@ -355,10 +355,11 @@ def _judged(
         return course.model_copy(update={"reason": reason})
     if max(values) == min(values):
         return course.model_copy(update={"state": "same", "reason": "all sessions are identical"})
-    chart, step = ewma(values), change_of_level(values)
+    # Two questions share alpha: a step, and a slow change that only the chart sees.
+    chart, step = ewma(values, alpha=alpha / 2), change_of_level(values)
     days = [datetime.fromisoformat(each.at).timestamp() / 86400 for each in sessions]
     spread = max(days) > min(days)
-    certain = step.p_value < alpha
+    certain = step.p_value < alpha / 2
     return course.model_copy(
         update={
             "state": "changed" if certain or chart.out else "same",

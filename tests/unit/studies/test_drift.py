@@ -54,10 +54,12 @@ def test_a_trend_is_found_with_its_allowance() -> None:
 
 
 def test_a_chart_in_control_seldom_alarms_and_sees_a_shift() -> None:
-    alarms = np.mean([bool(ewma(RNG.normal(0, 1, 20)).out) for _ in range(400)])
-    assert alarms < 0.2
+    for n in (5, 20):
+        for draw in (RNG.normal(0, 1, (400, n)), RNG.standard_t(5, (400, n))):
+            alarms = sum(bool(ewma(row).out) for row in draw)
+            assert alarms <= 0.01 * 400 + 4 * math.sqrt(0.0099 * 400)
     shifted = np.concatenate([RNG.normal(0, 1, 10), RNG.normal(3, 1, 10)])
-    found = ewma(shifted, baseline=10)
+    found = ewma(shifted, reach=2.7, baseline=10)
     assert found.out and 10 <= found.out[0] <= 14
     assert found.sd == pytest.approx(1.0, rel=0.6)
     # The first limits are those of one session's weight.
@@ -79,8 +81,23 @@ def test_a_change_is_placed_and_sized() -> None:
 
 
 def test_a_change_is_not_called_without_one() -> None:
-    p = np.array([change_of_level(RNG.normal(0, 1, 12), shuffles=200).p_value for _ in range(200)])
-    assert np.mean(p < 0.05) <= 0.05 + 4 * math.sqrt(0.0475 / 200)
+    for n in (5, 12, 30):
+        p = np.array([change_of_level(RNG.standard_t(5, n)).p_value for _ in range(400)])
+        assert np.mean(p < 0.05) <= 0.05 + 4 * math.sqrt(0.0475 / 400)
+
+
+def test_a_change_in_the_latest_session_is_found() -> None:
+    """No shuffling of six sessions can show one at 1 %."""
+    values = [0.1001, 0.0999, 0.1000, 0.1002, 0.0998, 0.1500]
+    found = change_of_level(values)
+    assert found.first == 5 and found.p_value < 0.01
+
+
+def test_a_chart_that_alarms_has_a_small_probability() -> None:
+    values = np.concatenate([RNG.normal(0, 1, 10), RNG.normal(6, 1, 10)])
+    assert ewma(values).out and ewma(values).p_value < 0.01
+    calm = ewma(RNG.normal(0, 1, 20))
+    assert not calm.out and calm.p_value > 0.01
 
 
 # ---- campaigns ----
