@@ -91,6 +91,9 @@ if TYPE_CHECKING:
     from calibrate.stats.mixed_model import probe_effects as probe_effects
     from calibrate.stats.origin import deming_through_origin as deming_through_origin
     from calibrate.stats.origin import line_through_origin as line_through_origin
+    from calibrate.stats.paired_change import PairedChange as PairedChange
+    from calibrate.stats.paired_change import RepeatedValues as RepeatedValues
+    from calibrate.stats.paired_change import change_between as change_between
     from calibrate.stats.passing_bablok_line import passing_bablok as passing_bablok
     from calibrate.stats.passing_bablok_line import passing_bablok_1983 as passing_bablok_1983
     from calibrate.stats.quantile import chi2_quantile as chi2_quantile
@@ -167,6 +170,7 @@ _MODULES = {
     "linearity_tests": "LackOfFit cusum lack_of_fit one_factor",
     "mixed_model": "Mixed mixed probe_effects",
     "origin": "deming_through_origin line_through_origin",
+    "paired_change": "PairedChange RepeatedValues change_between",
     "passing_bablok_line": "passing_bablok passing_bablok_1983",
     "quantile": "chi2_quantile chi2_tail f_tail normal_quantile normal_tail t_quantile t_tail",
     "repeats": "LEAST_LOOK RepeatedMean repeated_mean repeats_until strays",

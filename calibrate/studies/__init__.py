@@ -3,13 +3,17 @@
 datasheet      the properties of a probe: update period, resolution, lag, linearity
 interference   what probes do to the machine and to each other
 clock          lag and drift of the clocks of imported logs
-drift          how probes change from campaign to campaign
+differences    two campaigns beside each other, column by column
+drift          how probes change over a folder of campaigns
+conditions     what else may have changed between campaigns
+power_lines    a column beside the reference as a line of power over power
 foresight      which faults the runs of a plan can identify
 """
 
 from calibrate.studies.clock import clock_offsets, clocks_document, write_aligned
 from calibrate.studies.datasheet import Datasheet, Sheet, characterize
-from calibrate.studies.drift import EXIT, Course, detect_drift, diff
+from calibrate.studies.differences import EXIT, Diff, Difference, diff
+from calibrate.studies.drift import Course, Drift, detect_drift
 from calibrate.studies.foresight import METERS, Told, foresee
 from calibrate.studies.interference import Effect, Observation, observe
 
@@ -18,6 +22,9 @@ __all__ = [
     "METERS",
     "Course",
     "Datasheet",
+    "Diff",
+    "Difference",
+    "Drift",
     "Effect",
     "Observation",
     "Sheet",

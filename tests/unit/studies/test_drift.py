@@ -6,6 +6,7 @@ import json
 import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ import pytest
 from calibrate import store
 from calibrate.cli import main
 from calibrate.errors import CrosswattError
-from calibrate.stats import change_of_level, en_number, ewma, trend
+from calibrate.stats import RepeatedValues, change_between, change_of_level, en_number, ewma, trend
 from calibrate.store import CampaignRecord
 from calibrate.studies import detect_drift, diff
 from tests.helpers.campaigns import LOADS, MACHINE, Fake, build, domain, truth
+from tests.helpers.cases import shared_case
 
 RNG = np.random.default_rng(9)
 START = RNG.bit_generator.state
@@ -160,6 +162,179 @@ def test_differences_between_workloads_drop_out(tmp_path: Path) -> None:
     assert diff(tmp_path / "a", tmp_path / "b").state == "same"
 
 
+NODE = {"idle": 100.0, "a": 150.0, "b": 200.0, "c": 240.0, "d": 120.0}
+
+
+def beside_a_wall(folder: Path, rest_w: float, slope: float = 1.2, day: int = 0) -> Path:
+    """Write a campaign of a RAPL-like meter beside one of the node, which has this at rest."""
+    part = Fake(lambda w, s: w * s * math.exp(0.001 * RNG.normal()), domain())
+    whole = Fake(
+        lambda w, s: (rest_w + slope * w + 0.5 * RNG.normal()) * s,
+        domain("node", "wall"),
+    )
+    build(folder, {"wall": whole, "meter": part}, NODE, (5.0, 8.0, 6.0))
+    path = folder / store.CAMPAIGN
+    record = store.read(path, CampaignRecord)
+    at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
+    store.save(path, record.model_copy(update={"created": at.isoformat(timespec="seconds")}))
+    return folder
+
+
+def test_a_node_that_lost_a_board_is_seen_beside_the_wall(tmp_path: Path) -> None:
+    (tmp_path / "months").mkdir()
+    first = beside_a_wall(tmp_path / "months" / "march", 967.0)
+    second = beside_a_wall(tmp_path / "months" / "april", 817.0, day=30)
+    (only,) = diff(first, second).differences
+    assert only.state == "changed" and only.across and only.change is None
+    assert only.change_w == pytest.approx(-150.0, abs=2.0)
+    assert only.low_w is not None and only.high_w is not None
+    assert only.low_w < -150.0 < only.high_w
+    (course,) = detect_drift(tmp_path / "months").courses
+    assert course.state == "changed" and course.out == ("april",)
+    assert course.sessions[1].beyond_w == pytest.approx(817.0, abs=5.0)
+
+
+def test_a_node_that_is_the_same_is_the_same_beside_the_wall(tmp_path: Path) -> None:
+    found = diff(beside_a_wall(tmp_path / "a", 967.0), beside_a_wall(tmp_path / "b", 967.0))
+    assert found.state == "same"
+
+
+def test_another_slope_beside_the_wall_is_a_change(tmp_path: Path) -> None:
+    """A supply that loses more at load and less at rest: the same power on average."""
+    first = beside_a_wall(tmp_path / "a", 967.0, 1.2)
+    (only,) = diff(first, beside_a_wall(tmp_path / "b", 886.0, 1.7)).differences
+    assert only.state == "changed" and only.reason.startswith("the slope: ")
+
+
+def test_a_step_beside_the_wall_is_placed_in_watts(tmp_path: Path) -> None:
+    folder = tmp_path / "months"
+    folder.mkdir()
+    for day in range(8):
+        beside_a_wall(folder / f"day-{day}", 817.0 if day >= 5 else 967.0, day=day)
+    (course,) = detect_drift(folder).courses
+    assert course.change is not None and course.change.first == 5
+    assert course.change.step.value == pytest.approx(-150.0, abs=2.0)
+    assert course.slope == pytest.approx(1.2, abs=0.05)
+
+
+def test_watts_that_a_meter_adds_are_seen_though_the_ratios_scatter(tmp_path: Path) -> None:
+    def meter(added_w: float) -> Fake:
+        def joules(watts: float, seconds: float) -> float:
+            return (watts + added_w) * seconds * math.exp(0.001 * float(RNG.normal()))
+
+        return Fake(joules, domain())
+
+    build(tmp_path / "a", {"truth": truth(), "meter": meter(0.0)})
+    build(tmp_path / "b", {"truth": truth(), "meter": meter(2.0)})
+    (only,) = diff(tmp_path / "a", tmp_path / "b").differences
+    assert only.state == "changed" and only.change_w == pytest.approx(2.0, abs=0.3)
+
+
+def add_column(folder: Path, probe: str, factor: float) -> None:
+    """Give a probe's files a second column, which is a multiple of the first."""
+    for path in folder.glob(f"*/{probe}.jsonl"):
+        documents = [json.loads(line) for line in path.read_text().splitlines()]
+        for each in documents:
+            if each["doc"] == "probe":
+                each["domains"].append(each["domains"][0] | {"name": "dram-0", "scope": "dram-0"})
+            if each["doc"] == "reading":
+                first = each["values"]["package-0"]
+                each["values"]["dram-0"] = 1000 + (first - 1000) * factor
+        path.write_text("".join(json.dumps(each) + "\n" for each in documents))
+
+
+def with_dram(folder: Path, factor: float, day: int = 0) -> Path:
+    """Write a campaign whose meter is right but for this factor in its second column."""
+    campaign(folder, sd=0.001, day=day)
+    add_column(folder, "truth", 0.1)
+    add_column(folder, "meter", 0.1 * factor)
+    return folder
+
+
+def test_every_column_is_compared(tmp_path: Path) -> None:
+    (tmp_path / "months").mkdir()
+    first = with_dram(tmp_path / "months" / "a", 1.0)
+    second = with_dram(tmp_path / "months" / "b", 0.5, day=1)
+    found = {each.column: each for each in diff(first, second).differences}
+    assert found["package-0"].state == "same" and found["dram-0"].state == "changed"
+    assert found["dram-0"].change == pytest.approx(-0.5, abs=0.01)
+    states = {each.column: each.state for each in detect_drift(tmp_path / "months").courses}
+    assert states["package-0"] == "same" and states["dram-0"] == "changed"
+
+
+def test_a_column_that_counts_nothing_any_more_has_changed(tmp_path: Path) -> None:
+    (tmp_path / "months").mkdir()
+    first = with_dram(tmp_path / "months" / "a", 1.0)
+    second = with_dram(tmp_path / "months" / "b", 0.0, day=1)
+    found = {each.column: each for each in diff(first, second).differences}
+    assert found["dram-0"].state == "changed"
+    assert found["dram-0"].reason == "no energy counted in the second"
+    assert found["dram-0"].change is None
+    courses = {each.column: each for each in detect_drift(tmp_path / "months").courses}
+    assert courses["dram-0"].reason == "no energy counted in b"
+    found = {each.column: each for each in diff(second, second).differences}
+    assert found["dram-0"].reason == "no energy counted in either"
+
+
+def test_drift_leaves_out_what_is_no_comparison_and_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "months"
+    folder.mkdir()
+    for day, name in enumerate("abc"):
+        campaign(folder / name, day=day)
+    build(folder / "alone", {"truth": truth()})
+    build(folder / "other", {"meter": Fake(lambda w, s: w * s, domain())})
+    campaign(folder / "undated", day=-20_000)
+    found = detect_drift(folder)
+    assert found.left["alone"] == "truth is alone in it"
+    assert found.left["undated"] == "its date is not known"
+    assert "can serve as the reference" in found.left["other"]
+    assert [each.folder for each in found.courses[0].sessions] == ["a", "b", "c"]
+
+
+def test_runs_of_one_repeat_are_not_independent() -> None:
+    """Eight workloads that all shift together from repeat to repeat are no eight witnesses."""
+    names, repeats = [f"w{i}" for i in range(8)] * 3, np.repeat([1, 2, 3], 8)
+    held = 0
+    for _ in range(300):
+        both = [
+            RepeatedValues(
+                RNG.normal(0, 0.02, 3)[repeats - 1] + RNG.normal(0, 0.002, 24), names, list(repeats)
+            )
+            for _ in range(2)
+        ]
+        held += change_between(both[0], both[1]).change.covers(0.0)
+    assert held / 300 >= 0.95 - 4 * math.sqrt(0.0475 / 300)
+
+
+def test_what_cannot_be_compared_has_no_interval() -> None:
+    one = RepeatedValues([0.1], ["a"], [1])
+    found = change_between(one, RepeatedValues([0.2], ["a"], [1]))
+    assert found.change.value == pytest.approx(0.1) and found.change.u is None
+    with pytest.raises(ValueError, match="no workload in common"):
+        change_between(one, RepeatedValues([0.2], ["b"], [1]))
+
+
+def test_the_case_of_the_node_that_lost_a_board(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Logs of CodeCarbon's form and a wall meter's counter, imported, merged and compared."""
+    script = shared_case("analysis/11-offset-drift-not-seen.py").read_text()
+    names: dict[str, Any] = {}
+    exec(script.partition('make("march"')[0], names)  # noqa: S102 - it writes the case's files
+    names["subprocess"] = SimpleNamespace(run=lambda words, **_: main(words[3:]))
+    names["sh"] = lambda *_: None
+    monkeypatch.chdir(tmp_path)
+    names["make"]("march", 967, 1)
+    names["make"]("april", 817, 6)
+    capsys.readouterr()
+    assert main(["diff", "march", "april"]) == 1
+    assert "-150 W (-151 to -149)" in capsys.readouterr().out
+    assert main(["drift", "."]) == 1
+    printed = capsys.readouterr().out
+    assert "965.4 W" in printed and "815.4 W" in printed
+    assert "Left out: march-w: wall is alone in it" in printed
+
+
 def test_two_machines_are_refused(tmp_path: Path) -> None:
     first, second = campaign(tmp_path / "a"), campaign(tmp_path / "b", cpu="another")
     with pytest.raises(CrosswattError, match=r"two machines \(cpu differ\)"):
@@ -210,13 +385,14 @@ def test_too_few_campaigns_are_said(tmp_path: Path) -> None:
         detect_drift(folder)
     campaign(folder / "b", day=1)
     (course,) = detect_drift(folder).courses
-    assert course.state == "inconclusive" and course.reason == "2 sessions; a chart takes 5"
+    assert course.state == "same" and course.chart is None
+    assert course.reason == "2 campaigns, each beside the first; a chart takes 5"
 
 
 DIFF = """\
 SIMULATED MACHINE. Change of probe / reference from a to b
-probe  column     change  90 % interval     En  verdict{0}
-meter  package-0  +5 %    +5 % to +5 %      -   changed (all runs are identical)
+probe  column     change, 95 %         at the same load, 95 %     En  verdict{0}
+meter  package-0  +5 % (+5 % to +5 %)  +2.12 W (+0.766 to +3.48)  -   changed (identical runs)
 Differs between them (what coincides, not what caused it):
   kernel: 0 -> 6.2
 """
