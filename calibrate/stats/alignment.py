@@ -69,8 +69,8 @@ def align(
 
     Raises
     ------
-    ValueError : instants that do not increase, too few readings, no overlap, or a power that
-        hardly changes, which shows no lag.
+    ValueError : instants that do not increase, too few readings, no overlap, a power that hardly
+        changes, which shows no lag, or one that falls where the other rises.
 
     Notes
     -----
@@ -89,7 +89,13 @@ def align(
     u, f = u[keep], f[keep]
     if u.size < _LEAST + 1:
         raise ValueError("The two records hardly overlap; record both for longer.")
-    return _refine(t, e, u, f, coarse, drift, check_level(level))
+    found = _refine(t, e, u, f, coarse, drift, check_level(level))
+    if found.gain.value <= 0:
+        raise ValueError(
+            f"The second meter falls where the first one rises (gain {found.gain.value:.2g}): no "
+            "lag within the limits makes them the same load. Look at what they measure."
+        )
+    return found
 
 
 def _cumulative(name: str, at: ArrayLike, energy: ArrayLike, least: int) -> tuple[Vector, Vector]:
@@ -123,7 +129,8 @@ def _coarse(t: Vector, e: Vector, u: Vector, f: Vector, max_lag_s: float) -> flo
     power, other = power - power.mean(), other - other.mean()
     if min(power.std(), other.std()) <= 1e-9 * max(np.abs(e).max(), np.abs(f).max()):
         raise ValueError("The power does not change: no lag can be seen. Use a load with steps.")
-    match = np.abs(correlate(other, power, method="fft"))
+    # Signed: half a period off, a periodic load is its own opposite, and that is no lag.
+    match = correlate(other, power, method="fft")
     lags = correlation_lags(other.size, power.size) * step
     within = np.abs(lags) <= max_lag_s
     return float(lags[within][int(np.argmax(match[within]))])

@@ -131,6 +131,29 @@ def test_alignment_refuses() -> None:
         align(at, at**2, at[:5], at[:5])
 
 
+def test_a_periodic_load_is_not_aligned_with_its_opposite() -> None:
+    """Half a period off, a square wave matches itself with a gain of -1."""
+    at = np.arange(0, 30, 0.002)
+    watts = np.where(at % 1.37 < 0.685, 120.0, 30.0)
+    joules = np.concatenate([[0], np.cumsum(watts[:-1] * 0.002)])
+    for lag_s in np.linspace(-0.6, 0.6, 13):
+        other = np.arange(2, 28, 0.1)
+        shown = np.interp(other - lag_s, at, joules) + RNG.normal(0, 0.3, other.size)
+        found = align(at, joules, other, shown)
+        assert found.gain.value == pytest.approx(1.0, abs=0.05)
+        off = (found.lag_s.value - lag_s + 0.685) % 1.37 - 0.685
+        assert off == pytest.approx(0.0, abs=0.02)
+
+
+def test_a_meter_that_falls_where_the_other_rises_is_refused() -> None:
+    at = np.arange(0, 130, 0.01)
+    joules = np.concatenate([[0], np.cumsum(np.where(at[:-1] < 65, 90.0, 20.0) * 0.01)])
+    other = np.arange(6, 114, 0.1)
+    shown = 150 * other - np.interp(other, at, joules)
+    with pytest.raises(ValueError, match="falls where the first one rises"):
+        align(at, joules, other, shown)
+
+
 @pytest.mark.parametrize("method", [three_cornered_hat, collocation])
 def test_the_intervals_of_error_variances_cover(method) -> None:  # type: ignore[no-untyped-def]
     rng, sd, inside = np.random.default_rng(1), (0.1, 0.2, 0.3), np.zeros(3)
