@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from calibrate.stats.alignment import Alignment, align
-from calibrate.stats.estimate import Estimate, Vector, measured, t_estimate
+from calibrate.stats.estimate import Estimate, Vector, encode, measured, t_estimate
 from calibrate.stats.line import least_squares, line_data
 
 #: Renewals below which a period is a guess.
@@ -444,12 +444,20 @@ class Linearity:
     worst_at_w: float
 
 
-def linearity(reference_w: ArrayLike, meter_w: ArrayLike, level: float = 0.95) -> Linearity:
+def linearity(
+    reference_w: ArrayLike,
+    meter_w: ArrayLike,
+    load: Sequence[str] | None = None,
+    level: float = 0.95,
+) -> Linearity:
     """Return gain, offset and the largest deviation from the line of some levels of power.
 
     Parameters
     ----------
-    reference_w, meter_w : mean power of each level by both, shape (n,), n at least 4.
+    reference_w, meter_w : mean power of each reading by both, shape (n,).
+    load : label of the load of each reading, n of them; at least 3 different ones. Readings of one
+        load share its deviation from the line: they are one level, whose mean is taken. None makes
+        each reading a level.
     level : coverage probability.
 
     Returns
@@ -458,17 +466,27 @@ def linearity(reference_w: ArrayLike, meter_w: ArrayLike, level: float = 0.95) -
 
     Raises
     ------
-    ValueError : as in `line_data`.
+    ValueError : as in `line_data`; fewer than 3 levels.
 
     Notes
     -----
-    Least squares as in `least_squares`: Draper & Smith, Applied Regression Analysis, 1.2-1.4.
+    Least squares as in `least_squares`, through the means of the levels: Draper & Smith, Applied
+    Regression Analysis, 1.2-1.4, and 2.1 for repeats, which measure noise and no deviation.
     """
-    x, y = line_data(reference_w, meter_w, minimum=4)
+    vx, vy = measured("reference_w", reference_w), measured("meter_w", meter_w)
+    labels, code = encode([str(i) for i in range(vx.size)] if load is None else load, vx.size)
+    if vy.size == vx.size:  # else `line_data` says so
+        size = np.bincount(code)
+        vx, vy = (np.bincount(code, weights=each) / size for each in (vx, vy))
+    x, y = line_data(vx, vy)
     line = least_squares(x, y, level=level)
     away = y - line.at(x)
     worst = int(np.argmax(np.abs(away)))
-    return Linearity(line.slope, line.intercept, float(away[worst]), float(x[worst]))
+    gain, offset = (
+        replace(each, n_runs=code.size, n_clusters=len(labels))
+        for each in (line.slope, line.intercept)
+    )
+    return Linearity(gain, offset, float(away[worst]), float(x[worst]))
 
 
 def deficit(

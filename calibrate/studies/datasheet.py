@@ -327,12 +327,23 @@ def _rows(case: _Case, comparison: Comparison | None) -> list[Any]:
 
 
 def _line(case: _Case, comparison: Comparison | None) -> Linearity:
+    loads = {run.folder.name: _load(run) for run in case.runs}
     if case.domain.kind == "window":
-        rows = _rows(case, comparison)
-        levels = [(row.reference_j / row.seconds, row.probe_j / row.seconds) for row in rows]
+        rows = [row for row in _rows(case, comparison) if row.run in loads]
+        levels = [
+            (loads[row.run], row.reference_j / row.seconds, row.probe_j / row.seconds)
+            for row in rows
+        ]
     else:
-        levels = [level for run in case.runs if (level := _level(case, run)) is not None]
-    return linearity([x for x, _ in levels], [y for _, y in levels])
+        levels = [
+            (_load(run), *level) for run in case.runs if (level := _level(case, run)) is not None
+        ]
+    return linearity([x for _, x, _ in levels], [y for *_, y in levels], [w for w, *_ in levels])
+
+
+def _load(run: Run) -> str:
+    """Return the label of a run's load, which runs of any length share."""
+    return " ".join((run.record.workload, *run.record.settings))
 
 
 def _level(case: _Case, run: Run) -> tuple[float, float] | None:

@@ -178,6 +178,21 @@ def test_linearity_finds_the_bend() -> None:
     assert bent.worst_at_w == 100 and bent.worst_w == pytest.approx(3.2, abs=0.1)
 
 
+def test_repeats_of_a_load_are_one_level() -> None:
+    """A load's deviation from the line is in all its repeats: eight of them say it no better."""
+    x = np.repeat([20.0, 50, 100, 150, 200], 8)
+    load = [f"{watts:g} W" for watts in x]
+    held = 0
+    for _ in range(300):
+        deviation = np.repeat(RNG.normal(0, 1.0, 5), 8)
+        found = linearity(x, 1.02 * x + 5 + deviation + RNG.normal(0, 0.1, 40), load)
+        held += found.gain.covers(1.02)
+    assert held / 300 >= 0.95 - 4 * math.sqrt(0.0475 / 300)
+    assert (found.gain.n_runs, found.gain.n_clusters) == (40, 5)
+    with pytest.raises(ValueError, match="at least 3"):
+        linearity(x[:16], x[:16], load[:16])
+
+
 def test_a_deficit_is_found_at_any_gain() -> None:
     seconds = np.repeat([2.0, 5.0, 10.0, 30.0], 3)
     reference = 60 * seconds
