@@ -47,6 +47,11 @@ def percent(value: float | None, sign: bool = False) -> str:
     return f"{body.replace('-', chr(0x2212))} %"
 
 
+def share_in_brackets(share: float | None, words: str = "") -> str:
+    """Return a share in percent with words behind it, in brackets after a space; empty for None."""
+    return "" if share is None else f" ({percent(share)}{words})"
+
+
 class Estimated(Protocol):
     """A number with an interval, where there is one."""
 

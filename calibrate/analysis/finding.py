@@ -52,5 +52,5 @@ class Finding:
 
     @property
     def limits(self) -> LimitsOfAgreement | None:
-        """Ratios between which 95 % of single runs lie; None where no run has a ratio."""
+        """Estimates of where 95 % of single runs lie; None where no run has a ratio."""
         return self.pair.limits

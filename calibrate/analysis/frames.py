@@ -36,7 +36,7 @@ def findings_frame(findings: Iterable[Finding]) -> pd.DataFrame:
     runs, runs_with_ratio : how many were compared, and how many of them have a ratio.
     ratio, ratio_u, ratio_low, ratio_high : geometric mean of probe over reference, its standard
         uncertainty and 95 % interval.
-    limit_low, limit_high : limits of agreement, between which 95 % of single runs lie.
+    limit_low, limit_high : limits of agreement, estimates of where 95 % of single runs lie.
     within_sd, between_sd : standard deviation of ln(ratio) within and between workloads.
     diagnosis, probability, conclusive : the fault that explains the runs.
     correction, reason, factor, factor_u, factor_low, factor_high, factor_relative_u, offset_w,

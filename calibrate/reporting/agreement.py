@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from calibrate import catalog
 from calibrate._version import __version__
 from calibrate.agreement import Agreement, Entry, MeterAgreement, NotAvailable, entries
-from calibrate.quantity import MISSING, brief, p_value, rounded
+from calibrate.quantity import MISSING, brief, p_value, rounded, share_in_brackets
 from calibrate.stats import Estimate
 
 #: What to know of methods that have no clusters, where there are groups.
@@ -155,7 +155,8 @@ def _spans(meter: MeterAgreement) -> Iterator[str]:
     if not isinstance(meter.limits, NotAvailable):
         low, high = meter.limits.lower, meter.limits.upper
         if low is not None and high is not None:
-            yield f"Limits of agreement {_span(low.value, high.value)}"
+            share = share_in_brackets(meter.limits.expected_share, " of new runs to expect")
+            yield f"Limits of agreement {_span(low.value, high.value)}{share}"
     if not isinstance(meter.next_run, NotAvailable) and meter.next_run.low is not None:
         new = " of a new group" if meter.next_run.n_clusters > 1 else ""
         span = _span(meter.next_run.low, meter.next_run.high or 0.0)

@@ -32,8 +32,10 @@ _ACROSS = (
 METHOD = (
     "A ratio is probe over reference. The mean is the geometric mean of the workload means, so "
     "that a workload counts once however often it ran; the 95 % interval is Student's t on the "
-    "workload means. The limits of agreement hold 95 % of single runs. Standard deviations are of "
-    "ln(ratio), so that 1 % means a ratio that scatters by 1 %.",
+    "workload means. The limits of agreement are estimates of the ratios between which 95 % of "
+    "single runs lie; in brackets stands the share of new runs to expect between them, which is "
+    "less, since mean and spread are from few workloads. Standard deviations are of ln(ratio), so "
+    "that 1 % means a ratio that scatters by 1 %.",
     "A diagnosis names the fault of a catalogue that explains the runs best. Its probability is "
     "relative to that catalogue: a name is given from 0.95 on, only when the runs pass predictive "
     "checks, and faults with the same signature are listed as aliases. Otherwise it is "

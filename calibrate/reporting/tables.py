@@ -22,6 +22,7 @@ from calibrate.quantity import (
     percent,
     rate,
     rounded,
+    share_in_brackets,
     span,
     text,
 )
@@ -39,7 +40,7 @@ from calibrate.reporting.facts import (
 from calibrate.reporting.said import first_sentence
 from calibrate.reporting.verdict import way
 from calibrate.simulated import SIMULATED
-from calibrate.stats import Estimate
+from calibrate.stats import Estimate, LimitsOfAgreement
 
 #: More workloads than a cell can list.
 _MANY = 8
@@ -93,7 +94,7 @@ def digest(analysis: Analysis) -> Digest:
 
 def _agreement(analysis: Analysis) -> Table:
     head = ("probe", "column", "scope", "basis", "runs", "ratio (95 % interval)",
-            "limits of agreement", "sd within", "sd between", "remark")  # fmt: skip
+            "limits of agreement (new runs)", "sd within", "sd between", "remark")  # fmt: skip
     worst = _worst(analysis)
     pairs = [f.pair for each in analysis.verdicts for f in each.findings]
     rows = [
@@ -110,7 +111,6 @@ def _worst(analysis: Analysis) -> set[tuple[str, str]]:
 
 def _agreement_cells(pair: Pair) -> tuple[str, ...]:
     ratio, limits = pair.ratio, pair.limits
-    ends = [end.value for end in (limits.lower, limits.upper) if end] if limits else []
     remarks = [CONSISTENCY] if pair.same_family else []
     missing = len(pair.rows) - len(pair.usable)
     remarks += [f"{missing} runs without a ratio"] if missing else []
@@ -122,11 +122,19 @@ def _agreement_cells(pair: Pair) -> tuple[str, ...]:
         f"{pair.basis} ({pair.family})",
         str(len(pair.usable)),
         estimated(ratio.ratio if ratio else None),
-        " to ".join(rounded(*ends, *ends)) if len(ends) == 2 else MISSING,
+        _limits_cell(limits),
         percent(ratio.within_sd if ratio else None),
         percent(ratio.between_sd if ratio else None),
         "; ".join(remarks) or MISSING,
     )
+
+
+def _limits_cell(limits: LimitsOfAgreement | None) -> str:
+    """Return limits of agreement with the share of new runs to expect between them."""
+    ends = [end.value for end in (limits.lower, limits.upper) if end] if limits else []
+    if limits is None or len(ends) != 2:
+        return MISSING
+    return " to ".join(rounded(*ends, *ends)) + share_in_brackets(limits.expected_share)
 
 
 def _corrections(analysis: Analysis) -> Table:

@@ -25,7 +25,7 @@ from calibrate.stats.estimate import (
     measured,
     ratio_estimate,
 )
-from calibrate.stats.quantile import chi2_quantile, normal_quantile, t_quantile
+from calibrate.stats.quantile import chi2_quantile, normal_quantile, t_quantile, t_tail
 
 _ONE_WORKLOAD = "One workload only: the result says nothing about other workloads."
 _ONE_RUN = "One run only: there is no spread to make an interval from."
@@ -201,19 +201,22 @@ def mean_ratio(d: ArrayLike, cluster: Sequence[str], level: float = 0.95) -> Mea
 
 @dataclass(frozen=True)
 class LimitsOfAgreement:
-    """Ratios between which a share of single runs lies.
+    """Estimates of the ratios between which a share of single runs lies.
 
     Parameters
     ----------
     lower, upper : the limits as ratios, each with the interval of the limit itself.
     sd : sd of ln(ratio) of one run of any workload; None with one run.
-    coverage : share of runs between the limits.
+    coverage : share of runs between the true limits, which these are estimates of.
+    expected_share : share of new single runs to expect between these estimates, which is less: mean
+        and sd are from few workloads. None where there is no spread, and in results of before.
     """
 
     lower: Estimate | None
     upper: Estimate | None
     sd: float | None
     coverage: float
+    expected_share: float | None = None
 
 
 def limits_of_agreement(
@@ -230,7 +233,8 @@ def limits_of_agreement(
 
     Returns
     -------
-    LimitsOfAgreement : the limits are None with one run.
+    LimitsOfAgreement : the limits are None with one run. They are estimates: `expected_share` says
+        how many new runs to expect between them, and `prediction` holds the next run.
 
     Raises
     ------
@@ -312,7 +316,25 @@ def _limits(
         )
         for sign, half in ((-1, below), (1, above))
     ]
-    return LimitsOfAgreement(ends[0], ends[1], sd, coverage)
+    return LimitsOfAgreement(ends[0], ends[1], sd, coverage, _expected_share(c, variance, z))
+
+
+def _expected_share(c: Components, variance: float, z: float) -> float | None:
+    """Return the share of new runs that lies within z estimated sd of the estimated mean.
+
+    The next run is t about the mean, with the variance of the mean on top, and degrees of freedom
+    after Satterthwaite (JCGM 100:2008, G.4).
+    """
+    of_mean, _ = _variance_of_mean(c)
+    if of_mean is None or variance <= 0:
+        return None
+    if c.ms_between is None or c.ms_within is None:
+        df = float(c.n - 1)
+    else:
+        between, within = c.ms_between / c.m0, (1 - 1 / c.m0) * c.ms_within
+        parts = (between / variance) ** 2 / (c.k - 1) + (within / variance) ** 2 / (c.n - c.k)
+        df = 1 / parts
+    return 1 - 2 * t_tail(z * math.sqrt(variance / (variance + of_mean)), df)
 
 
 def exact_limits(

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from calibrate.analysis import Analysis
 from calibrate.comparison import ColumnDifferences, Pair, WorkloadDifference
 from calibrate.diagnosis import IMMATERIAL
-from calibrate.quantity import MISSING, figure, rounded
+from calibrate.quantity import MISSING, figure, rounded, share_in_brackets
 from calibrate.reporting.chapters.chapter import Chapter
 from calibrate.reporting.chapters.table import Row, Table
 
@@ -22,8 +22,9 @@ from calibrate.reporting.chapters.table import Row, Table
 _MOST = 8
 _NOTE = (
     "Mean ratio, and mean difference probe minus reference in watts, of the runs of each workload. "
-    "Limits: 95 % of single runs lie between them. Where a probe covers several sockets, each has "
-    "a column of its own as far as there is room."
+    "Limits of agreement are estimates of the differences between which 95 % of single runs lie; "
+    "in brackets, the share of new runs to expect between them. Where a probe covers several "
+    "sockets, each has a column of its own as far as there is room."
 )
 
 
@@ -105,9 +106,10 @@ def _cell(difference: WorkloadDifference | None) -> str:
 
 
 def _limits(column: ColumnDifferences) -> str:
-    """Return between which watts a single run lies."""
+    """Return the limits of agreement with the share of new runs to expect between them."""
     limits = column.limits_w
     if limits.lower is None or limits.upper is None:
         return MISSING
     ends = limits.lower.value, limits.upper.value
-    return f"{' to '.join(rounded(*ends, *ends))} W".replace("-", "\u2212")
+    span = f"{' to '.join(rounded(*ends, *ends))} W".replace("-", "\u2212")
+    return span + share_in_brackets(limits.expected_share)

@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from calibrate.stats import (
     Estimate,
@@ -139,3 +140,20 @@ def test_intervals_cover_what_they_promise() -> None:
     assert abs(mean - 0.95) < 0.033
     assert 0.92 < new < 0.99
     assert 0.92 < limit < 0.99
+
+
+def test_limits_of_agreement_say_how_many_new_runs_lie_between_them() -> None:
+    """With 5 workloads it is 86 to 90 %, and not the 95 % that the true limits hold."""
+    rng = np.random.default_rng(4)
+    label = [f"w{i}" for i in range(5) for _ in range(2)]
+    expected, held = [], []
+    for _ in range(400):
+        d = np.repeat(rng.normal(0, 0.01, 5), 2) + rng.normal(0, 0.01, 10)
+        found = limits_of_agreement(d, label)
+        assert found.lower and found.upper and found.expected_share is not None
+        expected.append(found.expected_share)
+        z = np.log([found.lower.value, found.upper.value]) / (0.01 * math.sqrt(2))
+        held.append(ndtr(z[1]) - ndtr(z[0]))
+    assert np.mean(expected) == pytest.approx(np.mean(held), abs=0.02)
+    assert np.mean(held) < 0.92
+    assert limits_of_agreement([0.1], ["a"]).expected_share is None
