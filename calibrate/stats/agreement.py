@@ -49,7 +49,10 @@ class Components:
 
     Notes
     -----
-    Bland & Altman, J Biopharm Stat 2007;17:571, section 3 (unequal replicates).
+    Analysis of variance of paired differences whose true value varies, with the divisor m0 for
+    unequal numbers of replicates: Bland & Altman, Stat Methods Med Res 1999;8:135, section 5.3,
+    and J Biopharm Stat 2007;17:571 (method where the true value varies). Their mean is that of all
+    differences; here every workload counts once, see `mean_ratio`.
     """
 
     labels: tuple[str, ...]
@@ -113,7 +116,7 @@ def components(d: ArrayLike, cluster: Sequence[str]) -> Components:
 
     Notes
     -----
-    Bland & Altman, J Biopharm Stat 2007;17:571, section 3 (unequal replicates).
+    As in `Components`.
     """
     values = finite_vector("d", d)
     if np.abs(values).max() > MAX_LOG:
@@ -406,12 +409,10 @@ def mover_limits(
     """
     alpha = 1 - level
     total = sum(part for part, _ in parts)
-    down = up = 0.0
-    for part, df in parts:
-        down += (part * (1 - df / chi2_quantile(1 - alpha / 2, df))) ** 2
-        up += (part * (df / chi2_quantile(alpha / 2, df) - 1)) ** 2
-    s, s_low = math.sqrt(total), math.sqrt(max(total - math.sqrt(down), 0.0))
-    s_high = math.sqrt(total + math.sqrt(up))
+    # hypot: the square of a variance of large or small numbers is no number.
+    down = math.hypot(*(part * (1 - df / chi2_quantile(1 - alpha / 2, df)) for part, df in parts))
+    up = math.hypot(*(part * (df / chi2_quantile(alpha / 2, df) - 1) for part, df in parts))
+    s, s_low, s_high = math.sqrt(total), math.sqrt(max(total - down, 0.0)), math.sqrt(total + up)
     about = (quantile or normal_quantile(1 - alpha / 2)) ** 2 * variance_of_mean
     outward = math.sqrt(about + (z * (s_high - s)) ** 2)
     inward = math.sqrt(about + (z * (s - s_low)) ** 2)
@@ -555,14 +556,20 @@ def _variance_of_mean(c: Components) -> tuple[float | None, int]:
 
 
 def _u_of_limit(c: Components, variance: float, z: float) -> float:
-    """Return the approximate standard error of a limit (Bland & Altman 1999, section 4)."""
+    """Return the approximate standard error of a limit, by the delta method.
+
+    As Bland & Altman 1999 for their limits: var(mean) + z^2 var(sd), where a mean square has the
+    variance 2 value^2/df.
+    """
     of_mean, _ = _variance_of_mean(c)
-    if c.ms_between is None or c.ms_within is None:
-        of_variance = 2 * variance**2 / (c.n - 1)
-    else:
-        of_variance = 2 * (c.ms_between / c.m0) ** 2 / (c.k - 1)
-        of_variance += 2 * ((1 - 1 / c.m0) * c.ms_within) ** 2 / (c.n - c.k)
-    of_sd = of_variance / (4 * variance) if variance > 0 else 0.0
+    parts = [(variance, c.n - 1)]
+    if c.ms_between is not None and c.ms_within is not None:
+        parts = [
+            (c.ms_between / c.m0, c.k - 1),
+            ((1 - 1 / c.m0) * c.ms_within, c.n - c.k),
+        ]
+    # var(sd) = var(variance)/(4 variance); no square of a variance, which may be no number.
+    of_sd = sum(part * (part / variance) / (2 * df) for part, df in parts) if variance > 0 else 0.0
     return math.sqrt((of_mean or 0.0) + z**2 * of_sd)
 
 

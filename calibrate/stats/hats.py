@@ -22,6 +22,8 @@ from calibrate.stats.quantile import t_quantile
 LEAST_RUNS = 10
 #: Groups of runs that are left out in turn, and how many of them must have a solution.
 _GROUPS, _LEAST_GROUPS = 40, 8
+#: Rounding errors of a variance, over itself: some for the sums, some for the differences of it.
+_ROUND = 32 * float(np.finfo(float).eps)
 #: Where covariances divide, they must be clearly not zero: correlation at least.
 _LEAST_CORRELATION = 0.05
 
@@ -46,6 +48,8 @@ class Hats:
     checks : what to know, one sentence each.
     intervals : of each variance; zero is the least. None where only a covariance matrix was given.
     level : coverage probability of the intervals.
+    rounding : what the rounding of the numbers leaves of each variance, a difference of large ones;
+        what is smaller comes out as zero.
     """
 
     names: tuple[str, ...]
@@ -59,6 +63,7 @@ class Hats:
     checks: tuple[str, ...] = ()
     intervals: tuple[tuple[float, float], ...] | None = None
     level: float = 0.95
+    rounding: tuple[float, ...] = ()
 
 
 def three_cornered_hat(
@@ -109,7 +114,9 @@ def _hat(names: tuple[str, ...], table: Vector) -> Hats:
     misfit = None
     if len(pairs) > k and seen.max() > 0:
         misfit = float(np.abs(design @ raw - seen).max() / seen.max())
-    return _hats(names, raw, np.ones(k), None, {}, misfit, table.shape[1])
+    most = math.sqrt(float(seen.max()))
+    rounding = np.full(k, _ROUND * most * (most + float(np.abs(table).max())))
+    return _hats(names, raw, np.ones(k), None, {}, misfit, table.shape[1], rounding)
 
 
 def collocation(
@@ -168,24 +175,27 @@ def _jackknife(found: Hats, table: Vector, once: Callable[[Vector], Hats], level
         return found
     times = t_quantile((1 + level) / 2, len(parts) - 1)
     ends = [
-        _ends(value, np.array(column), times)
-        for value, column in zip(found.raw, np.transpose(parts), strict=True)
+        _ends(value, np.array(column), times, rounding)
+        for value, column, rounding in zip(
+            found.raw, np.transpose(parts), found.rounding, strict=True
+        )
     ]
     return replace(found, intervals=tuple(ends), level=level)
 
 
-def _ends(value: float, parts: Vector, times: float) -> tuple[float, float]:
+def _ends(value: float, parts: Vector, times: float, rounding: float) -> tuple[float, float]:
     """Return the interval of a variance from what is found without each group."""
     g = parts.size
 
     def half(each: Vector) -> float:
-        return times * math.sqrt((g - 1) / g * float(((each - each.mean()) ** 2).sum()))
+        # hypot: the square of a variance of large numbers is no number.
+        return times * math.sqrt((g - 1) / g) * math.hypot(*(each - each.mean()))
 
     plain, root = half(parts), float(np.cbrt(value))
     if value < plain:
-        return max(value - plain, 0.0), max(value + plain, 0.0)
+        return max(value - plain, 0.0), max(value + plain, rounding)
     width = half(np.cbrt(parts))
-    return max(root - width, 0.0) ** 3, (root + width) ** 3
+    return max(root - width, 0.0) ** 3, max((root + width) ** 3, rounding)
 
 
 def collocation_of(
@@ -230,13 +240,14 @@ def collocation_of(
     scale = float(absolute[0])
     # Error variances in the unit of the first meter.
     raw = (np.diag(c) - absolute**2) / (absolute / scale) ** 2
+    rounding = _ROUND * np.diag(c) / (absolute / scale) ** 2
     shared = {
         (names[i], names[j]): float(c[i, j] - absolute[i] * absolute[j])
         / float(absolute[i] * absolute[j] / scale**2)
         for i, j in combinations(range(k), 2)
         if (i, j) not in free
     }
-    return _hats(tuple(names), raw, absolute / scale, scale**2, shared, misfit, n_runs)
+    return _hats(tuple(names), raw, absolute / scale, scale**2, shared, misfit, n_runs, rounding)
 
 
 def _free_pairs(names: Sequence[str], families: Mapping[str, str] | None) -> list[tuple[int, int]]:
@@ -325,13 +336,20 @@ def _hats(
     common: dict[tuple[str, str], float],
     misfit: float | None,
     n_runs: int,
+    rounding: Vector,
 ) -> Hats:
-    """Return the result, negative variances taken out."""
+    """Return the result, negative variances taken out; what rounding alone leaves is zero."""
+    raw = np.where(np.abs(raw) <= rounding, 0.0, raw)
     checks = [
         f"The error variance of {name} comes out negative: its errors go with those of another "
         "meter, or it is too small to be seen."
         for name, value in zip(names, raw, strict=True)
         if value < 0
+    ]
+    checks += [
+        f"The error variance of {name} is below what the rounding of these numbers shows."
+        for name, value in zip(names, raw, strict=True)
+        if value == 0
     ]
     checks.append("A bias that all meters share cannot be seen.")
     return Hats(
@@ -344,4 +362,5 @@ def _hats(
         misfit,
         n_runs,
         tuple(checks),
+        rounding=tuple(float(r) for r in rounding),
     )

@@ -10,6 +10,7 @@ from calibrate.stats import (
     components,
     correction,
     limits_of_agreement,
+    limits_of_differences,
     log_ratio,
     mean_ratio,
     prediction,
@@ -157,3 +158,13 @@ def test_limits_of_agreement_say_how_many_new_runs_lie_between_them() -> None:
     assert np.mean(expected) == pytest.approx(np.mean(held), abs=0.02)
     assert np.mean(held) < 0.92
     assert limits_of_agreement([0.1], ["a"]).expected_share is None
+
+
+@pytest.mark.parametrize("unit", [1e-90, 1e-60, 1e60, 1e90])
+def test_limits_go_with_units_of_any_size(unit: float) -> None:
+    """Squares of variances are no numbers there."""
+    d, labels = np.array([0.1, 0.3, -0.2, 0.4, 0.0, 0.15]), list("aabbcc")
+    one, two = limits_of_differences(d, labels), limits_of_differences(unit * d, labels)
+    assert one.lower and two.lower and one.lower.u and one.lower.low is not None
+    assert two.lower.u == pytest.approx(unit * one.lower.u, rel=1e-9)
+    assert two.lower.low == pytest.approx(unit * one.lower.low, rel=1e-9)

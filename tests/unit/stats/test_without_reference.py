@@ -163,3 +163,15 @@ def test_the_intervals_of_error_variances_cover(method) -> None:  # type: ignore
         ends = method(values).intervals
         inside += [low <= each**2 <= high for (low, high), each in zip(ends, sd, strict=True)]
     assert (inside / 300 >= 0.88).all() and inside.mean() / 300 >= 0.91
+
+
+@pytest.mark.parametrize("large", [1e80, 1e99])
+def test_variances_that_rounding_hides_are_zero_and_said(large: float) -> None:
+    """One run of a unit that cannot be: what it leaves of the others is rounding alone."""
+    x = np.arange(12.0)
+    y = np.sin(x)
+    x[3] = large
+    found = three_cornered_hat({"x": x, "y": y, "z": x + y})
+    assert found.intervals is not None and np.isfinite(found.intervals).all()
+    assert found.raw[0] == 0.0 and "below what the rounding" in " ".join(found.checks)
+    assert found.intervals[0][0] == 0.0 < found.intervals[0][1]
