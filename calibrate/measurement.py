@@ -19,7 +19,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cache, update_wrapper
 from pathlib import Path
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from calibrate import campaign
 from calibrate.campaign import Session, on_bench, with_settings
-from calibrate.energy import Column, phase_meters, window_energy
+from calibrate.energy import Column, phase_meters, phases_by, window_energy
 from calibrate.errors import CrosswattError
 from calibrate.loads import VARIABLE, Phase, Value, marks_taken, plain_value
 from calibrate.store import PhaseRecord, ProbeState, Run
@@ -51,14 +51,17 @@ class RunPhase:
     ----------
     name : for example ``train[3]``.
     seconds : its length, s.
-    joules : probe -> J; None where the probe has no figure of it.
+    joules : probe -> J; None where the probe has no figure of it. Of phases that are shorter than
+        two updates of the probe, the mean of their kind where the readings tell it.
     values : figures that belong to it, for example the loss.
+    expanded_u_j : probe -> expanded uncertainty (95 %) of its joules from the readings, J.
     """
 
     name: str
     seconds: float
     joules: Mapping[str, float | None]
     values: Mapping[str, Value]
+    expanded_u_j: Mapping[str, float | None] = field(default_factory=dict)
 
 
 class Measurement:
@@ -209,19 +212,22 @@ class Measurement:
     def phases(self) -> tuple[RunPhase, ...]:
         """The phases of the block, in the order in which they ended."""
         meters = {n: m for n, m in phase_meters(self._done).items() if n not in self.missing}
+        found = {
+            (name, id(each.phase)): each
+            for name, meter in meters.items()
+            for each in phases_by(self._done, name, meter)
+        }
+        nothing = dict.fromkeys([*self.missing, *meters])
         return tuple(
             RunPhase(
-                each.name,
-                (each.end_ns - each.begin_ns) / 1e9,
-                dict.fromkeys(self.missing)
-                | {
-                    name: energy.joules if energy else None
-                    for name, meter in meters.items()
-                    for energy in (meter.between(each.begin_ns, each.end_ns),)
-                },
-                each.values,
+                phase.name,
+                (phase.end_ns - phase.begin_ns) / 1e9,
+                nothing | {name: each.energy.joules for name, each in mine.items()},
+                phase.values,
+                nothing | {name: each.expanded_u_j for name, each in mine.items()},
             )
-            for each in self._done.record.phases
+            for phase in self._done.record.phases
+            for mine in [{n: e for (n, known), e in found.items() if known == id(phase)}]
         )
 
     def to_frame(self) -> pd.DataFrame:

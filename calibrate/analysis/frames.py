@@ -126,10 +126,13 @@ def phases_frame(document: PhasesDocument) -> pd.DataFrame:
     -------
     workload, phase, probe, column, scope : what was measured, by what.
     stretches : how often the phase was measured.
-    seconds, joules, u_j : its mean length, energy, and the standard uncertainty of the energy.
+    seconds, joules, u_j, k : its mean length, its energy with the standard uncertainty, and the
+        coverage factor of 95 %.
+    method, why : ``least squares`` for phases shorter than two updates of the probe, of which
+        those of a kind are taken together; why the readings do not tell their power, if so.
     work, unit : its mean work.
     values : means of its figures, by name.
-    per_UNIT_j, per_UNIT_u_j : energy of one unit of work, with its standard uncertainty.
+    per_UNIT_j, per_UNIT_u_j : energy of one unit of work, with its standard uncertainty; `k` holds.
     """
     import pandas as pd
 

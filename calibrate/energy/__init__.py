@@ -5,6 +5,7 @@ series      energy over time, and the energy of one window
 window      what readings leave open at the ends of a window
 stretch     the energy of a part of a run, however short
 phase       the energy of the phases that a workload marks
+phase_power power of phases that are shorter than a meter's update, of one kind together
 trace       a recorded run as a power trace for the bench
 """
 
@@ -29,6 +30,7 @@ from calibrate.energy.phase import (
     phase_index,
     phase_kind,
     phase_meters,
+    phases_by,
     phases_to_show,
     pooled,
     run_meters,
@@ -59,6 +61,7 @@ __all__ = [
     "phase_index",
     "phase_kind",
     "phase_meters",
+    "phases_by",
     "phases_to_show",
     "pooled",
     "power_curve",

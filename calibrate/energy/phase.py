@@ -2,7 +2,8 @@
 
 Phases of one name begin and end alike, with the same step of power, so that what is wrong at one
 edge is wrong at all of them: edges add up, and a mean over many phases knows no more than one; see
-`calibrate.energy.stretch`.
+`calibrate.energy.stretch`. Phases that are shorter than two updates of a meter have the energy that
+the mean power of their kind gives, where the readings tell it; see `calibrate.energy.phase_power`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from calibrate.energy.column import (
     native_columns,
     probe_columns,
 )
+from calibrate.energy.phase_power import KindPower, NotTold, kind_powers
 from calibrate.energy.stretch import Joules, StretchMeter
 from calibrate.store import Campaign, Document, PhaseRecord, Run, Saved
 
@@ -32,6 +34,8 @@ COUNTS = {"utterances": "utterance"}
 BREAK_NS = 10_000_000
 #: So many phases of a workload stand each by itself; of more, those of one kind together.
 MOST_NAMES = 12
+#: Coverage factor of what the readings leave open at edges, which is near a bound.
+_K = 2.0
 _INDEX = re.compile(r"(.+)\[(\d+)\]")
 
 
@@ -49,18 +53,28 @@ def phase_index(name: str) -> int | None:
 
 @dataclass(frozen=True)
 class MeasuredPhase:
-    """A phase of one run by one probe."""
+    """A phase of one run by one probe.
+
+    ``kind`` is the power of all phases of its kind where they are short for the meter, or why the
+    readings do not tell it; None of a phase that is long enough by itself.
+    """
 
     run: Run
     phase: PhaseRecord
     probe: str
     meter: StretchMeter
     energy: Joules
+    kind: KindPower | NotTold | None = None
 
     @property
     def column(self) -> Column:
         """What was added up."""
         return self.meter.column
+
+    @property
+    def expanded_u_j(self) -> float:
+        """Expanded uncertainty of the energy (95 %) from the readings, J."""
+        return self.energy.u_j * (self.kind.k if isinstance(self.kind, KindPower) else _K)
 
 
 #: The meters of runs: folder of the run -> probe -> meter.
@@ -80,10 +94,23 @@ def measured_phases(campaign: Campaign, meters: RunMeters) -> Iterator[MeasuredP
     """Yield every phase of every run that has meters, by one column of every probe."""
     for run in campaign.runs:
         for probe, meter in meters.get(run.folder.name, {}).items():
-            for phase in run.record.phases:
-                energy = meter.between(phase.begin_ns, phase.end_ns)
-                if energy is not None:
-                    yield MeasuredPhase(run, phase, probe, meter, energy)
+            yield from phases_by(run, probe, meter)
+
+
+def phases_by(run: Run, probe: str, meter: StretchMeter) -> Iterator[MeasuredPhase]:
+    """Yield every phase of a run by one probe that its readings cover."""
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for phase in run.record.phases:
+        spans.setdefault(phase_kind(phase.name), []).append((phase.begin_ns, phase.end_ns))
+    kinds = kind_powers(spans, meter) if spans else {}
+    for phase in run.record.phases:
+        energy = meter.between(phase.begin_ns, phase.end_ns)
+        if energy is None:
+            continue
+        kind = kinds.get(phase_kind(phase.name))
+        if isinstance(kind, KindPower):
+            energy = Joules(kind.watts, kind.u_w).times(_length_ns(phase) / 1e9)
+        yield MeasuredPhase(run, phase, probe, meter, energy, kind)
 
 
 def phase_meters(run: Run) -> dict[str, StretchMeter]:
@@ -137,17 +164,23 @@ def _stretches(found: Iterable[MeasuredPhase]) -> list[list[MeasuredPhase]]:
 
 
 class Per(Document):
-    """Energy of one unit of something, J, with its standard uncertainty."""
+    """Energy of one unit of something, J, with its standard uncertainty.
+
+    ``k`` is the coverage factor of 95 %.
+    """
 
     joules: float
     u_j: float
+    k: float = _K
 
 
 class PhaseEnergy(Document):
     """A phase of a workload by one probe: the mean over all stretches of that name.
 
-    ``u_j`` is the standard uncertainty of the mean; see `pooled`. The error of the probe itself is
-    not in it.
+    ``u_j`` is the standard uncertainty of the mean, ``k`` the coverage factor of 95 %; see
+    `pooled`. The error of the probe itself is not in it. ``method`` is ``edges`` where each phase
+    is long enough to have readings of its own, ``least squares`` where the mean power of all phases
+    of its kind is taken; ``why`` says of short phases why the readings do not tell that power.
     ``work`` is the mean work of a stretch in `unit`, ``values`` are means of figures of quality.
     ``per`` is the energy of one unit of work, and of one of what else is counted (`COUNTS`), which
     stretches of different length may share.
@@ -162,6 +195,9 @@ class PhaseEnergy(Document):
     seconds: float
     joules: float
     u_j: float
+    k: float = _K
+    method: Literal["edges", "least squares"] = "edges"
+    why: str = ""
     work: float | None = None
     unit: str | None = None
     values: dict[str, float] = {}
@@ -243,13 +279,33 @@ def _per(group: Sequence[MeasuredPhase], amounts: Sequence[object]) -> Per | Non
     known = [float(a) for a in amounts if isinstance(a, int | float) and a > 0]
     if len(known) < len(group):
         return None
-    mean = pooled([m.energy.times(1 / a) for m, a in zip(group, known, strict=True)])
-    return Per(joules=mean.joules, u_j=mean.u_j)
+    mean, k = _pooled(group, [1 / a for a in known])
+    return Per(joules=mean.joules, u_j=mean.u_j, k=k)
+
+
+def _pooled(group: Sequence[MeasuredPhase], factors: Sequence[float]) -> tuple[Joules, float]:
+    """Return the mean of energies times factors, and its coverage factor of 95 %."""
+    each = [one.energy.times(factor) for one, factor in zip(group, factors, strict=True)]
+    if any(not isinstance(one.kind, KindPower) for one in group):
+        return pooled(each), _K
+    runs: dict[str, list[Joules]] = {}
+    for one, energy in zip(group, each, strict=True):
+        runs.setdefault(one.run.folder.name, []).append(energy)
+    # In a run one power stands for all; runs are independent, and differ by more than they know.
+    means = [sum(of, Joules(0.0, 0.0)).times(1 / len(of)) for of in runs.values()]
+    weights = np.array([len(of) for of in runs.values()]) / len(each)
+    joules, u = np.array([m.joules for m in means]), np.array([m.u_j for m in means])
+    inner = float(np.sqrt(((weights * u) ** 2).sum()))
+    scatter = float(np.std(joules, ddof=1)) / len(means) ** 0.5 if len(means) > 1 else 0.0
+    k = max(one.kind.k for one in group if isinstance(one.kind, KindPower))
+    return Joules(float(weights @ joules), max(inner, scatter)), k
 
 
 def _mean(name: str, group: Sequence[MeasuredPhase]) -> PhaseEnergy:
     first, n = group[0], len(group)
-    mean = pooled([each.energy for each in group])
+    mean, k = _pooled(group, [1.0] * n)
+    told = [each.kind for each in group if isinstance(each.kind, KindPower)]
+    why = next((each.kind.why for each in group if isinstance(each.kind, NotTold)), "")
     work = [each.phase.work for each in group if each.phase.work is not None]
     counted: dict[str, Sequence[object]] = {
         one: [each.phase.values.get(many) for each in group] for many, one in COUNTS.items()
@@ -267,6 +323,9 @@ def _mean(name: str, group: Sequence[MeasuredPhase]) -> PhaseEnergy:
         seconds=float(np.mean([_length_ns(each.phase) for each in group])) / 1e9,
         joules=mean.joules,
         u_j=mean.u_j,
+        k=k,
+        method="least squares" if len(told) == n else "edges",
+        why=why,
         work=float(np.mean(work)) if len(work) == n else None,
         unit=first.phase.unit,
         values=_means([each.phase.values for each in group]),

@@ -52,6 +52,23 @@ class Joules:
         return Joules(self.joules * factor, self.u_j * factor)
 
 
+@dataclass(frozen=True)
+class Renewals:
+    """When a meter was renewed, ns, and its joules or watts then, shapes (n,)."""
+
+    at_ns: NDArray[np.int64]
+    value: NDArray[np.float64]
+    power: bool
+
+    def with_those_of(self, other: Renewals) -> bool:
+        """Return whether both are renewed at the same instants, in the same quantity."""
+        return self.power == other.power and np.array_equal(self.at_ns, other.at_ns)
+
+    def plus(self, other: Renewals) -> Renewals:
+        """Return the sum of both."""
+        return Renewals(self.at_ns, self.value + other.value, self.power)
+
+
 class StretchMeter:
     """One column of a probe in one run, to be asked for any stretch of it.
 
@@ -67,6 +84,35 @@ class StretchMeter:
     @cached_property
     def _parts(self) -> list[_Part | None]:
         return [_part(self._log, self._log.domains[name]) for name in self.column.parts]
+
+    @cached_property
+    def renewed_ns(self) -> float:
+        """Distance between two renewals of the slowest part, ns; infinite where none is known."""
+        parts = self._parts
+        known = [float(np.median(np.diff(part.at_ns))) for part in parts if part]
+        return max(known) if len(known) == len(parts) else math.inf
+
+    @cached_property
+    def renewals(self) -> tuple[Renewals, ...]:
+        """Renewals of the parts; those of parts that are renewed together are added up."""
+        found: list[Renewals] = []
+        for name, part in zip(self.column.parts, self._parts, strict=True):
+            if part is None:
+                return ()
+            domain = self._log.domains[name]
+            points = counter_curve(self._log, domain)
+            power = domain.kind == "power"
+            here = Renewals(
+                points.at_ns if power else part.at_ns,
+                points.value if power else part.total_j,
+                power,
+            )
+            same = [k for k, each in enumerate(found) if here.with_those_of(each)]
+            if same:
+                found[same[0]] = found[same[0]].plus(here)
+            else:
+                found.append(here)
+        return tuple(found)
 
     def between(self, begin_ns: int, end_ns: int) -> Joules | None:
         """Return the joules of a stretch, or None where the readings do not cover it."""

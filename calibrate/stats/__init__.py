@@ -96,6 +96,9 @@ if TYPE_CHECKING:
     from calibrate.stats.paired_change import change_between as change_between
     from calibrate.stats.passing_bablok_line import passing_bablok as passing_bablok
     from calibrate.stats.passing_bablok_line import passing_bablok_1983 as passing_bablok_1983
+    from calibrate.stats.power_of_states import StatePowers as StatePowers
+    from calibrate.stats.power_of_states import state_powers as state_powers
+    from calibrate.stats.power_of_states import state_powers_of_watts as state_powers_of_watts
     from calibrate.stats.quantile import chi2_quantile as chi2_quantile
     from calibrate.stats.quantile import chi2_tail as chi2_tail
     from calibrate.stats.quantile import f_tail as f_tail
@@ -172,6 +175,7 @@ _MODULES = {
     "origin": "deming_through_origin line_through_origin",
     "paired_change": "PairedChange RepeatedValues change_between",
     "passing_bablok_line": "passing_bablok passing_bablok_1983",
+    "power_of_states": "StatePowers state_powers state_powers_of_watts",
     "quantile": "chi2_quantile chi2_tail f_tail normal_quantile normal_tail t_quantile t_tail",
     "repeats": "LEAST_LOOK RepeatedMean repeated_mean repeats_until strays",
     "response": (

@@ -172,7 +172,7 @@ def _refine(
         lag += float(np.clip(step[2], -5 * nudge, 5 * nudge))
         if drift:
             rate += float(np.clip(step[3], -5 * nudge, 5 * nudge)) / half
-    covariance = _newey_west(jacobian, residual)
+    covariance = newey_west(jacobian, residual, lags_of(residual.size))
     u = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     fine = np.median(np.diff(t)) <= 1.5 * np.median(seconds)
     checks = () if fine else ("The first meter reads less often than the second: exchange them.",)
@@ -199,8 +199,23 @@ def _refine(
     )
 
 
-def _newey_west(jacobian: Vector, residual: Vector) -> Vector:
-    """Return the covariance of a least-squares fit whose residuals go together in time."""
+def lags_of(n: int, least: int = 1) -> int:
+    """Return how many neighbours the residuals of n readings are taken to go together with.
+
+    Newey & West, Rev Econ Stud 1994;61:631.
+    """
+    return max(math.ceil(4 * math.pow(n / 100, 2 / 9)), least)
+
+
+def newey_west(jacobian: Vector, residual: Vector, reach: int) -> Vector:
+    """Return the covariance of a least-squares fit whose residuals go together in time.
+
+    Parameters
+    ----------
+    jacobian : of the fit, shape (n, p).
+    residual : in order of time, shape (n,).
+    reach : neighbours that residuals go together with; see `lags_of`.
+    """
     n = residual.size
     size = np.sqrt((jacobian**2).sum(axis=0))
     unit = jacobian / size
@@ -209,7 +224,6 @@ def _newey_west(jacobian: Vector, residual: Vector) -> Vector:
     pull = np.einsum("ij,jk,ik->i", unit, inverse, unit)
     score = unit * (residual / np.maximum(1 - pull, 0.1))[:, None]
     meat = score.T @ score
-    reach = math.ceil(4 * (n / 100) ** (2 / 9))
     for k in range(1, min(reach, n - 1) + 1):
         lagged = score[k:].T @ score[:-k]
         meat += (1 - k / (reach + 1)) * (lagged + lagged.T)

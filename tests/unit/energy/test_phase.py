@@ -264,12 +264,14 @@ def test_every_part_of_a_column_is_as_slow_as_it_is() -> None:
 
 
 def test_energies_of_small_units_have_a_prefix() -> None:
-    assert per_unit({"flop": Per(joules=2.7678e-10, u_j=6.6e-13)}) == ("276.78 ± 0.66 pJ/flop")
-    assert per_unit({"utterance": Per(joules=0.0625, u_j=0.0008)}) == ("62.50 ± 0.80 mJ/utterance")
-    assert per_unit({"fit": Per(joules=20.0, u_j=1.0)}) == "20.0 ± 1.0 J/fit"
-    assert per_unit({"fit": Per(joules=3.2e6, u_j=1e4)}) == "3.200 ± 0.010 MJ/fit"
-    assert per_unit({"fit": Per(joules=-1.0, u_j=300.0)}) == "0 ± 300 J/fit"
-    assert per_unit({"fit": Per(joules=0.0, u_j=0.5)}) == "0 ± 500 mJ/fit"
+    """Figures after "±" are expanded: twice the standard uncertainty here."""
+    assert per_unit({"flop": Per(joules=2.7678e-10, u_j=3.3e-13)}) == ("276.78 ± 0.66 pJ/flop")
+    assert per_unit({"utterance": Per(joules=0.0625, u_j=0.0004)}) == ("62.50 ± 0.80 mJ/utterance")
+    assert per_unit({"fit": Per(joules=20.0, u_j=0.5)}) == "20.0 ± 1.0 J/fit"
+    assert per_unit({"fit": Per(joules=20.0, u_j=0.5, k=4.0)}) == "20.0 ± 2.0 J/fit"
+    assert per_unit({"fit": Per(joules=3.2e6, u_j=5e3)}) == "3.200 ± 0.010 MJ/fit"
+    assert per_unit({"fit": Per(joules=-1.0, u_j=150.0)}) == "0 ± 300 J/fit"
+    assert per_unit({"fit": Per(joules=0.0, u_j=0.25)}) == "0 ± 500 mJ/fit"
 
 
 def test_reports_have_a_chapter_of_phases(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
