@@ -441,9 +441,8 @@ def _need(part: Part | None, correction: Correction) -> Part:
 
 def _times(joules: float, seconds: float, correction: Correction) -> Corrected[float]:
     """Return the energy times the factor; one that is not needed is not applied."""
-    del seconds
     factor = _need(correction.factor, correction)
-    made = _scaled(joules, factor, correction.relative_u)
+    made = _scaled(joules, seconds, factor, correction.relative_u, correction)
     if correction.verdict == "not needed":
         made = replace(made, joules=joules)
     free = correction.distribution_free
@@ -452,14 +451,24 @@ def _times(joules: float, seconds: float, correction: Correction) -> Corrected[f
     return replace(made, distribution_free=(joules * free.low, joules * free.high, free.level))
 
 
-def _scaled(joules: float, factor: Estimate, u: float | None) -> Corrected[float]:
-    """Return the energy times a factor, with its interval."""
-    return Corrected(
-        joules * factor.value,
-        None if u is None else joules * factor.value * u,
-        None if factor.low is None else joules * factor.low,
-        None if factor.high is None else joules * factor.high,
-    )
+def _scaled(
+    joules: float, seconds: float, factor: Estimate, u: float | None, correction: Correction
+) -> Corrected[float]:
+    """Return the energy times a factor, with its interval.
+
+    The limits are about the factor that was fitted, which is not the one applied where that is 1
+    or another known one.
+    """
+    value = joules * factor.value
+    if factor.low is None or factor.high is None:
+        return Corrected(value, None, None, None)
+    middle = joules * math.sqrt(factor.low * factor.high)
+    found = correction.expanded(middle / seconds) if joules else None
+    if found is None or found.relative is None:
+        u_j = None if u is None else value * u
+        return Corrected(value, u_j, joules * factor.low, joules * factor.high)
+    reach = math.exp(found.reach)
+    return Corrected(value, value * found.u, middle / reach, middle * reach)
 
 
 def _less(joules: float, seconds: float, correction: Correction) -> Corrected[float]:
@@ -510,7 +519,7 @@ def _by_load(joules: float, seconds: float, correction: Correction) -> Corrected
     """Return the energy times the factor of the range in which the probe's power is."""
     watts = joules / seconds
     band = next(b for b in correction.bands if b.below_w is None or watts < b.below_w)
-    return _scaled(joules, band.factor, band.relative_u)
+    return _scaled(joules, seconds, band.factor, band.relative_u, correction)
 
 
 #: Verdict -> how it is applied; what is not here is not calibratable.

@@ -16,7 +16,7 @@ from calibrate.calibration.correction import (
     FactorInterval,
     Range,
 )
-from calibrate.calibration.reading import LEVEL, NextRun, next_run
+from calibrate.calibration.reading import LEVEL, NextRun, Scatter, next_run, scatter
 from calibrate.comparison import Pair, PairedRun
 from calibrate.stats import (
     MAX_LOG,
@@ -24,11 +24,16 @@ from calibrate.stats import (
     Vector,
     conformal,
     correction,
+    f_tail,
     fit_by_load,
     fit_gain_offset,
     fit_offset,
     log_ratio,
+    t_quantile,
 )
+
+#: What a simpler form leaves below `FINE` is good enough; how often chance may prefer another form.
+FINE, CHANCE = 0.01, 0.01
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,12 @@ class Candidate:
     Parameters
     ----------
     correction : the form, its verdict the name of the form.
+    parameters : how many numbers were fitted.
     why_not : why no workload could be held out; None where they were.
     """
 
     correction: Correction
+    parameters: int = 1
     why_not: str | None = None
 
     @property
@@ -56,13 +63,29 @@ class Candidate:
         found = [self.correction.expanded(watts) for watts in valid.watts] if valid else []
         return max((each.reach for each in found if each), default=None)
 
-    @property
-    def may_be_nothing(self) -> bool:
-        """Whether what is subtracted does not differ from zero by its uncertainty."""
-        line, watts = self.correction.line, self.correction.offset_w
-        return (line is not None and line.offset_w.covers(0.0)) or (
-            watts is not None and watts.covers(0.0)
-        )
+    def better_than(self, simpler: Candidate) -> bool:
+        """Whether this form holds so much better that it is not by chance.
+
+        It leaves less of workloads held out. Where the simpler one is this form without one of its
+        numbers, that number differs from what it would be there (t, two-sided); of other forms,
+        the mean squares differ (F).
+        """
+        if self.reach is None or self.left >= simpler.left:
+            return False
+        if simpler.left <= FINE:
+            return False
+        line = self.correction.line
+        if line is not None and simpler.correction.bands == ():
+            other = line.gain if simpler.correction.offset_w else line.offset_w
+            return _differs(other, 1.0 if simpler.correction.offset_w else 0.0, line.df)
+        k = len(self.correction.held_out or {})
+        ratio = (simpler.left / self.left) ** 2 if self.left else math.inf
+        return f_tail(ratio, k - simpler.parameters, k - self.parameters) < CHANCE
+
+
+def _differs(found: Estimate, value: float, df: int) -> bool:
+    """Tell whether an estimate differs from a value by more than chance."""
+    return abs(found.value - value) > t_quantile(1 - CHANCE / 2, df) * (found.u or 0.0)
 
 
 def error_left(errors: Iterable[float]) -> float:
@@ -110,7 +133,7 @@ class Runs:
         """Return one factor."""
         found = correction(self.d, self.workload)
         mean = -math.log(found.factor.value)
-        run = self._next_run(self.d - mean, 1)
+        run = self._next_run(self._scatter(self.d - mean, 1))
         k = found.factor.n_clusters
         made = self.about.model_copy(
             update={
@@ -125,42 +148,47 @@ class Runs:
             form = run.workloads / math.sqrt(k)
             budget = reading_budget(run, form, self.rows, self.pair.resolution_j)
             made = made.model_copy(update={"relative_u": run.expanded(form).u, "budget": budget})
-        return Candidate(made, found.why_not)
+        return Candidate(made, 1, found.why_not)
 
     def others(self) -> Iterator[Candidate]:
         """Yield the forms beyond one factor that these runs allow, the simplest first."""
         for form in (self._offset, self._line, self._by_load):
             try:
-                yield Candidate(form())
+                yield form()
             except ValueError:
                 continue  # too few workloads, or too alike, for this form
 
-    def _offset(self) -> Correction:
+    def _offset(self) -> Candidate:
         found = fit_offset(self.probe_w, self.reference_w, self.workload)
         left = self.probe_w / self.reference_w - 1 - found.offset_w.value / self.reference_w
-        return self._form(
-            "offset", found.held_out, self._next_run(left, 1), offset_w=found.offset_w
-        )
+        seen = self._scatter(left, 1)
+        offset = _inflated(found.offset_w, seen)
+        return self._form("offset", found.held_out, seen, 1, offset_w=offset)
 
-    def _line(self) -> Correction:
+    def _line(self) -> Candidate:
         found = fit_gain_offset(self.probe_w, self.reference_w, self.workload)
         gain, watts = found.gain.value, found.offset_w.value
         left = (self.probe_w - watts) / (gain * self.reference_w) - 1
+        seen = self._scatter(left, 2)
+        by = seen.inflated if seen else 1.0
+        (aa, ab), (ba, bb) = found.covariance
         line = CorrectionLine(
-            gain=found.gain,
-            offset_w=found.offset_w,
-            covariance=found.covariance,
-            scatter=found.scatter,
+            gain=_inflated(found.gain, seen),
+            offset_w=_inflated(found.offset_w, seen),
+            covariance=((aa * by, ab * by), (ba * by, bb * by)),
+            scatter=found.scatter * math.sqrt(by),
             df=found.df,
         )
-        return self._form("gain and offset", found.held_out, self._next_run(left, 2), line=line)
+        return self._form("gain and offset", found.held_out, seen, 2, line=line)
 
-    def _by_load(self) -> Correction:
+    def _by_load(self) -> Candidate:
         found = fit_by_load(self.probe_w, self.reference_w, self.workload)
         place = np.searchsorted(found.below_w, self.probe_w, side="right")
         mean = np.array([-math.log(each.factor.value) for each in found.factors])
         # Every end between two ranges was chosen by the data too.
-        run = self._next_run(self.d - mean[place], len(mean) + len(found.below_w))
+        parameters = len(mean) + len(found.below_w)
+        seen = self._scatter(self.d - mean[place], parameters)
+        run = self._next_run(seen)
         bands = []
         for end, each in zip((*found.below_w, None), found.factors, strict=True):
             k = each.factor.n_clusters
@@ -173,21 +201,38 @@ class Runs:
                     u_of_form=form,
                 )
             )
-        return self._form("by load", found.held_out, run, bands=tuple(bands))
+        return self._form("by load", found.held_out, seen, parameters, bands=tuple(bands))
 
     def _form(
-        self, verdict: str, held_out: dict[str, float], run: NextRun | None, **form: object
-    ) -> Correction:
-        """Return a correction of a form beyond one factor."""
-        return self.about.model_copy(
-            update={"verdict": verdict, "held_out": held_out, "next_run": run, **form}
-        )
+        self,
+        verdict: str,
+        held_out: dict[str, float],
+        seen: Scatter | None,
+        parameters: int,
+        **form: object,
+    ) -> Candidate:
+        """Return a candidate of a form beyond one factor."""
+        run = self._next_run(seen)
+        more = {"verdict": verdict, "held_out": held_out, "next_run": run, **form}
+        return Candidate(self.about.model_copy(update=more), parameters)
 
-    def _next_run(self, left: Vector, parameters: int) -> NextRun | None:
+    def _scatter(self, left: Vector, parameters: int) -> Scatter | None:
+        return scatter(left, self.workload, parameters)
+
+    def _next_run(self, seen: Scatter | None) -> NextRun | None:
         pair = self.pair
-        return next_run(
-            left, self.workload, parameters, self.rows, pair.resolution_j, pair.u_reference
-        )
+        if seen is None:
+            return None
+        return next_run(seen, self.rows, pair.resolution_j, pair.u_reference)
+
+
+def _inflated(found: Estimate, seen: Scatter | None) -> Estimate:
+    """Return an estimate with the scatter of workloads that their runs let them have."""
+    if seen is None or seen.inflated == 1 or not found.u:
+        return found
+    by = math.sqrt(seen.inflated)
+    half = by * ((found.high or found.value) - found.value)
+    return replace(found, u=by * found.u, low=found.value - half, high=found.value + half)
 
 
 def _ends(values: Vector) -> tuple[float, float]:

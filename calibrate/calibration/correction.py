@@ -180,12 +180,13 @@ class Correction(Document):
         if self.next_run is None or watts <= 0:
             return None
         if self.line is not None or self.offset_w is not None:
-            return self.next_run.expanded(self.u_of_form_w(watts) / watts)
+            return self.next_run.expanded(self.u_of_form_w(watts) / watts, watts)
         if self.bands:
             return max(
-                (self.next_run.expanded(b.u_of_form) for b in self.bands), key=lambda e: e.reach
+                (self.next_run.expanded(b.u_of_form, watts) for b in self.bands),
+                key=lambda e: e.reach,
             )
-        return self.next_run.expanded(self.next_run.workloads / math.sqrt(self.n_workloads))
+        return self.next_run.expanded(self.next_run.workloads / math.sqrt(self.n_workloads), watts)
 
     @property
     def n_workloads(self) -> int:

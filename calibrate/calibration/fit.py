@@ -30,12 +30,10 @@ from calibrate.diagnosis import (
 )
 from calibrate.stats import normal_quantile, t_quantile
 
-#: A form is preferred to a simpler one if it leaves less than this share of what that leaves; what
-#: is left below `FINE` is good enough.
-BETTER, FINE = 0.7, 0.01
-#: So many workloads show a smaller difference to be none of chance.
-MANY, MANY_BETTER = 15, 0.9
-#: An uncertainty of a factor of two either way says nothing of a reading.
+#: A factor without idleness is preferred to one if it leaves less than this share of what that
+#: leaves.
+BETTER = 0.35
+#: A form that leaves workloads held out a factor of two off either way describes nothing.
 USELESS = 1.0
 #: How long a calibration is taken to hold where nothing changed: as long as a meter's, a year.
 VALID_DAYS = 365
@@ -128,12 +126,10 @@ def _refused(form: Candidate, why: str) -> Correction:
 
 
 def _choose(candidates: Sequence[Candidate]) -> Candidate:
-    """Return the simplest form that is about as good as any."""
+    """Return the simplest form than which no other is better by more than chance."""
     best = candidates[0]
     for form in candidates[1:]:
-        usable = form.reach is not None and not form.may_be_nothing
-        share = MANY_BETTER if len(form.correction.held_out or {}) >= MANY else BETTER
-        if usable and best.left > FINE and form.left < share * best.left:
+        if form.better_than(best):
             best = form
     return best
 
@@ -148,7 +144,7 @@ def _perhaps_loaded(runs: Runs, factor: Candidate, need: float) -> tuple[Runs, C
     if loaded is None or math.expm1(factor.reach or 0.0) <= need:
         return runs, factor, ""
     better = loaded.factor()
-    if better.reach is None or better.left >= BETTER * factor.left / 2:
+    if better.reach is None or better.left >= BETTER * factor.left:
         return runs, factor, ""
     error = (factor.correction.held_out or {}).get(IDLE, 0.0)
     return loaded, better, f"; not at idle, where {abs(error):.0%} is left"
@@ -160,7 +156,7 @@ def _decide(
     """Return the verdict on the form that was chosen, with its reason and what it is fit for."""
     raw = error_left(np.expm1(_means(runs)))
     reach = chosen.reach
-    if reach is None or (math.expm1(reach) >= USELESS and chosen.left > raw / 2):
+    if reach is None or (math.expm1(min(chosen.left, 1.0)) >= USELESS and chosen.left > raw / 2):
         return _refused(chosen, _useless(chosen))
     why = _not_needed(runs, chosen, diagnosis, need, raw)
     if why:

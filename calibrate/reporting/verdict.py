@@ -69,7 +69,8 @@ def instruction(correction: Correction) -> str:
     if correction.verdict == "not calibratable":
         return f"{correction.verdict}: {correction.reason}"
     if correction.verdict == "not needed":
-        return f"not needed{_good_for(correction)}"
+        good = _good_for(correction)
+        return f"not needed; a reading is good to{good}" if good else "not needed"
     between = ""
     if correction.valid:
         low_w, high_w = correction.valid.watts

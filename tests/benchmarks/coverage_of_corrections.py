@@ -4,8 +4,10 @@
 
 Every campaign has a meter of a known form, workloads with an effect of their own, and runs that
 scatter. A correction is fitted to it, and one run of a workload that was not measured is corrected.
-The table says how often the true energy is within the limits, and how often a correction was given
-at all. Simulated throughout; the meter is made here, of nothing that the project fits with.
+The table says how often the true energy is within the limits, with a binomial interval (95 %), for
+3 to 30 workloads; how often a correction was given at all; and beside it the forms that were
+chosen. Many of the readings lie outside of the loads that were measured: with 3 workloads, half.
+Simulated throughout; the meter is made here, of nothing that the project fits with.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from scipy.stats import binomtest
 
 from calibrate.calibration import Calibration, Corrector, fit_calibration
 from calibrate.comparison import Comparison, Pair, PairedRun, ProbeSummary
@@ -94,6 +97,15 @@ def trials(
         yield True, low <= true * SECONDS <= high, form
 
 
+def _share(held: list[bool]) -> str:
+    """Return a share in percent with its interval, and of how many."""
+    if not held:
+        return "none corrected"
+    interval = binomtest(sum(held), len(held)).proportion_ci()
+    low, high = 100 * interval.low, 100 * interval.high
+    return f"{100 * np.mean(held):5.1f} % ({low:.0f} to {high:.0f}) of {len(held):4}"
+
+
 def main() -> None:
     """Print the table."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -111,13 +123,12 @@ def main() -> None:
                 print(f"{name:16}{shape:8}{which:19}", end="", flush=True)
                 forms: dict[str, int] = {}
                 for k in WORKLOADS:
-                    rng = np.random.default_rng([given.seed, k])
+                    rng = np.random.default_rng([given.seed, k, *name.encode(), *which.encode()])
                     every = list(trials(rng, given.campaigns, meter, effect, scatter, k))
                     done = [holds for made, holds, _ in every if made]
                     for *_, form in every:
                         forms[form] = forms.get(form, 0) + 1
-                    share = 100 * np.mean(done) if done else float("nan")
-                    print(f"  {k:2}: {share:5.1f} % of {len(done):4}", end="", flush=True)
+                    print(f"  {k:2}: {_share(done)}", end="", flush=True)
                 print("   " + ", ".join(f"{n} {form}" for form, n in forms.items()), flush=True)
 
 

@@ -13,7 +13,7 @@ from calibrate.calibration.budget import (
     UncertaintyBudget,
     reading_budget,
 )
-from calibrate.calibration.reading import next_run
+from calibrate.calibration.reading import next_run, scatter
 from calibrate.comparison import PairedRun
 from calibrate.stats import correction, log_ratio, prediction
 
@@ -53,9 +53,10 @@ def factor_budget(
     d = log_ratio([r.probe_j for r in made], [r.reference_j for r in made])
     labels = [r.workload for r in made]
     left = d + math.log(correction(d, labels).factor.value)
-    run = next_run(left, labels, 1, made, resolution_j, u_reference)
-    if run is None:
+    seen = scatter(left, labels, 1)
+    if seen is None:
         return None
+    run = next_run(seen, made, resolution_j, u_reference)
     return reading_budget(run, run.workloads / math.sqrt(len(set(labels))), made, resolution_j)
 
 
@@ -72,7 +73,9 @@ def test_the_parts_add_up_to_the_uncertainty_of_one_new_run() -> None:
     assert found is not None
     one_run = prediction(d, [r.workload for r in made])
     assert one_run.u is not None
-    assert found.u == pytest.approx(one_run.u / one_run.value)
+    between, within = (part.u for part in found.parts[:2])
+    assert math.hypot(between / 1.1, within / 1.08) == pytest.approx(one_run.u / one_run.value)
+    assert math.hypot(between, within) == pytest.approx(found.u)
     assert sum(part.share for part in found.parts) == pytest.approx(1)
     assert found.df is not None and 4 <= found.df <= 19
     assert found.left_out == (NO_CERTIFICATE, DRIFT)

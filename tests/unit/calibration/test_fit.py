@@ -156,3 +156,44 @@ def test_limits_hold_a_single_run_of_a_new_workload(
         count += found.verdict == verdict
         inside += reading.low <= true * 5.0 <= reading.high
     assert count > 120 and 0.88 <= inside / 150 <= 0.99
+
+
+def test_a_form_that_chance_prefers_is_not_chosen() -> None:
+    """Five workloads of one gain whose runs scatter: a line through them is nothing."""
+    chosen = set()
+    for seed in range(30):
+        watts = np.random.default_rng(seed).uniform(20, 180, 5)
+        found, _ = fitted(comparison([0.8] * 5, list(watts), 0.04, seed=seed))
+        chosen.add(found.verdict)
+    assert chosen == {"factor"}
+
+
+def test_an_offset_that_shows_is_chosen() -> None:
+    found, _ = fitted(comparison([1.0] * 5, [20, 40, 60, 90, 160], 0.002, offset_w=15.0))
+    assert found.verdict == "offset"
+    found, _ = fitted(comparison([0.8] * 5, [20, 40, 60, 90, 160], 0.002, offset_w=15.0))
+    assert found.verdict == "gain and offset"
+
+
+def test_beyond_the_loads_the_uncertainty_grows_with_the_slope_that_they_do_not_exclude() -> None:
+    found, corrector = fitted(comparison([0.9, 0.91, 0.89, 0.9, 0.91], noise=0.002))
+    inside, above, below = (found.expanded(watts) for watts in (60.0, 180.0, 8.0))
+    assert inside and above and below
+    assert inside.u < above.u < below.u
+    assert found.expanded(15.0) == found.expanded(120.0) == inside
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reading = corrector.correct(0.9 * 8 * 5, seconds=5.0)
+    assert reading.u is not None and reading.u / reading.joules == pytest.approx(below.u, rel=0.05)
+    # Loads that are nearly one say little of any other.
+    narrow, _ = fitted(comparison([0.9, 0.91, 0.89, 0.9, 0.91], [60, 61, 60.5, 60, 61]))
+    far = narrow.expanded(100.0)
+    assert far and far.u > 3 * inside.u
+
+
+def test_three_workloads_that_differ_much_are_corrected_with_what_is_known() -> None:
+    found, corrector = fitted(comparison([0.6, 0.9, 0.9], [30, 90, 150], noise=0.005))
+    assert found.verdict in {"factor", "not needed"} and found.fitness is not None
+    reading = corrector.correct(100.0, seconds=5.0)
+    assert reading.low is not None and reading.high is not None
+    assert reading.low < 100 / 0.9 < 100 / 0.6 < reading.high
