@@ -9,6 +9,8 @@ MISSING, UNKNOWN = "-", "not known"
 
 #: Joules in a watt-hour and in a kilowatt-hour.
 J_PER_WH, J_PER_KWH = 3600.0, 3.6e6
+_JOULES = {"uJ": 1e-6, "mJ": 1e-3, "J": 1.0, "kJ": 1e3, "MJ": 1e6,
+           "mWh": 3.6, "Wh": J_PER_WH, "kWh": J_PER_KWH}  # fmt: skip
 
 
 def u_of_step(step: float) -> float:
@@ -18,6 +20,47 @@ def u_of_step(step: float) -> float:
     their difference has the variance step**2 / 6 (JCGM 100:2008, 4.3.7).
     """
     return step / math.sqrt(6)
+
+
+def u_of_class(share: float) -> float:
+    """Return the relative standard uncertainty of a meter of an accuracy class.
+
+    The class is the half-width of a rectangle (JCGM 100:2008, 4.3.7).
+    """
+    return share / math.sqrt(3)
+
+
+def parse_joules(value: object) -> float:
+    """Return the joules of an energy that a person wrote with its unit, such as ``3600 J``.
+
+    Raises
+    ------
+    ValueError : it has no unit of energy, or is not above zero.
+    """
+    number_, _, unit = str(value).strip().rpartition(" ")
+    if not isinstance(value, str) or unit not in _JOULES:
+        raise ValueError(
+            f'{value!r} is no energy with a unit ({", ".join(_JOULES)}); write it as "3600 J"'
+        )
+    joules = finite_number(number_, "the energy") * _JOULES[unit]
+    if not joules > 0:
+        raise ValueError(f"{value!r} is not above zero")
+    return joules
+
+
+def parse_share(value: object) -> float:
+    """Return a share that a person wrote in percent, such as ``1 %``.
+
+    Raises
+    ------
+    ValueError : it is not in percent, or not above 0 % and at most 50 %.
+    """
+    if not isinstance(value, str) or not value.strip().endswith("%"):
+        raise ValueError(f'{value!r} is not in percent; write it as "1 %"')
+    share = finite_number(value.strip().removesuffix("%"), "the share") / 100
+    if not 0 < share <= 0.5:
+        raise ValueError(f"{value!r} is not above 0 % and at most 50 %")
+    return share
 
 
 def figure(value: Any, form: str = "{}") -> str:

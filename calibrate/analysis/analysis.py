@@ -272,7 +272,7 @@ def analyze(
     *,
     carbon: Intensity | str | float | None = None,
     across: bool = False,
-    need: float = NEED,
+    need: float | None = None,
 ) -> Analysis:
     """Compute everything that follows from a campaign folder, without writing.
 
@@ -284,7 +284,7 @@ def analyze(
         ``"FRA"``, or a number of g CO2e per kWh.
     across : compare a column whose scope the reference lacks with the widest that it has.
     need : largest relative expanded uncertainty (95 %) of one corrected reading that is good
-        enough: 0.05 is 5 %.
+        enough: 0.05 is 5 %. None: that of the campaign, or 5 %.
 
     Returns
     -------
@@ -298,7 +298,8 @@ def analyze(
     campaign = store.load_campaign(Path(folder))
     comparison = compare(campaign, reference, across=across)
     diagnoses = diagnose_pairs(comparison, campaign)
-    calibration = fit_calibration(comparison, diagnoses, campaign.record.day, need)
+    wanted = need if need is not None else campaign.record.need or NEED
+    calibration = fit_calibration(comparison, diagnoses, campaign.record.day, wanted)
     place = f"{carbon:.12g}" if isinstance(carbon, int | float) else carbon
     intensity = find_intensity(place, date.today()) if isinstance(place, str) else place
     meters = run_meters(campaign)

@@ -27,11 +27,12 @@ from calibrate.campaign.disturbed import disturbed_runs, repeating_helps
 from calibrate.campaign.duration import Deadline
 from calibrate.campaign.machine import FIXED, describe_machine, machine_differences
 from calibrate.campaign.plan import Plan, jobs_alone, plan_jobs, planned_s
-from calibrate.campaign.probes import recorded_sources, source_records
+from calibrate.campaign.probes import recorded_sources, source_records, with_meters
 from calibrate.campaign.run import describe_probes, perform_run
 from calibrate.campaign.work import check_workloads
 from calibrate.errors import CrosswattError
 from calibrate.probe.available import Source
+from calibrate.quantity import parse_share
 from calibrate.store import (
     CampaignRecord,
     Job,
@@ -122,6 +123,7 @@ def create_campaign(
     faults: Sequence[str] = (),
     until: float | None = None,
     alone: str | None = None,
+    need: float | None = None,
 ) -> CampaignRecord:
     """Write ``campaign.json`` in a new or empty folder.
 
@@ -135,11 +137,16 @@ def create_campaign(
     until : stop when every factor is known to this, relative; the plan's repeats are the most.
     alone : run each probe alone beside this reference, all together, and none, to see what they
         do to the machine and to each other.
+    need : the expanded uncertainty of one corrected reading that is good enough; None: the plan's.
 
     Raises
     ------
     CrosswattError : the folder has something in it.
+    UnknownName : the plan states something of a probe that does not take part.
     """
+    chosen = with_meters(chosen, plan)
+    if need is None and plan.need is not None:
+        need = parse_share(plan.need)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CrosswattError(
             f"{folder} is not empty. Choose another --out, or continue it with "
@@ -157,6 +164,7 @@ def create_campaign(
         sources=source_records(chosen),
         jobs=_jobs(plan, seed, workloads, alone, [s.name for s in chosen]),
         until=until,
+        need=need,
         command=tuple(sys.argv),
     )
     folder.mkdir(parents=True, exist_ok=True)

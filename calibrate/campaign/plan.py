@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from calibrate import catalog, store
 from calibrate.campaign.publication import Publication
 from calibrate.campaign.run import Pause
 from calibrate.errors import BadFile, CrosswattError, UnknownName
+from calibrate.quantity import parse_joules, parse_share
 from calibrate.store import Document, Job
 
 #: The name of a workload that is a command of the user's own.
@@ -83,6 +84,29 @@ class Step(Document):
         return self.label or self.name
 
 
+def _joules(text: str) -> str:
+    parse_joules(text)
+    return text
+
+
+def _share(text: str) -> str:
+    parse_share(text)
+    return text
+
+
+class StatedMeter(Document):
+    """A table ``[[meter]]`` of a plan: what is known of a probe's meter, such as a reference's.
+
+    ``step`` is the smallest step of its count (``3600 J``), ``class`` its accuracy class (``1 %``).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    probe: str
+    step: Annotated[str, AfterValidator(_joules)] | None = None
+    class_: Annotated[str, AfterValidator(_share)] | None = Field(None, alias="class")
+
+
 class Plan(Document):
     """A campaign in intention.
 
@@ -90,6 +114,8 @@ class Plan(Document):
     before the run is rejected and repeated, at most ``retries`` times; 0 rejects none. See
     `calibrate.campaign.disturbed`. Loads that share nothing scatter by some 4 % at most. ``alone``
     is for 'crosswatt observe': every workload runs with none of the probes, each, and all.
+    ``need`` is the expanded uncertainty of one corrected reading that is good enough, such as
+    ``5 %``.
     """
 
     title: str
@@ -103,6 +129,8 @@ class Plan(Document):
     workload: tuple[Step, ...] = Field(min_length=1)
     lifecycle: Stages | None = None
     publication: Publication | None = None
+    meter: tuple[StatedMeter, ...] = ()
+    need: Annotated[str, AfterValidator(_share)] | None = None
 
     @property
     def pause(self) -> Pause:

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from calibrate.campaign.plan import Plan
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.probe.adapter import load_probe
 from calibrate.probe.available import Source, known_probes
+from calibrate.quantity import parse_joules, parse_share, u_of_class
 from calibrate.store import (
     SourceRecord,
 )
@@ -98,12 +100,13 @@ def with_settings(chosen: Sequence[Source], settings: Sequence[str]) -> list[Sou
     Parameters
     ----------
     chosen : the probes of a campaign.
-    settings : ``PROBE.KEY=VALUE`` each.
+    settings : ``PROBE.KEY=VALUE`` each. ``step=3600 J`` and ``class=1 %`` state the step and the
+        accuracy class of any probe.
 
     Raises
     ------
     UnknownName : a probe that is not among them.
-    CrosswattError : not of that form.
+    CrosswattError : not of that form, or no step or class.
     """
     wanted: dict[str, dict[str, str]] = {}
     for each in settings:
@@ -115,8 +118,37 @@ def with_settings(chosen: Sequence[Source], settings: Sequence[str]) -> list[Sou
         if name is None:
             names = [source.name for source in chosen]
             raise UnknownName("probe of this campaign", where.partition(".")[0], names)
-        wanted.setdefault(name, {})[where.removeprefix(f"{name}.")] = value
+        key = where.removeprefix(f"{name}.")
+        try:
+            wanted.setdefault(name, {}).update(_option(key, value))
+        except ValueError as error:
+            raise CrosswattError(f"{where}: {error}.") from None
     return _with_options(chosen, wanted)
+
+
+def _option(key: str, value: str) -> dict[str, str]:
+    """Return a setting as an option of a recorder: what is stated of a meter is one of its own."""
+    if key == "step":
+        return {"step_j": f"{parse_joules(value):.12g}"}
+    if key == "class":
+        return {"u_relative": f"{u_of_class(parse_share(value)):.12g}"}
+    return {key: value}
+
+
+def with_meters(chosen: Sequence[Source], plan: Plan) -> list[Source]:
+    """Return the probes with the steps and accuracy classes that a plan states.
+
+    Raises
+    ------
+    UnknownName : the plan states one of a probe that is not among them.
+    """
+    stated = [
+        f"{meter.probe}.{key}={text}"
+        for meter in plan.meter
+        for key, text in (("step", meter.step), ("class", meter.class_))
+        if text is not None
+    ]
+    return with_settings(chosen, stated)
 
 
 def _with_options(

@@ -21,6 +21,7 @@ from calibrate.cli.options import (
     Adapters,
     Bench,
     Faults,
+    Need,
     NoBench,
     OptionalPlanName,
     OutFolder,
@@ -31,6 +32,7 @@ from calibrate.cli.options import (
     Settings,
     WorkloadNames,
     Workloads,
+    asked_need,
 )
 from calibrate.cli.report import render, say_verdicts
 from calibrate.cli.stage import (
@@ -107,6 +109,7 @@ def run(
     no_bench: NoBench = False,
     rate: Rates = None,
     settings: Settings = None,
+    need: Need = None,
     seed: Seed = None,
     adapters: Adapters = None,
     workloads: Workloads = None,
@@ -149,7 +152,10 @@ def run(
         sources = with_settings(at_rates(sources, rate or ()), settings or ())
         ready(model)  # before anything is written
         order = secrets.randbelow(2**31) if seed is None else seed
-        create_campaign(target, chosen, sources, order, model, mine, fault or [], target_share)
+        create_campaign(
+            target, chosen, sources, order, model, mine, fault or [], target_share,
+            need=asked_need(need),
+        )  # fmt: skip
     record = store.read(target / store.CAMPAIGN, store.CampaignRecord)
     if record.bench and not on_bench():
         return inside(benches.Setup(record.bench, record.faults), target)

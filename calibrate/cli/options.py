@@ -117,13 +117,13 @@ Across = Annotated[
     bool,
     typer.Option("--across", help="Also compare different scopes, such as RAPL with the wall."),
 ]
-DEFAULT_NEED = "5%"
 Need = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--need",
         metavar="SHARE",
-        help="The uncertainty (95 %) of one corrected reading that is good enough, such as 5%.",
+        help="The uncertainty (95 %) of one corrected reading that is good enough; by default the "
+        "campaign's, or 5%.",
     ),
 ]
 Reference = Annotated[
@@ -136,3 +136,10 @@ Reference = Annotated[
         autocompletion=complete.probe_names,
     ),
 ]
+
+
+def asked_need(text: str | None) -> float | None:
+    """Return the need that an option states as a share, if it does."""
+    from calibrate.comparison import parse_goal
+
+    return None if text is None else parse_goal(text)

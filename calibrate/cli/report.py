@@ -13,7 +13,7 @@ from calibrate import catalog
 from calibrate.cli import complete
 from calibrate.cli.console import out
 from calibrate.cli.help import Commands, examples
-from calibrate.cli.options import DEFAULT_NEED, Across, Folder, Need, Reference
+from calibrate.cli.options import Across, Folder, Need, Reference, asked_need
 from calibrate.simulated import before_figures
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def report(
     ] = None,
     reference: Reference = None,
     across: Across = False,
-    need: Need = DEFAULT_NEED,
+    need: Need = None,
     carbon: Annotated[
         str | None,
         typer.Option(
@@ -70,10 +70,9 @@ def report(
     It is computed anew from what was recorded, on any machine.
     """
     from calibrate import analysis
-    from calibrate.comparison import parse_goal
 
     suffix = getattr(catalog.load_report(form), "SUFFIX", form)
-    found = analysis.analyze(folder, reference, carbon=carbon, across=across, need=parse_goal(need))
+    found = analysis.analyze(folder, reference, carbon=carbon, across=across, need=asked_need(need))
     path = target or folder / f"report.{suffix}"
     if path == Path("-"):
         render(found, form, None)
@@ -92,7 +91,7 @@ def analyze(
     folder: Folder,
     reference: Reference = None,
     across: Across = False,
-    need: Need = DEFAULT_NEED,
+    need: Need = None,
 ) -> None:
     """Compute the comparison, the diagnosis and the calibration of a campaign again.
 
@@ -100,9 +99,8 @@ def analyze(
     line for each probe.
     """
     from calibrate import analysis
-    from calibrate.comparison import parse_goal
 
-    found = analysis.analyze(folder, reference, across=across, need=parse_goal(need))
+    found = analysis.analyze(folder, reference, across=across, need=asked_need(need))
     found.write()
     say_verdicts(found)
 

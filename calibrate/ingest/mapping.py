@@ -11,6 +11,8 @@ unit = "W"                # W, mW, uW, kW; J, mJ, uJ, kJ, Wh, mWh, kWh
 kind = "power"            # power; counter: joules that grow; delta: joules since the last line
 scope = "node"            # machine, package-0, dram-1, gpu-0, process, ...
 probe = "wall"
+step = "3600 J"           # smallest step of a count, where it is known: J, Wh, kWh, ...
+class = "1 %"             # accuracy class, where it is known
 where = { metric = "wattmetre_power_watt" }   # only lines with these cells
 
 [run]                     # where the file has several runs
@@ -35,10 +37,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import ConfigDict
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from calibrate import store
 from calibrate.errors import BadFile, CrosswattError
@@ -60,6 +62,7 @@ from calibrate.ingest.long import Order
 from calibrate.ingest.opened import binary
 from calibrate.ingest.run_rows import run_rows
 from calibrate.probe import SCOPES, Basis, Domain, Kind
+from calibrate.quantity import parse_joules, parse_share, u_of_class
 from calibrate.store import Document
 
 Unit = Literal["iso", "s", "ms", "us", "ns"]
@@ -81,7 +84,7 @@ class Time(Document):
 
 
 class Value(Document):
-    """A column of figures; see the module."""
+    """A column of figures; see the module. ``step`` is in J, ``class_`` a share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -94,6 +97,8 @@ class Value(Document):
     basis: Basis = "measured"
     family: str = "imported"
     wraps_at: float | None = None
+    step: Annotated[float, BeforeValidator(parse_joules)] | None = None
+    class_: Annotated[float, BeforeValidator(parse_share)] | None = Field(None, alias="class")
     where: Mapping[str, str] = {}
 
     def domain(self) -> Domain:
@@ -101,7 +106,8 @@ class Value(Document):
         kind: Kind = "power" if self.kind == "power" else "counter"
         wraps = None if self.wraps_at is None else self.wraps_at * UNITS[self.unit]
         name = self.name or self.scope
-        return Domain(name, self.scope, kind, self.basis, self.family, None, wraps)
+        u = None if self.class_ is None else u_of_class(self.class_)
+        return Domain(name, self.scope, kind, self.basis, self.family, self.step, wraps, u)
 
 
 class Run(Document):
@@ -178,6 +184,9 @@ def _check(path: Path, value: Value) -> None:
         raise BadFile(path, f"{value.unit!r} is no unit ({', '.join(UNITS)})", fix=_FIX)
     if value.kind != "run" and (value.unit in POWER) != (value.kind == "power"):
         raise BadFile(path, f"{value.unit} is no unit of a {value.kind}", fix=_FIX)
+    if value.step is not None and value.unit in POWER:
+        why = f"{value.column} is a power, which has no step in joules; state its class alone"
+        raise BadFile(path, why, fix=_FIX)
     try:
         value.domain()
     except ValueError as error:

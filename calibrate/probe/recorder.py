@@ -39,17 +39,34 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from calibrate.linux.processes import die_with_parent
 from calibrate.probe.adapter import load_probe
 from calibrate.probe.checked import BadReturn, CheckedProbe
-from calibrate.probe.contract import Probe, Target, Unavailable
+from calibrate.probe.contract import Domain, Probe, Target, Unavailable
 
 SCHEMA = 1
 #: How long the threads of a closed probe may take to end.
 _THREADS_END_S = 1.0
+
+
+class Stated(NamedTuple):
+    """What the user states of a meter: its step, J, and the standard uncertainty of its gain."""
+
+    step_j: float | None = None
+    u_relative: float | None = None
+
+    def of(self, domain: Domain) -> Domain:
+        """Return a domain with what is stated; a power has no step in joules."""
+        step_j = self.step_j if domain.kind != "power" else None
+        return replace(
+            domain,
+            resolution_j=domain.resolution_j if step_j is None else step_j,
+            u_relative=domain.u_relative if self.u_relative is None else self.u_relative,
+        )
 
 
 class Journal:
@@ -112,6 +129,7 @@ class Recorder:
     journal : where documents go.
     answer : tells the parent a word.
     period_s : seconds between two readings; the probe's own unless given.
+    stated : what the user states of the meter.
     """
 
     def __init__(
@@ -120,8 +138,10 @@ class Recorder:
         journal: Journal,
         answer: Callable[[str], None],
         period_s: float | None = None,
+        stated: Stated = Stated(),  # noqa: B008 - it never changes
     ) -> None:
         self._probe = probe
+        self._stated = stated
         self._checked = CheckedProbe(probe)
         self._journal = journal
         self._answer = answer
@@ -143,7 +163,7 @@ class Recorder:
             schema=SCHEMA,
             name=self._checked.name,
             period_s=self._period_s,
-            domains=[asdict(domain) for domain in self._checked.domains],
+            domains=[asdict(self._stated.of(domain)) for domain in self._checked.domains],
             facts=facts,
             library={"name": self._checked.library, "version": facts.get("release", "")},
             python=platform.python_version(),
@@ -210,7 +230,8 @@ class ProbeRecorder:
     Parameters
     ----------
     adapter : the adapter's file.
-    options : ``KEY=VALUE`` each, for the probe; ``rate_hz`` is the recorder's own.
+    options : ``KEY=VALUE`` each, for the probe; ``rate_hz``, ``step_j`` and ``u_relative`` are the
+        recorder's own.
     answer : tells the parent a word.
     """
 
@@ -219,6 +240,8 @@ class ProbeRecorder:
         self._settings = dict(option.split("=", 1) for option in options)
         rate_hz = float(self._settings.pop("rate_hz", 0))
         self._period_s = 1 / rate_hz if rate_hz else None
+        own = (self._settings.pop(name, None) for name in Stated._fields)
+        self._stated = Stated(*(None if text is None else float(text) for text in own))
         self._answer = answer
         self._probe: Probe | None = None
 
@@ -232,7 +255,7 @@ class ProbeRecorder:
             if self._probe is None:
                 self._probe = load_probe(self._adapter)()
             self._probe.open(Target(order.pid, self._settings))
-            recorder = Recorder(self._probe, journal, self._answer, self._period_s)
+            recorder = Recorder(self._probe, journal, self._answer, self._period_s, self._stated)
             recorder.describe()
             recorder.try_read()
             self._answer("ready")

@@ -224,7 +224,8 @@ class CampaignRecord(Saved):
     """A planned, randomised set of runs on one machine.
 
     ``until`` is the relative half-width at which to stop; without one all jobs are done.
-    ``imported`` is the format of the files that an import was made from.
+    ``need`` is the relative expanded uncertainty (95 %) of one corrected reading that is good
+    enough. ``imported`` is the format of the files that an import was made from.
     """
 
     kind: Literal["campaign"] = "campaign"
@@ -238,6 +239,7 @@ class CampaignRecord(Saved):
     sources: tuple[SourceRecord, ...]
     jobs: tuple[Job, ...]
     until: Finite | None = None
+    need: Finite | None = None
     command: tuple[str, ...] = ()
     imported: str | None = None
 

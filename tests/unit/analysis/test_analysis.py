@@ -93,6 +93,15 @@ def test_corrections_undo_what_was_put_in(found: Analysis) -> None:
     assert valid.workloads == tuple(sorted(LOADS))
 
 
+def test_the_need_of_a_campaign_is_the_default(tmp_path: Path) -> None:
+    folder = build(tmp_path / "c", {"truth": truth(), "gain": about(0.8)})
+    record = store.read(folder / store.CAMPAIGN, store.CampaignRecord)
+    store.save(folder / store.CAMPAIGN, record.model_copy(update={"need": 0.012}))
+    for need, wanted in ((None, 0.012), (0.2, 0.2)):
+        [fitted] = analysis.analyze(folder, need=need).calibration.corrections
+        assert fitted.fitness and fitted.fitness.need == wanted
+
+
 def test_a_factor_that_fails_at_idle_only_says_from_where_it_holds(tmp_path: Path) -> None:
     own = Fake(lambda w, s: (0.95 * w + 3.0 * (w < 25)) * s, domain())
     found = analysis.analyze(build(tmp_path / "c", {"truth": truth(), "own": own}))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from calibrate import store
+from calibrate.comparison import compare
 from tests.helpers.imports import imported, joules
 
 ROWS = '[time]\ncolumn="begin"\nzone="UTC"\n[run]\nlabel="task"\n{}\n'
@@ -107,3 +109,51 @@ def test_a_mapping_that_does_not_say_what_a_run_is_is_refused(
 ) -> None:
     assert made(tmp_path, "task,begin,s,energy\n", mapping, rc=64) == []
     assert "[run]" in " ".join(capsys.readouterr().err.split())
+
+
+STATED = ENERGY.format("kWh", "wall") + 'step = "0.001 kWh"\nclass = "1 %"\n'
+
+
+def test_the_step_and_the_class_of_a_meter_enter_the_comparison(tmp_path: Path) -> None:
+    table = "task,begin,s,energy,other\n" + "".join(
+        f"{task},2025-01-01 1{hour}:00:00,600,{kwh:.3f},{kwh * 3.6e6}\n"
+        for hour, (task, kwh) in enumerate([("a", 0.02), ("b", 0.03), ("c", 0.05)])
+    )
+    probe = ENERGY.format("J", "rapl").replace('"energy"', '"other"')
+    made(tmp_path, table, ROWS.format('duration="s"') + STATED + probe)
+    [pair] = compare(store.load_campaign(tmp_path / "out"), "wall").pairs
+    assert pair.reference_resolution_j == pytest.approx(3600)
+    assert pair.u_reference == pytest.approx(0.01 / 3**0.5)
+    assert [row.u_reference_j for row in pair.rows] == pytest.approx([3600 / 6**0.5] * 3)
+
+
+@pytest.mark.parametrize(
+    ("stated", "why"),
+    [
+        ('step = "3600"', "'3600' is no energy with a unit"),
+        ("step = 3600", "3600 is no energy with a unit"),
+        ('step = "0 J"', "'0 J' is not above zero"),
+        ('step = "-1 Wh"', "'-1 Wh' is not above zero"),
+        ('step = "1 W"', "'1 W' is no energy with a unit"),
+        ('class = "1"', "'1' is not in percent"),
+        ("class = 0.01", "0.01 is not in percent"),
+        ('class = "200 %"', "'200 %' is not above 0 % and at most 50 %"),
+    ],
+)
+def test_a_step_or_a_class_that_is_none_is_refused_with_a_sentence(
+    tmp_path: Path, stated: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = "task,begin,s,energy\na,2025-01-01 10:00:00,60,0.1\n"
+    (tmp_path / "t.csv").write_text(table)
+    mapping = ROWS.format('duration="s"') + ENERGY.format("kWh", "wall") + stated
+    (tmp_path / "m.toml").write_text(mapping)
+    imported(tmp_path / "out", "csv", tmp_path / "t.csv", "--mapping", tmp_path / "m.toml", rc=64)
+    assert why in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_power_has_no_step_in_joules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t.csv").write_text("time,watts\n1735725600,100\n1735725601,100\n")
+    (tmp_path / "m.toml").write_text(LONG.format('label = "time"') + 'step = "1 J"\n')
+    imported(tmp_path / "out", "csv", tmp_path / "t.csv", "--mapping", tmp_path / "m.toml", rc=64)
+    assert "state its class alone" in " ".join(capsys.readouterr().err.split())
