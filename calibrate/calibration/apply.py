@@ -463,7 +463,7 @@ def _scaled(
     if factor.low is None or factor.high is None:
         return Corrected(value, None, None, None)
     middle = joules * math.sqrt(factor.low * factor.high)
-    found = correction.expanded(middle / seconds) if joules else None
+    found = correction.expanded(middle / seconds, seconds) if joules else None
     if found is None or found.relative is None:
         u_j = None if u is None else value * u
         return Corrected(value, u_j, joules * factor.low, joules * factor.high)
@@ -508,7 +508,7 @@ def _along(joules: float, seconds: float, correction: Correction) -> Corrected[f
 
 def _about(value: float, seconds: float, correction: Correction) -> Corrected[float]:
     """Return a corrected energy with the interval of one new run of a new workload."""
-    found = correction.expanded(value / seconds)
+    found = correction.expanded(value / seconds, seconds)
     if found is None:
         return Corrected(value, None, None, None)
     half = found.k * found.u * value

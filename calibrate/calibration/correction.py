@@ -166,12 +166,13 @@ class Correction(Document):
             return math.sqrt(max(variance, 0.0)) / self.line.gain.value
         return (self.offset_w.u or 0.0) if self.offset_w else 0.0
 
-    def expanded(self, watts: float) -> Expanded | None:
+    def expanded(self, watts: float, seconds: float | None = None) -> Expanded | None:
         """Return the uncertainty of one corrected reading of a new run of a new workload.
 
         Parameters
         ----------
         watts : corrected power, W.
+        seconds : length of the run, s; None: as those calibrated with.
 
         Returns
         -------
@@ -180,13 +181,15 @@ class Correction(Document):
         if self.next_run is None or watts <= 0:
             return None
         if self.line is not None or self.offset_w is not None:
-            return self.next_run.expanded(self.u_of_form_w(watts) / watts, watts)
+            return self.next_run.expanded(self.u_of_form_w(watts) / watts, watts, seconds)
         if self.bands:
             return max(
-                (self.next_run.expanded(b.u_of_form, watts) for b in self.bands),
+                (self.next_run.expanded(b.u_of_form, watts, seconds) for b in self.bands),
                 key=lambda e: e.reach,
             )
-        return self.next_run.expanded(self.next_run.workloads / math.sqrt(self.n_workloads), watts)
+        return self.next_run.expanded(
+            self.next_run.workloads / math.sqrt(self.n_workloads), watts, seconds
+        )
 
     @property
     def n_workloads(self) -> int:

@@ -91,7 +91,9 @@ class NextRun(Document):
     of freedom. ``runs``: by how much more a single run scatters than the mean of the runs of a
     workload, with ``runs_df``; zero where none was repeated. ``readings``: what the readings leave
     open beyond what that scatter already shows (JCGM 100, 4.3.10). ``reference``: its accuracy.
-    ``loads``: where the workloads are; None in older documents.
+    ``loads``: where the workloads are; None in older documents. ``known``: how much of the first
+    three the readings explain, their steps and the ends of windows, in runs of ``seconds``; it goes
+    with the inverse of the length. The rest may differ from run to run whatever their length.
     """
 
     workloads: float
@@ -101,8 +103,12 @@ class NextRun(Document):
     readings: float = 0.0
     reference: float = 0.0
     loads: Loads | None = None
+    known: float = 0.0
+    seconds: float | None = None
 
-    def expanded(self, form: float, watts: float | None = None) -> Expanded:
+    def expanded(
+        self, form: float, watts: float | None = None, seconds: float | None = None
+    ) -> Expanded:
         """Return the uncertainty of a reading where the form itself has that one.
 
         Parameters
@@ -110,15 +116,25 @@ class NextRun(Document):
         form : relative standard uncertainty of the fitted form, of the same degrees of freedom as
             the scatter of workloads.
         watts : corrected power, W; None: within the loads.
+        seconds : length of the run, s; None: as those calibrated with.
         """
         beyond = self.loads.beyond(watts) if self.loads and watts is not None else 0.0
-        means = self.workloads**2 * (1 + beyond**2) + form**2
-        runs = self.runs**2
-        variance = means + runs + self.readings**2 + self.reference**2
+        own = self._at(seconds)
+        means = self.workloads**2 * (own + beyond**2) + form**2
+        runs = own * self.runs**2
+        variance = means + runs + own * self.readings**2 + self.reference**2
         free = means**2 / self.workloads_df + (runs**2 / self.runs_df if self.runs_df else 0.0)
         df = variance**2 / free if free > 0 else math.inf
         k = t_quantile((1 + LEVEL) / 2, df)
         return Expanded(math.sqrt(variance), k, df if math.isfinite(df) else None)
+
+    def _at(self, seconds: float | None) -> float:
+        """Return by how much the variance of one run is another one in a run of this length."""
+        total = self.workloads**2 + self.runs**2 + self.readings**2
+        if seconds is None or self.seconds is None or not total:
+            return 1.0
+        share = min(self.known**2 / total, 1.0)
+        return 1 - share + share * (self.seconds / seconds) ** 2
 
 
 @dataclass(frozen=True)
@@ -190,6 +206,9 @@ def next_run(
     """
     runs = found.runs * (1 - found.within)
     known = sum(each**2 for each in readings(rows, resolution_j).values())
+    lasting = known and sum(
+        each**2 for each in readings(rows, resolution_j, by_length=True).values()
+    )
     return NextRun(
         workloads=math.sqrt(found.means),
         workloads_df=found.means_df,
@@ -198,6 +217,8 @@ def next_run(
         readings=math.sqrt(max(known - found.means - runs, 0.0)),
         reference=u_reference or 0.0,
         loads=_loads(rows),
+        known=_SKEWED * math.sqrt(known),  # as much is allowed for in what the runs show
+        seconds=math.sqrt(lasting / known) if known else None,
     )
 
 
@@ -219,8 +240,17 @@ def _loads(rows: Sequence[PairedRun]) -> Loads:
     )
 
 
-def readings(rows: Sequence[PairedRun], resolution_j: float) -> dict[str, float]:
-    """Return the relative standard uncertainties of the readings of one run, by source."""
+def readings(
+    rows: Sequence[PairedRun], resolution_j: float, *, by_length: bool = False
+) -> dict[str, float]:
+    """Return the relative standard uncertainties of the readings of one run, by source.
+
+    Parameters
+    ----------
+    rows : the runs.
+    resolution_j : step of the probe's counters, J.
+    by_length : of a run of one second instead, in seconds: divide by the length of a run.
+    """
     step_j = u_of_step(resolution_j)
     window_j = [math.sqrt(max(row.u_probe_j**2 - step_j**2, 0.0)) for row in rows]
     sources = {
@@ -228,4 +258,7 @@ def readings(rows: Sequence[PairedRun], resolution_j: float) -> dict[str, float]
         "resolution": [step_j / row.probe_j for row in rows],
         "window of the probe": [j / row.probe_j for j, row in zip(window_j, rows, strict=True)],
     }
-    return {name: float(np.sqrt(np.mean(np.square(us)))) for name, us in sources.items()}
+    seconds = np.array([row.seconds if by_length else 1.0 for row in rows])
+    return {
+        name: float(np.sqrt(np.mean((np.array(us) * seconds) ** 2))) for name, us in sources.items()
+    }

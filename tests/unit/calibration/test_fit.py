@@ -197,3 +197,54 @@ def test_three_workloads_that_differ_much_are_corrected_with_what_is_known() -> 
     reading = corrector.correct(100.0, seconds=5.0)
     assert reading.low is not None and reading.high is not None
     assert reading.low < 100 / 0.9 < 100 / 0.6 < reading.high
+
+
+def stepped(step_j: float, seconds: float = 5.0, noise: float = 0.0) -> Comparison:
+    """Return runs beside a reference that shows whole steps, and says so."""
+    rng = np.random.default_rng(8)
+    made = comparison([0.6] * 8, list(np.linspace(60, 200, 8)), noise, seed=5)
+    rows = tuple(
+        row.model_copy(
+            update={
+                "seconds": seconds,
+                "probe_j": row.probe_j * seconds / row.seconds,
+                "reference_j": row.reference_j * seconds / row.seconds
+                + step_j * float(rng.uniform(-0.5, 0.5) - rng.uniform(-0.5, 0.5)),
+                "u_reference_j": step_j / math.sqrt(6),
+            }
+        )
+        for row in made.pairs[0].rows
+    )
+    pair = made.pairs[0].model_copy(update={"rows": rows, "reference_resolution_j": step_j})
+    return made.model_copy(update={"pairs": (pair,)})
+
+
+def relative_u(corrector: Corrector, seconds: float) -> float:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = corrector.correct(0.6 * 120 * seconds, seconds=seconds, anyway=True)
+    assert found.u is not None
+    return found.u / found.joules
+
+
+def test_what_steps_leave_open_shrinks_with_the_length_of_a_run() -> None:
+    """Runs of 5 s beside a plug of 100 J calibrate an hour to what the factor is known to."""
+    found, corrector = fitted(stepped(100.0))
+    assert found.factor is not None and found.next_run is not None
+    assert relative_u(corrector, 5.0) == pytest.approx(found.relative_u)
+    form = found.next_run.workloads / math.sqrt(8)
+    assert form < relative_u(corrector, 3600.0) < 0.6 * relative_u(corrector, 5.0)
+    assert relative_u(corrector, 3600.0) == pytest.approx(relative_u(corrector, 36000.0), rel=1e-4)
+    assert relative_u(corrector, 2.5) > 1.5 * relative_u(corrector, 5.0)
+
+
+def test_what_differs_from_run_to_run_does_not_shrink() -> None:
+    _, corrector = fitted(stepped(0.1, noise=0.03))
+    assert relative_u(corrector, 3600.0) == pytest.approx(relative_u(corrector, 5.0), rel=1e-3)
+
+
+def test_the_class_of_the_reference_does_not_shrink() -> None:
+    made = stepped(100.0)
+    pair = made.pairs[0].model_copy(update={"u_reference": 0.05})
+    _, corrector = fitted(made.model_copy(update={"pairs": (pair,)}))
+    assert relative_u(corrector, 3600.0) > 0.05
