@@ -13,6 +13,8 @@ disturbed     finds runs that another program disturbed
 duration      how long a campaign is meant to take, and when it has taken too long
 tenants       what else runs on the machine when a campaign starts
 campaign      all runs of a plan, in order; can be interrupted and resumed
+trust         who started a campaign: what a folder names runs only then
+lock          one process at a time measures into a folder
 session       one more run of a folder, of what the current process does
 """
 
@@ -63,6 +65,7 @@ from calibrate.campaign.publication import (
 from calibrate.campaign.run import Pause, describe_probes, perform_run
 from calibrate.campaign.session import TITLE, Session
 from calibrate.campaign.tenants import busy_cores, disturbance
+from calibrate.campaign.trust import is_own_campaign, programs, require_own_campaign
 from calibrate.probe.available import Source, environments_home, known_probes
 
 __all__ = [
@@ -95,6 +98,7 @@ __all__ = [
     "describe_probes",
     "disturbance",
     "environments_home",
+    "is_own_campaign",
     "jobs_alone",
     "known_probes",
     "load_plan",
@@ -106,10 +110,12 @@ __all__ = [
     "perform_run",
     "plan_jobs",
     "plan_names",
+    "programs",
     "rapl_readable",
     "recorded_sources",
     "remaining_disturbed",
     "remove_environment",
+    "require_own_campaign",
     "source_records",
     "sources",
     "why_no_rapl",

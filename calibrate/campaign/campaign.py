@@ -25,10 +25,12 @@ from calibrate._version import __version__
 from calibrate.campaign.crew import Crew, Timeouts
 from calibrate.campaign.disturbed import disturbed_runs, repeating_helps
 from calibrate.campaign.duration import Deadline
+from calibrate.campaign.lock import lock_folder
 from calibrate.campaign.machine import FIXED, describe_machine, machine_differences
 from calibrate.campaign.plan import Plan, jobs_alone, plan_jobs, planned_s
 from calibrate.campaign.probes import recorded_sources, source_records, with_meters
 from calibrate.campaign.run import describe_probes, perform_run
+from calibrate.campaign.trust import PYTHON_TITLES, SIGNATURE, sign_campaign
 from calibrate.campaign.work import check_workloads
 from calibrate.errors import CrosswattError
 from calibrate.probe.available import Source
@@ -46,8 +48,6 @@ from calibrate.store import (
 
 #: A workload of a plan is stopped after so many times what was planned, and an hour at least.
 _PATIENCE = 2
-#: Titles of campaigns to which Python code adds run by run, the present one first; see `session`.
-PYTHON_TITLES = ("python", "notebook")
 #: Room below which a campaign is not begun: a quick probe writes some 100 kB a second.
 ROOM_BYTES = 256 << 20
 #: Workloads that are checked at the same time, before the first run.
@@ -169,6 +169,7 @@ def create_campaign(
     )
     folder.mkdir(parents=True, exist_ok=True)
     store.save(folder / store.CAMPAIGN, record)
+    sign_campaign(folder)
     return record
 
 
@@ -206,16 +207,20 @@ def perform_campaign(
 
     Raises
     ------
-    CrosswattError : this is another machine than the campaign began on, there is no room, no
-        probe works, or a workload lacks something.
+    CrosswattError : this is another machine than the campaign began on, another process measures
+        into the folder, there is no room, no probe works, or a workload lacks something.
     """
     record = store.read(folder / store.CAMPAIGN, CampaignRecord)
     if (folder / store.STOP).exists():
         return Ending()
     require_same_machine(record)
-    watcher.planned(record)
-    with Crew() as crew:
-        return _perform(folder, record, watcher, limits, goal, crew, meanwhile)
+    lock = lock_folder(folder)
+    try:
+        watcher.planned(record)
+        with Crew() as crew:
+            return _perform(folder, record, watcher, limits, goal, crew, meanwhile)
+    finally:
+        os.close(lock)
 
 
 def _perform(
@@ -325,7 +330,7 @@ def _nothing_left(folder: Path) -> Iterator[None]:
     try:
         yield
     except CrosswattError:
-        if [path.name for path in folder.iterdir()] == [store.CAMPAIGN]:
+        if {path.name for path in folder.iterdir()} <= {store.CAMPAIGN, SIGNATURE}:
             shutil.rmtree(folder)
         raise
 

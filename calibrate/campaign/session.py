@@ -16,10 +16,12 @@ from pathlib import Path
 
 from calibrate import store
 from calibrate._version import __version__
-from calibrate.campaign.campaign import PYTHON_TITLES, require_same_machine
+from calibrate.campaign.campaign import require_same_machine
+from calibrate.campaign.lock import lock_folder
 from calibrate.campaign.machine import describe_machine
 from calibrate.campaign.probes import recorded_sources, source_records
 from calibrate.campaign.run import Pause, RunHere
+from calibrate.campaign.trust import PYTHON_TITLES
 from calibrate.errors import CrosswattError
 from calibrate.probe.available import Source
 from calibrate.store import CampaignRecord, Job, PhaseRecord, ProbesRecord, ProbeState, Run
@@ -62,7 +64,7 @@ class Session:
             self._folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise CrosswattError(f"{self._folder} is a file. Choose another folder.") from None
-        self._lock = _locked(self._folder)
+        self._lock = lock_folder(self._folder)
         try:
             self._empty = not any(self._folder.iterdir())
             self._record = _begun(self._chosen) if self._empty else self._continued()
@@ -194,17 +196,3 @@ def _begun(chosen: Sequence[Source]) -> CampaignRecord:
         sources=source_records(chosen),
         jobs=(),
     )
-
-
-def _locked(folder: Path) -> int:
-    """Lock a folder for one process at a time; the lock ends with its process."""
-    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise CrosswattError(
-            f"Another process measures into {folder} now. Wait for its end, or choose another "
-            "folder; of several processes that work together, the first one measures them all."
-        ) from None
-    return lock

@@ -80,6 +80,14 @@ def run(
             "--resume", metavar="FOLDER", help="Continue the interrupted campaign in this folder."
         ),
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="With --resume: run the programs that the folder names, though it was not "
+            "started here by you.",
+        ),
+    ] = False,
     repeats: Annotated[
         int | None,
         typer.Option(
@@ -157,6 +165,8 @@ def run(
             need=asked_need(need),
         )  # fmt: skip
     record = store.read(target / store.CAMPAIGN, store.CampaignRecord)
+    if resume and not trust:
+        campaign.require_own_campaign(target)
     if record.bench and not on_bench():
         return inside(benches.Setup(record.bench, record.faults), target)
     goal = None if record.until is None else Goal(record.until)

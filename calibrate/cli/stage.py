@@ -47,7 +47,8 @@ def inside(wanted: Setup, target: Path) -> int:
         err.print(why_no_rapl(), markup=False)
     told = f"model {wanted.model}" + "".join(f", fault {each}" for each in wanted.faults)
     err.print(f"Running on a simulated machine ({told}).", markup=False)
-    command = [sys.executable, "-m", "calibrate", "run", "--resume", str(target)]
+    # That it may run was settled here; -P: nothing in the current folder is imported.
+    command = [sys.executable, "-P", "-m", "calibrate", "run", "--trust", "--resume", str(target)]
     return bench.execute(wanted, command)
 
 

@@ -34,10 +34,15 @@ class Source:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
+def data_home() -> Path:
+    """Return the folder of what belongs to this user: ``CROSSWATT_HOME``, or XDG's."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(os.environ.get("CROSSWATT_HOME") or Path(data) / "crosswatt")
+
+
 def environments_home() -> Path:
     """Return the folder of the environments."""
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(os.environ.get("CROSSWATT_HOME") or Path(data) / "crosswatt") / "environments"
+    return data_home() / "environments"
 
 
 def environment_sources() -> dict[str, Source]:
