@@ -21,6 +21,8 @@ from calibrate.store import Campaign, PhaseRecord, RunRecord
 LEAST_S = 1.0
 #: Repetitions after which it is asked whether repeating helps.
 ENOUGH_TRIES = 4
+#: Share of the repetitions that must give a run that fits in.
+HELPED_SHARE = 2 / 3
 #: Stretches of a run from which on they are compared with each other.
 _SEVERAL = 3
 
@@ -50,15 +52,18 @@ def disturbed_runs(runs: Mapping[str, RunRecord], tolerance: float) -> dict[str,
 
 
 def repeating_helps(tried: Mapping[str, int], straying: Container[str]) -> bool:
-    """Tell whether runs that were repeated mostly fit in with their siblings afterwards.
+    """Tell whether repeating a run mostly gives one that fits in with its siblings.
+
+    Where most runs are disturbed, repetitions are as well, and one that fits in is so by chance.
 
     Parameters
     ----------
     tried : how often each run was repeated that was.
     straying : the runs that stray now.
     """
+    tries = sum(tried.values())
     helped = sum(run not in straying for run in tried)
-    return sum(tried.values()) < ENOUGH_TRIES or 2 * helped >= len(tried)
+    return tries < ENOUGH_TRIES or helped >= HELPED_SHARE * tries
 
 
 def remaining_disturbed(campaign: Campaign) -> dict[str, str]:

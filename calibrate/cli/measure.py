@@ -198,8 +198,10 @@ def _missed(done: Analysis, target: float) -> bool:
     if goal.reached:
         return False
     reached = "; ".join(f"{each.probe} {factor_words(each)}" for each in known)
+    repeats = max((each.repeats for each in known), default=0)
     err.print(
-        f"Not every factor is known to {100 * target:g} %: {reached or 'no probe has a factor'}.",
+        f"Not every factor is known to {100 * target:g} % after {repeats} repeats: "
+        f"{reached or 'no probe has a factor'}.",
         markup=False,
     )
     if any(each.drifts for each in known):
@@ -209,7 +211,7 @@ def _missed(done: Analysis, target: float) -> bool:
         )
     else:
         again = f"crosswatt plan {shlex.quote(str(done.campaign.folder))} --until {100 * target:g}%"
-        err.print(f"What it takes says: {again}", markup=False)
+        err.print(f"To see what it takes: {again}", markup=False)
     return True
 
 

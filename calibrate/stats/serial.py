@@ -116,13 +116,12 @@ def serial_correlation(
     process = Autoregression(basis)
     lag1 = process.lag1(seen / squares)
     weights = (1 / sizes / len(names))[code]
-    n_all, scale = len(values), len(values) / v.size
-    variance = process.variance(weights, max(lag1, 0.0))
+    inflation = process.variance(weights, max(lag1, 0.0)) / process.variance(weights, 0.0)
     return SerialCorrelation(
         lag1=lag1,
         p_value=_as_large(residual, code, seen, shuffles, seed),
-        n=n_all,
-        n_effective=min(scale / variance, float(n_all)),
+        n=len(values),
+        n_effective=min(len(values) / inflation, float(len(values))),
         sd=float(np.sqrt(squares / process.freedom(max(lag1, 0.0)))),
     )
 

@@ -35,6 +35,14 @@ def test_the_correlation_is_not_too_low_for_the_means_that_are_taken_out(lag1: f
     assert np.median([each.n_effective for each in found]) == pytest.approx(independent, rel=0.3)
 
 
+def test_independent_runs_of_unequal_numbers_all_count() -> None:
+    labels = ["a"] * 20 + ["b"] * 4
+    found = [serial_correlation(wandering(0, 24, seed), labels, 99) for seed in range(20)]
+    assert [each.n_effective for each in found if each.lag1 <= 0] == pytest.approx(
+        [24.0] * sum(each.lag1 <= 0 for each in found)
+    )
+
+
 def test_levels_of_workloads_are_no_correlation() -> None:
     d = wandering(0, 40) * 0.01 + np.repeat([1.0, 2.0, 3.0, 4.0], 10)
     assert not serial_correlation(d, [f"w{i // 10}" for i in range(40)]).significant
