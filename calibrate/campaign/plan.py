@@ -69,7 +69,7 @@ class Step(Document):
     the length of a run show only when the length varies. ``label`` is what its runs are called
     where ``name`` is not enough: steps of one workload with other arguments are other workloads.
     ``about_s`` is how long a run takes where ``seconds`` is the least of it: whole fits, whole
-    epochs. It decides nothing and is for whoever looks ahead.
+    epochs. It decides nothing but what time the plan announces, and may take twice.
     """
 
     name: str

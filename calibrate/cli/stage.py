@@ -101,7 +101,8 @@ def shortfall(ending: Ending, folder: Path) -> int:
     told = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" * (len(names) > _NAMED))
     err.print(
         f"This takes more than twice the announced time. Left out: {told}. Go on with: "
-        f"crosswatt run --resume {shlex.quote(str(folder))}",
+        f"crosswatt run --resume {shlex.quote(str(folder))} (where a workload always takes longer "
+        "than its seconds, the plan may say so: about_s = 60)",
         markup=False,
     )
     return INCONCLUSIVE
