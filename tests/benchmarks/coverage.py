@@ -41,8 +41,10 @@ from calibrate.stats import (
     passing_bablok_1983,
     prediction,
     probe_effects,
+    serial_correlation,
     tolerance_limits,
     weighted_deming,
+    widened,
     york,
 )
 
@@ -78,6 +80,30 @@ def unequal_sizes(rng: Rng) -> tuple[Estimate | None, float]:
     d, label, _ = campaign(rng, workloads=8, repeats=6)
     keep = rng.permutation(d.size)[: d.size // 2]
     return mean_ratio(d[keep], [label[i] for i in keep]).ratio, 1.0
+
+
+def wandering(rng: Rng, repeats: int) -> tuple[np.ndarray, list[str]]:
+    """Return d and labels in the order of time; neighbouring runs correlate with 0.8."""
+    order = np.concatenate([rng.permutation(5) for _ in range(repeats)])
+    noise = [rng.normal()]
+    for step in rng.normal(size=order.size - 1):
+        noise.append(0.8 * noise[-1] + 0.6 * step)
+    d = rng.normal(0, WITHIN / 4, 5)[order] + WITHIN * np.array(noise)
+    return d, [f"w{i}" for i in order]
+
+
+def correlated(rng: Rng) -> tuple[Estimate | None, float]:
+    return mean_ratio(*wandering(rng, 8)).ratio, 1.0
+
+
+def correlated_and_widened(rng: Rng, repeats: int = 8) -> tuple[Estimate | None, float]:
+    d, label = wandering(rng, repeats)
+    ratio, found = mean_ratio(d, label).ratio, serial_correlation(d, label)
+    return widened(ratio, found.extra_variance, "") if found.significant else ratio, 1.0
+
+
+def correlated_and_widened_of_three(rng: Rng) -> tuple[Estimate | None, float]:
+    return correlated_and_widened(rng, 3)
 
 
 def limit(rng: Rng) -> tuple[Estimate | None, float]:
@@ -261,6 +287,9 @@ CASES: dict[str, Case] = {
     "mean ratio, clustered": clustered,
     "mean ratio, clustered, unequal spread": unequal,
     "mean ratio, clustered, unequal sizes": unequal_sizes,
+    "mean ratio, correlated runs": correlated,
+    "mean ratio, correlated runs, widened": correlated_and_widened,
+    "mean ratio, the same with 3 repeats": correlated_and_widened_of_three,
     "limit of agreement, clustered": limit,
     "limit, repeats of a constant truth": replicates,
     "prediction of the next run": next_run,
