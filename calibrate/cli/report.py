@@ -145,6 +145,10 @@ def say_verdicts(found: Analysis) -> None:
     for name, why in comparison.alone().items():
         if comparison.probes[name].status != "unavailable":
             out.print(f"{name} is not in this table: {why}.", style="yellow", markup=False)
+    for verdict in said:
+        pair = verdict.finding.pair
+        if pair.correlated and pair.serial:
+            out.print(f"{pair.probe}: {pair.serial.sentence}", style="yellow", markup=False)
 
 
 def render(found: Analysis, form: str, target: Path | None) -> Path | None:

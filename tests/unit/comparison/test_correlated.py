@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from calibrate import analysis, reporting
+from calibrate.cli.report import say_verdicts
 from calibrate.comparison import Pair
 from tests.helpers.campaigns import LOADS, Fake, build, domain, truth
 
@@ -46,6 +48,13 @@ def test_wandering_noise_is_said_and_widens(tmp_path: Path) -> None:
     assert pair.ratio.ratio.u is not None and pair.ratio.ratio.u > 0.7 * u_of_mean
     told = reporting.digest(analysis.analyze(tmp_path / "c"))
     assert told.agreement.rows[0].cells[-1] == "repeats not independent, interval widened"
+
+
+def test_the_terminal_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compared(tmp_path / "c", 0.9)
+    say_verdicts(analysis.analyze(tmp_path / "c"))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "meter: Repeats are not independent: neighbouring runs correlate with 0." in said
 
 
 def test_independent_noise_is_left_as_it_is(tmp_path: Path) -> None:
