@@ -8,6 +8,8 @@ structures    faults with a pattern: offsets, lags, missing or doubled parts
 irregular     faults that change from run to run
 evidence      how well a model predicts the runs
 sums          a sum, which takes its findings from its parts
+resolution    runs too short for a probe's step
+material      whether a fault would matter
 single_runs   probes that are wrong only in single runs
 across        a probe that covers a part of what the reference covers
 order         a part that is above the whole that it is in

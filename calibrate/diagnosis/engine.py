@@ -21,9 +21,7 @@ from numpy.typing import NDArray
 
 from calibrate.diagnosis import irregular, structures
 from calibrate.diagnosis.case import (
-    _NO_ENERGY,
     DECADES,
-    IMMATERIAL,
     LOAD_SPAN,
     MOST_ALIASES,
     Fitted,
@@ -34,7 +32,9 @@ from calibrate.diagnosis.case import (
 )
 from calibrate.diagnosis.evidence import Posterior, log_sum
 from calibrate.diagnosis.faults import Keys
+from calibrate.diagnosis.material import hidden_by_steps, immaterial
 from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT, Table, catalogue
+from calibrate.diagnosis.resolution import diagnose_above_step
 from calibrate.diagnosis.result import UNEXPLAINED, Candidate, Diagnosis, Flag, Runs
 from calibrate.diagnosis.single_runs import (
     FALSE_WRAP,
@@ -81,6 +81,11 @@ def diagnose(runs: Runs) -> Diagnosis:
     Diagnosis : always; runs that cannot be used are flagged, and too few of them give
         `unexplained` with the reason.
     """
+    return diagnose_above_step(runs, _single_runs)
+
+
+def _single_runs(runs: Runs) -> Diagnosis:
+    """Return the diagnosis of runs that are long enough, single ones of which may be wrong."""
     found = _diagnose(runs)
     if found.name != UNEXPLAINED and not wild(found):
         return found
@@ -123,8 +128,8 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
     against = _against(case, group) + ([] if slip else misfits) if open_ else []
     named = best.explains and not thin and not against
     sound = named and best.name == NO_FAULT
-    if not (settled or sound) and _immaterial(case, fitted):
-        return _within(case, fitted)
+    if not (settled or sound) and (why := _immaterial(case, fitted)):
+        return _within(case, fitted, why)
     shown = best if named and len(group) == 1 else None
     factors = {model.factor for model, _ in group}
     factor = factors.pop() if named and len(factors) == 1 else None
@@ -139,7 +144,10 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
         probability=share if named else unnamed,
         conclusive=named or not (thin or best.explains),
         sentence=_sentence(case, group, named, bool(thin), power),
-        reasons=tuple(thin + against + (_notes(case, group) + misfits if named else [])),
+        reasons=(
+            *(thin + against + (_notes(case, group) + misfits if named else [])),
+            *(hidden_by_steps(case) if named and best.name == NO_FAULT else ()),
+        ),
         cause=shown.cause if shown else "",
         aliases=shown.aliases if shown else (),
         alternatives=tuple(model.name for model, _ in group) if named and not shown else (),
@@ -170,15 +178,14 @@ def _keys(model: Model) -> Keys:
     return tuple(each.key for each in model.faults)
 
 
-def _immaterial(case: _Case, fitted: list[Fitted]) -> bool:
-    """Tell whether every run agrees so well that no fault would matter in runs like these."""
-    failed = any(flag.kind in _NO_ENERGY for flag in case.flags)
-    near = float(np.abs(case.table.y).max()) <= IMMATERIAL
+def _immaterial(case: _Case, fitted: list[Fitted]) -> str:
+    """Return why no fault would matter in runs like these; nothing where one would."""
     sound = next(model for model, _ in fitted if model.name == NO_FAULT)
-    return near and not failed and not _thin(case, fitted[0][0]) and not _thin(case, sound)
+    thin = _thin(case, fitted[0][0]) or _thin(case, sound)
+    return "" if thin else immaterial(case, fitted)
 
 
-def _within(case: _Case, fitted: list[Fitted]) -> Diagnosis:
+def _within(case: _Case, fitted: list[Fitted], why: str) -> Diagnosis:
     """Return the verdict on a meter that shows no fault that matters: at most a trace of one."""
     place = next(i for i, (model, _) in enumerate(fitted) if model.name == NO_FAULT)
     sound, others = case.candidates[place], case.candidates[:place] + case.candidates[place + 1 :]
@@ -187,9 +194,8 @@ def _within(case: _Case, fitted: list[Fitted]) -> Diagnosis:
     rest = tuple(replace(each, probability=0.0) for each in others)
     order = [fitted[place], *fitted[:place], *fitted[place + 1 :]]
     found = _verdict(replace(case, candidates=(certain, *rest)), order, settled=True)
-    text = f"Every run is within {IMMATERIAL:.0%} of the reference"
     if place:
-        text += f"; the likeliest trace is {_sized(*fitted[0])}"
+        why += f"; the likeliest trace is {_sized(*fitted[0])}"
     return replace(
         found,
         name=NO_FAULT,
@@ -197,7 +203,7 @@ def _within(case: _Case, fitted: list[Fitted]) -> Diagnosis:
         conclusive=True,
         candidates=case.candidates,
         leading=NO_FAULT,
-        reasons=(*found.reasons, f"{text}."),
+        reasons=(*found.reasons, f"{why}."),
     )
 
 

@@ -112,6 +112,12 @@ class IrregularModel:
         """Return ln(probe/reference) that the model expects of runs, shape (n,)."""
         return np.asarray(fit.level + np.log(self._left(table, _size(fit).size_s)))
 
+    def largest(self, table: Table, fit: Posterior) -> float:
+        """Return the root mean square change of the run that it changes most, ln(ratio)."""
+        size = _size(fit).size_s
+        off_j = np.hypot(self.loss_j(table, size), self.noise_j(table, size))
+        return float((off_j / table.reference_j).max())
+
     def said(self, fit: Posterior) -> str:
         """Return the fault with its size, for people."""
         return self.fault.sizes[0].format(f"{_size(fit).size_s:.2g}")

@@ -100,8 +100,8 @@ class Flag:
 
     Parameters
     ----------
-    kind : ``not finite``, ``negative``, ``zero``, ``reference not usable``, ``near resolution`` or
-        ``identical power``.
+    kind : ``not finite``, ``negative``, ``zero``, ``reference not usable``, ``near resolution``,
+        ``below a step``, ``identical power``, ``wrap``, ``stray`` or ``scatter``.
     runs : the runs, counted from 0.
     text : a sentence.
     """
@@ -161,6 +161,7 @@ class Diagnosis:
     workload_sd, run_sd : spread of ln(ratio) between workloads and from run to run.
     predictive_p, held_out_p : p-values of the checks of the leading model; None where not made.
     leading : the most probable model, whether or not it was named.
+    least_s : where the runs are too short for the meter's step, how long they have to be, s.
     candidates : all models, the most probable first.
     flags : findings about single runs.
     faulty_parts : of a sum, the columns of its parts that are at fault.
@@ -190,6 +191,7 @@ class Diagnosis:
     predictive_p: float | None = None
     held_out_p: float | None = None
     leading: str | None = None
+    least_s: float | None = None
     candidates: tuple[Candidate, ...] = ()
     flags: tuple[Flag, ...] = ()
     faulty_parts: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ conclusive or sound. Nothing is left out of a probe that can be diagnosed as it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from calibrate.diagnosis.faults import Fault, fault
 from calibrate.diagnosis.models import NO_FAULT
 from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis, Flag, Runs
-from calibrate.stats import Vector, chi2_tail, f_tail
+from calibrate.quantity import u_of_step
+from calibrate.stats import Vector, chi2_tail, f_tail, t_quantile
 
 _LOST_WRAP, _FALSE_WRAP, _ZERO, _STRAY, _PART_TIME = map(
     fault, ("wrap", "wrap-added", "zero", "stray", "part-time")
@@ -34,8 +36,11 @@ MOST_WRAPS = 20
 CHANCE, NEGATIVE = 0.01, 0.05
 #: One run in so many may be left out, at least one; and so many must remain.
 _ONE_IN, _REMAIN = 5, 5
-#: How far a stray run is from the others: standard deviations of these, and relative.
-_FAR_SD, _FAR = 5.0, 0.05
+#: How far a stray run is from the others, relative, at least.
+_FAR = 0.05
+#: Chance that scatter makes a stray run somewhere in a campaign, and how heavy its tails may be:
+#: degrees of freedom of a t distribution.
+_BY_SCATTER, _TAILS = 0.005, 3.0
 #: Chance below which a workload scatters more than the others.
 _SCATTERS = 0.001
 
@@ -141,6 +146,7 @@ def _stray(runs: Runs, look: Look) -> Diagnosis | None:
         return None
     y = np.full(probe.size, np.inf)
     y[good] = np.log(probe[good]) - np.log(reference[good])
+    open_ = _open(runs, probe, reference)
     away = np.abs(y - np.median(y[good]))
     farthest = np.argsort(-away, kind="stable")
     bad = int((~good).sum())
@@ -149,14 +155,42 @@ def _stray(runs: Runs, look: Look) -> Diagnosis | None:
         keep[farthest[:count]] = False
         if int(keep.sum()) < max(_REMAIN, probe.size // 2 + 1) or _gone(runs.workload, keep):
             return None
-        limit = max(_FAR, _FAR_SD * float(np.std(y[keep])))
-        if float(np.abs(y[~keep] - np.median(y[keep])).min()) <= limit:
+        out = np.abs(y[~keep] - np.median(y[keep]))
+        if (out <= _farthest(y[keep], open_[~keep], probe.size)).any():
             return None
         rest = look(runs.only(keep))
         named = rest.conclusive and rest.name != UNEXPLAINED and not wild(rest)
         if named or _sound(rest):
             return _without(rest, probe, reference, keep)
     return None
+
+
+def _open(runs: Runs, probe: Vector, reference: Vector) -> Vector:
+    """Return what the readings leave open of each run's ln(ratio), shape (n,)."""
+    step_j = u_of_step(runs.resolution_j), u_of_step(runs.reference_resolution_j)
+    u_j = (
+        np.full(probe.size, step) if given is None else np.asarray(given, dtype=np.float64)
+        for given, step in zip((runs.u_probe_j, runs.u_reference_j), step_j, strict=True)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Beside the reference, not the probe: what a stray run shows says nothing of its step.
+        return np.hypot(*(u / np.abs(reference) for u in u_j))
+
+
+def _farthest(others: Vector, open_: Vector, count: int) -> Vector:
+    """Return how far from the median of the others scatter takes a run of a campaign, ln(ratio).
+
+    Its tails are those of a t distribution as heavy as meters have, and what the readings of the
+    run itself leave open is added.
+
+    Parameters
+    ----------
+    others : ln(ratio) of the other runs.
+    open_ : of the runs in question.
+    count : all runs of the campaign, any of which could be the one.
+    """
+    heavy = t_quantile(1 - _BY_SCATTER / (2 * count), _TAILS) / math.sqrt(_TAILS / (_TAILS - 2))
+    return np.maximum(_FAR, heavy * float(np.std(others)) + 2 * open_)
 
 
 def _gone(workload: Sequence[str], keep: Mask) -> bool:
@@ -176,7 +210,7 @@ def _without(rest: Diagnosis, probe: Vector, reference: Vector, keep: Mask) -> D
     text = f"{len(said)} of {keep.size} runs {stand} apart from the others: {', '.join(said)}."
     flag = Flag("stray", places(out), text)
     own = rest.name not in (NO_FAULT, UNEXPLAINED)  # a fault of all runs is the first thing to say
-    flags = (flag, *_moved(rest.flags, keep))
+    flags = (flag, *moved(rest.flags, keep))
     if own:
         return replace(
             _sure(rest), sentence=f"{rest.sentence} {text}", flags=flags, n_runs=int(keep.size)
@@ -228,7 +262,7 @@ def _scattered(runs: Runs, look: Look) -> Diagnosis | None:
     return replace(
         _named(rest, _PART_TIME),
         sentence=f"{text} Apart from that: {rest.sentence}",
-        flags=(flag, *_moved(rest.flags, keep)),
+        flags=(flag, *moved(rest.flags, keep)),
         n_runs=int(keep.size),
     )
 
@@ -240,7 +274,7 @@ def _sound(found: Diagnosis) -> bool:
         found.leading == NO_FAULT and found.candidates[0].probability > 0.5
     )
     steady = (found.run_sd or 0.0) <= _STEADY
-    return likely and steady and min(checks) >= MISFIT_BELOW
+    return likely and steady and (found.name == NO_FAULT or min(checks) >= MISFIT_BELOW)
 
 
 def _sure(rest: Diagnosis) -> Diagnosis:
@@ -257,7 +291,7 @@ def _named(rest: Diagnosis, of: Fault) -> Diagnosis:
     return replace(_sure(rest), name=of.title, key=of.key, keys=((of.key,),), cause=of.cause)
 
 
-def _moved(flags: Sequence[Flag], keep: Mask) -> list[Flag]:
+def moved(flags: Sequence[Flag], keep: Mask) -> list[Flag]:
     """Return flags on some runs as flags on all of them."""
     at = np.flatnonzero(keep)
     return [replace(flag, runs=tuple(int(at[i]) for i in flag.runs)) for flag in flags]

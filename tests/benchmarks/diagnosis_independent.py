@@ -10,8 +10,8 @@ from `calibrate.diagnosis`: the log ratio of no run is drawn from a model of it.
 
 What is printed, a line for each case, in percent:
 
-    right    sound meters: no fault is named. Faulty ones: the name is the fault's, and its factor
-             is the exact one where it has one
+    right    sound meters: "no fault found", or for how long a run has to be for the meter's step.
+             Faulty ones: the name is the fault's, and its factor the exact one where it has one
     others   the fault is named together with others that the runs cannot tell from it, or with the
              run that would
     open     no name, and nothing said to be sound
@@ -308,7 +308,14 @@ def _stepped(joules: Vector, step_j: float, rng: np.random.Generator) -> Vector:
 _EVERY_S, _EDGE_S = 0.1, 0.3
 
 
-def measured(trace: Trace, reported_j: Vector, wraps_at_j: float = 0.0, step: float = 1.0) -> Runs:
+def measured(
+    trace: Trace,
+    reported_j: Vector,
+    wraps_at_j: float = 0.0,
+    step: float = 1.0,
+    *,
+    scattered: bool = False,
+) -> Runs:
     """Return the runs of a meter as a campaign's comparison gives them to the diagnosis.
 
     Parameters
@@ -317,13 +324,14 @@ def measured(trace: Trace, reported_j: Vector, wraps_at_j: float = 0.0, step: fl
     reported_j : what the meter would say without step, scatter and effects, J, shape (n,).
     wraps_at_j : range of the counter as the campaign knows it.
     step : unit of the meter's step: 1e-3 where it reports a thousandth.
+    scattered : whether scatter and effects are in `reported_j`.
     """
     world, rng = trace.world, trace.rng
     u_ref = float(rng.choice((0.0, 0.005, 0.01))) if world.u_ref is None else world.u_ref
     reference_step_j = world.reference_step_j or float(rng.choice((15.3e-6, 61e-6, 1e-3, 0.1)))
     gain = float(np.exp(rng.normal(0, u_ref)))
     late = rng.uniform(0, world.reference_late_s)
-    probe_j = reported_j * np.exp(trace.deviations())
+    probe_j = reported_j if scattered else reported_j * np.exp(trace.deviations())
     step_j = world.step_j * step
     if step_j:
         probe_j = np.sign(probe_j) * _stepped(np.abs(probe_j), step_j, rng)
@@ -381,6 +389,8 @@ class Case:
     titles : beginnings of names that are right as well.
     factor : the exact factor that has to be found.
     sound : whether the meter is.
+    short : whether its runs are too short for its step, and the verdict has to say how long they
+        must be.
     kinds : cases that take turns under this name.
     """
 
@@ -392,6 +402,7 @@ class Case:
     world: World = field(default_factory=World)
     factor: float | None = None
     sound: bool = False
+    short: bool = False
     kinds: tuple[Case, ...] = ()
 
 
@@ -449,21 +460,22 @@ def _wrapped(trace: Trace) -> tuple[Vector, float]:
     At least one run wraps; the range is known, and larger than any run.
     """
     range_j = 1.5 * float(trace.counted.max())
-    start = trace.rng.uniform(0, range_j, trace.begin.size)
-    one = int(np.argmax(start + trace.counted))
-    start[one] = range_j - trace.rng.uniform(0.1, 0.9) * trace.counted[one]
-    return (start + trace.counted) % range_j - start, range_j
+    counted = trace.counted * np.exp(trace.deviations())
+    start = trace.rng.uniform(0, range_j, counted.size)
+    one = int(np.argmax(start + counted))
+    start[one] = range_j - trace.rng.uniform(0.1, 0.9) * counted[one]
+    return (start + counted) % range_j - start, range_j
 
 
 def abs_at_wrap(trace: Trace) -> Runs:
     """Return a meter that takes the amount of a difference that is negative after a wrap."""
     shown, range_j = _wrapped(trace)
-    return measured(trace, np.abs(shown), range_j)
+    return measured(trace, np.abs(shown), range_j, scattered=True)
 
 
 def lost_wrap(trace: Trace) -> Runs:
     """Return a meter that does not add the range of its counter at a wrap."""
-    return measured(trace, *_wrapped(trace))
+    return measured(trace, *_wrapped(trace), scattered=True)
 
 
 def wraps_dropped(trace: Trace) -> Runs:
@@ -528,11 +540,11 @@ PLANS = {"quick": QUICK, "default": DEFAULT, "thorough": THOROUGH, "long": LONG}
 EVERY = ("quick", "default", "thorough")
 
 
-def sound(name: str, *plans: str, **world: Any) -> list[Case]:
+def sound(name: str, *plans: str, short: bool = False, **world: Any) -> list[Case]:
     """Return the cases of a sound meter in some plans."""
     mine = World(**world)
     return [
-        Case(f"{name}, {plan}", PLANS[plan], lambda trace: trace.counted, world=mine, sound=True)
+        Case(f"{name}, {plan}", PLANS[plan], _counted, world=mine, sound=True, short=short)
         for plan in plans
     ]
 
@@ -564,8 +576,8 @@ SOUND = (
     *sound("step 36 J", "default", "thorough", step_j=36.0),
     *sound("step 3600 J, 160 W", "long", step_j=3600.0, full_w=160.0),
     *sound("step 3600 J, 60 W", "long", step_j=3600.0, full_w=60.0),
-    *sound("below a step", "quick", step_j=3600.0),
-    *sound("below a step, 60 W", "thorough", step_j=3600.0, full_w=60.0),
+    *sound("below a step", "quick", step_j=3600.0, short=True),
+    *sound("below a step, 60 W", "thorough", step_j=3600.0, full_w=60.0, short=True),
     *sound("reference's step 3600 J", "long", reference_step_j=3600.0, full_w=160.0, u_ref=0.01),
     *sound("reference's step 36 J", "default", reference_step_j=36.0),
     *sound("reference of 1 %", "quick", u_ref=0.01),
@@ -642,6 +654,8 @@ RIGHT, OTHERS, OPEN, WRONG = "right", "others", "open", "wrong"
 def judged(found: Diagnosis, case: Case) -> str:
     """Return what a verdict on a case is worth."""
     named = found.name not in (NO_FAULT, UNEXPLAINED)
+    if case.short:
+        return RIGHT if getattr(found, "least_s", None) else WRONG if named else OPEN
     if case.sound:
         return WRONG if named else RIGHT if found.name != UNEXPLAINED else OPEN
     if not named:
