@@ -144,10 +144,7 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
         probability=share if named else unnamed,
         conclusive=named or not (thin or best.explains),
         sentence=_sentence(case, group, named, bool(thin), power),
-        reasons=(
-            *(thin + against + (_notes(case, group) + misfits if named else [])),
-            *(hidden_by_steps(case) if named and best.name == NO_FAULT else ()),
-        ),
+        reasons=tuple(thin + against + (_notes(case, group) + misfits if named else [])),
         cause=shown.cause if shown else "",
         aliases=shown.aliases if shown else (),
         alternatives=tuple(model.name for model, _ in group) if named and not shown else (),
@@ -203,7 +200,7 @@ def _within(case: _Case, fitted: list[Fitted], why: str) -> Diagnosis:
         conclusive=True,
         candidates=case.candidates,
         leading=NO_FAULT,
-        reasons=(*found.reasons, f"{why}."),
+        reasons=(*found.reasons, f"{why}.", *hidden_by_steps(case)),
     )
 
 
