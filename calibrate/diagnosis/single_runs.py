@@ -40,7 +40,7 @@ _ONE_IN, _REMAIN = 5, 5
 _FAR = 0.05
 #: Chance that scatter makes a stray run somewhere in a campaign, and how heavy its tails may be:
 #: degrees of freedom of a t distribution.
-_BY_SCATTER, _TAILS = 0.005, 3.0
+_BY_SCATTER, _TAILS = 0.002, 3.0
 #: Chance below which a workload scatters more than the others.
 _SCATTERS = 0.001
 
@@ -157,7 +157,7 @@ def _stray(runs: Runs, look: Look) -> Diagnosis | None:
             return None
         out = np.abs(y[~keep] - np.median(y[keep]))
         if (out <= _farthest(y[keep], open_[~keep], probe.size)).any():
-            return None
+            continue  # one stray run hides another: it widens the scatter of the rest
         rest = look(runs.only(keep))
         named = rest.conclusive and rest.name != UNEXPLAINED and not wild(rest)
         if named or _sound(rest):
