@@ -101,7 +101,7 @@ class Flag:
     Parameters
     ----------
     kind : ``not finite``, ``negative``, ``zero``, ``reference not usable``, ``near resolution``,
-        ``below a step``, ``identical power``, ``wrap``, ``stray`` or ``scatter``.
+        ``below a step``, ``identical power``, ``wrap``, ``stray``, ``odd`` or ``scatter``.
     runs : the runs, counted from 0.
     text : a sentence.
     """

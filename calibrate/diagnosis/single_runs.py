@@ -18,7 +18,7 @@ from calibrate.diagnosis.faults import Fault, fault
 from calibrate.diagnosis.models import NO_FAULT
 from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis, Flag, Runs
 from calibrate.quantity import u_of_step
-from calibrate.stats import Vector, chi2_tail, f_tail, t_quantile
+from calibrate.stats import Vector, chi2_quantile, chi2_tail, f_tail, t_quantile
 
 _LOST_WRAP, _FALSE_WRAP, _ZERO, _STRAY, _PART_TIME = map(
     fault, ("wrap", "wrap-added", "zero", "stray", "part-time")
@@ -41,6 +41,10 @@ _FAR = 0.05
 #: Chance that scatter makes a stray run somewhere in a campaign, and how heavy its tails may be:
 #: degrees of freedom of a t distribution.
 _BY_SCATTER, _TAILS = 0.002, 3.0
+#: Chance that the others scatter as little as they do.
+_LUCKY = 0.01
+#: How far one run of a sound meter may be off by such tails, ln(ratio).
+_ODD = 0.4
 #: Chance below which a workload scatters more than the others.
 _SCATTERS = 0.001
 
@@ -162,7 +166,27 @@ def _stray(runs: Runs, look: Look) -> Diagnosis | None:
         named = rest.conclusive and rest.name != UNEXPLAINED and not wild(rest)
         if named or _sound(rest):
             return _without(rest, probe, reference, keep)
-    return None
+    return None if bad else _odd(runs, y, int(farthest[0]), look)
+
+
+def _odd(runs: Runs, y: Vector, at: int, look: Look) -> Diagnosis | None:
+    """Return the verdict on a sound meter one run of which is off by no more than heavy tails."""
+    keep = np.arange(y.size) != at
+    if abs(float(y[at] - np.median(y[keep]))) > _ODD or _gone(runs.workload, keep):
+        return None
+    rest = look(runs.only(keep))
+    if rest.name != NO_FAULT:
+        return None
+    text = (
+        f"Run {at + 1} has {math.exp(float(y[at])):.3g} times the reference, which is no more than "
+        "scatter with heavy tails makes."
+    )
+    return replace(
+        rest,
+        sentence=f"{rest.sentence} {text}",
+        flags=(Flag("odd", (at,), text), *moved(rest.flags, keep)),
+        n_runs=int(y.size),
+    )
 
 
 def _open(runs: Runs, probe: Vector, reference: Vector) -> Vector:
@@ -190,7 +214,10 @@ def _farthest(others: Vector, open_: Vector, count: int) -> Vector:
     count : all runs of the campaign, any of which could be the one.
     """
     heavy = t_quantile(1 - _BY_SCATTER / (2 * count), _TAILS) / math.sqrt(_TAILS / (_TAILS - 2))
-    return np.maximum(_FAR, heavy * float(np.std(others)) + 2 * open_)
+    df = others.size - 1
+    # A few runs often scatter less than the meter does: the upper limit of their scatter counts.
+    scatter = float(np.std(others, ddof=1)) * math.sqrt(df / chi2_quantile(_LUCKY, df))
+    return np.maximum(_FAR, heavy * scatter + 2 * open_)
 
 
 def _gone(workload: Sequence[str], keep: Mask) -> bool:

@@ -44,3 +44,18 @@ def test_a_leap_beyond_any_tail_is_a_stray_run() -> None:
     probe = WATTS * SECONDS * np.random.default_rng(4).normal(1, 0.01, 20)
     probe[7] *= 1.6
     assert found(probe).name == STRAY
+
+
+def test_one_run_that_heavy_tails_reach_is_told_and_no_fault() -> None:
+    probe = WATTS * SECONDS * np.random.default_rng(5).normal(1, 0.015, 20)
+    probe[9] *= 1.3
+    odd = found(probe)
+    assert odd.name == NO_FAULT and odd.n_runs == 20
+    assert [(flag.kind, flag.runs) for flag in odd.flags] == [("odd", (9,))]
+    assert "Run 10 has 1.3" in odd.sentence and "heavy tails" in odd.sentence
+
+
+def test_one_stray_run_does_not_hide_another() -> None:
+    probe = WATTS * SECONDS * np.random.default_rng(6).normal(1, 0.003, 20)
+    probe[[3, 17]] *= 50, 20
+    assert found(probe).name == STRAY and found(probe).flags[0].runs == (3, 17)
