@@ -33,6 +33,9 @@ def render(analysis: Analysis) -> str:
     return environment.get_template("report.html").render(
         said=said,
         legend=[(_safe(drawn), words) for drawn, words in figure_legend(analysis)],
+        power_legend=[
+            (_safe(drawn), words) for drawn, words in figure_legend(analysis, power=True)
+        ],
         power=[(panel, _safe(panel.svg)) for panel in power_panels(analysis)],
         identity=[(panel, _safe(panel.svg)) for panel in [identity_panel(analysis)]],
         ratios=[(panel, _safe(panel.svg)) for panel in ratio_panels(analysis)],

@@ -130,7 +130,7 @@ def _scale(lines: Sequence[_Line]) -> tuple[str, float, float]:
 def identity_panel(analysis: Analysis) -> Panel:
     """Draw the energy of every run against the reference's, both logarithmic."""
     looks = styles(analysis)
-    main = [pair for pair in analysis.comparison.pairs if pair.headline]
+    main = _worst(analysis)
     points = [(row.reference_j, row.probe_j) for pair in main for row in pair.usable]
     with Canvas(5.0, 3.6, "", stamp=analysis) as canvas:
         axes = canvas.axes
@@ -182,8 +182,8 @@ def ratio_panels(analysis: Analysis) -> list[Panel]:
     """Draw every run's ratio by workload, with mean, interval and limits; a panel a probe."""
     looks = styles(analysis)
     panels = []
-    for place, pair in enumerate(analysis.comparison.pairs):
-        if pair.headline and pair.ratio:
+    for place, pair in enumerate(_worst(analysis)):
+        if pair.ratio:
             labels = sorted({row.workload for row in pair.usable})
             with Canvas(WIDTH, 1.25 + 0.22 * len(labels), pair.probe, stamp=analysis) as canvas:
                 _draw_ratios(canvas.axes, pair, pair.ratio.ratio, labels, looks[pair.probe])
@@ -261,9 +261,20 @@ def round_values(low: float, high: float) -> list[float]:
     return inside[:: 1 + len(inside) // 6]
 
 
-def figure_legend(analysis: Analysis) -> Iterable[tuple[str, str]]:
-    """Yield (key as SVG, words) for every probe in the figures."""
-    main = {p.probe: p for p in analysis.comparison.pairs if p.headline}
+def _worst(analysis: Analysis) -> list[Pair]:
+    """Return the column that speaks for each probe, in the order of the comparison."""
+    worst = {v.probe: v.worst.pair for v in analysis.verdicts if v.worst}
+    return [worst[name] for name in analysis.comparison.probes if name in worst]
+
+
+def figure_legend(analysis: Analysis, *, power: bool = False) -> Iterable[tuple[str, str]]:
+    """Yield (key as SVG, words) for every probe in the figures.
+
+    `power` : of the figure of power over time, which has the main column of each probe; the others
+    have the worst.
+    """
+    main = {p.probe: p for p in analysis.comparison.pairs if p.headline} if power else {}
+    main = main or {pair.probe: pair for pair in _worst(analysis)}
     for name, style in styles(analysis).items():
         pair = main.get(name)
         yield (

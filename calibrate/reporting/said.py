@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from calibrate.analysis import Analysis, Finding, ProbeVerdict
-from calibrate.diagnosis import FAULTY_PART, NO_ENERGY, UNEXPLAINED, Severity
+from calibrate.diagnosis import FAULTY_PART, NO_ENERGY, Severity
 from calibrate.quantity import brief, figure
 
 #: A smaller share is written as a fraction.
@@ -57,16 +57,15 @@ def reports(finding: Finding) -> str:
         return f"adds up a faulty part ({listed(found.faulty_parts)})"
     if found.factor not in (None, 1.0):
         return f"reports {share(found.factor or 1.0)}"
-    why = "" if found.alternatives else f" ({found.name})"
+    why = "" if found.alternatives else f", {found.name}"
     off = ratio.value - 1
     if 0.5 <= ratio.value < 1.5:
         size = f"reads {100 * abs(off):.2g} % {'high' if off > 0 else 'low'}"
     else:
         size = f"reports {share(ratio.value)}"
     if abs(off) < 0.01:
-        known = found.name != UNEXPLAINED
-        return f"agrees on average only{why}" if known else "scatters for no known reason"
-    return f"{size} for no known reason" if found.name == UNEXPLAINED else f"{size}{why}"
+        return f"agrees on average only{why}"
+    return f"{size}{why}"
 
 
 def columns(verdict: ProbeVerdict) -> str:
@@ -87,35 +86,32 @@ def lost(verdict: ProbeVerdict) -> str:
 
 
 def first_sentence(analysis: Analysis) -> str:
-    """Return the verdict on all meters in a sentence: what cannot be trusted, or that all is well.
+    """Return the verdict on all meters: what cannot be trusted, or that nothing was found.
 
-    The meters are those that could be compared; the worst come first.
+    The meters are those that could be compared; the worst come first. What is not settled follows,
+    in a sentence for each kind.
     """
     meters = [each for each in analysis.verdicts if each.worst is not None]
     reference = analysis.comparison.reference
     if not meters:
         return f"No meter could be compared with {reference}."
     bad = [each for each in meters if each.severity.untrusted]
-    others = _open(meters)
-    if bad:
-        clauses = [_untrusted(bad, len(meters)), *others]
-    else:
-        clauses = [_sound(meters, reference), *others]
-    return f"{'; '.join(clause for clause in clauses if clause)}."
+    clauses = [_untrusted(bad, len(meters)) if bad else _sound(meters, reference), *_open(meters)]
+    return " ".join(f"{clause}." for clause in clauses)
 
 
 def _untrusted(bad: Sequence[ProbeVerdict], n: int) -> str:
     """Return which meters cannot be trusted, and why."""
     why = [_clause(each) for each in bad[:_MOST]]
     more = [f"and {len(bad) - _MOST} more"] if len(bad) > _MOST else []
-    return f"{len(bad)} of {n} {_meters(n)} cannot be trusted here: {', '.join([*why, *more])}"
+    return f"{len(bad)} of {n} {_meters(n)} cannot be trusted here: {'; '.join([*why, *more])}"
 
 
 def _clause(verdict: ProbeVerdict) -> str:
     """Return what is wrong with a probe, and in which column unless it has no other."""
     worst, *others = verdict.findings
-    said = f"{verdict.probe} {reports(worst)}"
-    return f"{said} in {columns(verdict)}" if others else said
+    name = f"{verdict.probe} ({columns(verdict)})" if others else verdict.probe
+    return f"{name} {reports(worst)}"
 
 
 def _sound(meters: Sequence[ProbeVerdict], reference: str) -> str:
@@ -135,19 +131,19 @@ def _open(meters: Sequence[ProbeVerdict]) -> list[str]:
     clauses = []
     if by[Severity.UNDECIDED]:
         names = listed(f"{each.probe} {columns(each)}" for each in by[Severity.UNDECIDED])
-        clauses.append(f"the runs do not decide on {names}")
+        clauses.append(f"The runs do not decide on {names}")
     # A meter with a fault may have lost runs as well.
-    clauses += [
-        f"{each.probe} lost {len(each.lost_runs)} of {each.runs} runs"
-        for each in meters
-        if each.lost_runs
-    ][:_MOST]
+    losses = [
+        f"{each.probe} {len(each.lost_runs)} of {each.runs}" for each in meters if each.lost_runs
+    ]
+    if losses:
+        clauses.append(f"Lost runs: {listed(losses)}")
     if by[Severity.PART]:
         names = listed(each.probe for each in by[Severity.PART])
-        clauses.append(f"of a part of the machine only: {names}")
+        clauses.append(f"Only a part of the machine is in {names}")
     if by[Severity.UNTRIED]:
         names = listed(each.probe for each in by[Severity.UNTRIED])
-        clauses.append(f"too few or too equal runs to show a fault of {names}")
+        clauses.append(f"The runs could not have shown a fault of {names}")
     return clauses
 
 

@@ -27,7 +27,7 @@ def said(folder: Path, **fakes: Fake) -> str:
 def test_what_cannot_be_trusted_comes_first(tmp_path: Path) -> None:
     sentence = said(tmp_path, a=scaled(1.0), b=scaled(1e-3), c=scaled(0.0))
     assert sentence == (
-        "2 of 3 meters cannot be trusted here: c counts no energy, b reports a thousandth."
+        "2 of 3 meters cannot be trusted here: c counts no energy; b reports a thousandth."
     )
 
 
@@ -59,7 +59,7 @@ def half_lost(tmp_path: Path) -> Path:
 
 def test_lost_runs_leave_no_tick_and_no_not_needed(half_lost: Path) -> None:
     found = analysis.analyze(half_lost)
-    assert first_sentence(found) == "No meter can be cleared here; rapl lost 4 of 8 runs."
+    assert first_sentence(found) == "No meter can be cleared here. Lost runs: rapl 4 of 8."
     [card] = digest(found).cards
     assert (card.tone, card.symbol, card.badge) == ("open", "!", "4 of 8 runs lost")
     assert "needed" not in card.correct
@@ -74,7 +74,7 @@ def test_the_terminal_says_it_before_the_table(
 ) -> None:
     assert main(["analyze", str(half_lost)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == ("SIMULATED MACHINE. No meter can be cleared here; rapl lost 4 of 8 runs.")
+    assert lines[0] == ("SIMULATED MACHINE. No meter can be cleared here. Lost runs: rapl 4 of 8.")
     assert "4 of 8 runs lost; in the others no fault found" in " ".join(lines)
 
 
@@ -97,7 +97,7 @@ def test_the_worst_column_speaks_and_the_others_are_told(tmp_path: Path) -> None
     fakes = {"truth": reference("package-0", "dram-0"), "both": both}
     found = analysis.analyze(build(tmp_path / "c", fakes))
     assert first_sentence(found).startswith(
-        "1 of 1 meter cannot be trusted here: both reports half of the energy in dram-0"
+        "1 of 1 meter cannot be trusted here: both (dram-0) reports half of the energy"
     )
     [card] = digest(found).cards
     assert card.column.startswith("dram-0")
