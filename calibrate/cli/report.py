@@ -117,7 +117,7 @@ def say_sentence(found: Analysis) -> None:
 
 def say_verdicts(found: Analysis) -> None:
     """Print the verdict in a sentence, one row per probe, and what dropped out."""
-    from calibrate.reporting import verdicts
+    from calibrate.reporting import lost_runs, uncovered, verdicts
 
     comparison = found.comparison
     say_sentence(found)
@@ -142,6 +142,9 @@ def say_verdicts(found: Analysis) -> None:
             style=None if verdict.good else "yellow",
         )
     out.print(table)
+    for each in (verdict.probe for verdict in said):
+        for line in (*lost_runs(each), *uncovered(each, comparison.reference)):
+            out.print(f"{each.probe}: {line[:1].lower()}{line[1:]}", markup=False)
     for name, why in comparison.alone().items():
         if comparison.probes[name].status != "unavailable":
             out.print(f"{name} is not in this table: {why}.", style="yellow", markup=False)

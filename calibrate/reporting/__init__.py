@@ -23,7 +23,7 @@ from calibrate.reporting.chapters import campaign_chapters
 from calibrate.reporting.chapters.chapter import Chapter
 from calibrate.reporting.chapters.table import Table
 from calibrate.reporting.figures import figure_legend, identity_panel, power_panels, ratio_panels
-from calibrate.reporting.said import first_sentence
+from calibrate.reporting.said import first_sentence, lost_runs, uncovered
 from calibrate.reporting.tables import Digest, digest
 from calibrate.reporting.verdict import verdicts
 
@@ -42,7 +42,9 @@ __all__ = [
     "figure_legend",
     "first_sentence",
     "identity_panel",
+    "lost_runs",
     "power_panels",
     "ratio_panels",
+    "uncovered",
     "verdicts",
 ]

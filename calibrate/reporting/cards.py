@@ -16,7 +16,7 @@ from calibrate.quantity import (
     span,
     text,
 )
-from calibrate.reporting.said import listed, lost
+from calibrate.reporting.said import listed, lost, lost_runs, uncovered
 from calibrate.reporting.verdict import Verdict, verdicts
 
 #: In the order of urgency.
@@ -67,9 +67,9 @@ def _card(verdict: Verdict, reference: str) -> Card:
     pair, diagnosis = finding.pair, finding.diagnosis
     tone, symbol, badge = _badge(verdict)
     checks = finding.ratio.checks if finding.ratio else ()
-    lines = [*_lost_runs(verdict.probe), *_explanation(diagnosis), *map(text, checks)]
+    lines = [*lost_runs(verdict.probe), *_explanation(diagnosis), *map(text, checks)]
     lines += [_SAME] if pair.same_family else []
-    lines += _other_columns(verdict.probe, reference)
+    lines += [*_other_columns(verdict.probe), *uncovered(verdict.probe, reference)]
     return Card(
         probe=pair.probe,
         column=f"{verdict.columns}, beside {reference} {pair.scopes}",
@@ -105,19 +105,8 @@ def _badge(verdict: Verdict) -> tuple[Tone, str, str]:
     return "open", "?", "unexplained" if severity is Severity.UNEXPLAINED else "undecided"
 
 
-def _lost_runs(verdict: ProbeVerdict) -> list[str]:
-    """Return which runs a probe lost, those with one reason together."""
-    by_reason: dict[str, list[str]] = {}
-    for run, why in verdict.lost_runs.items():
-        by_reason.setdefault(why, []).append(run)
-    return [
-        f"No figure in {listed(runs)}: {text(why).rstrip('.: ')}."
-        for why, runs in by_reason.items()
-    ]
-
-
-def _other_columns(verdict: ProbeVerdict, reference: str) -> list[str]:
-    """Return what the other columns show, those with one finding together, and what has none."""
+def _other_columns(verdict: ProbeVerdict) -> list[str]:
+    """Return what the other columns show, those with one finding together."""
     by_name: dict[str, list[str]] = {}
     for finding in verdict.findings[1:]:
         name = finding.diagnosis.name
@@ -125,11 +114,7 @@ def _other_columns(verdict: ProbeVerdict, reference: str) -> list[str]:
             name = "most likely sound, not settled"
         by_name.setdefault(name, []).append(finding.column)
     others = [f"{listed(columns)}: {name}" for name, columns in by_name.items()]
-    lines = [f"Other columns: {'; '.join(others)}."] if others else []
-    missing = [each.column for each in verdict.not_covered]
-    lines += [f"Not covered by {reference}: {listed(missing)}."] if missing else []
-    out = verdict.not_seen
-    return lines + ([f"Not in it, though the machine has it: {listed(out)}."] if out else [])
+    return [f"Other columns: {'; '.join(others)}."] if others else []
 
 
 def _explanation(found: Diagnosis) -> list[str]:

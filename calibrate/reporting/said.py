@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from calibrate.analysis import Analysis, Finding, ProbeVerdict
 from calibrate.diagnosis import FAULTY_PART, NO_ENERGY, Severity
-from calibrate.quantity import brief, figure
+from calibrate.quantity import brief, figure, text
 
 #: A smaller share is written as a fraction.
 _PERCENT = 0.01
@@ -83,6 +83,27 @@ def columns(verdict: ProbeVerdict) -> str:
 def lost(verdict: ProbeVerdict) -> str:
     """Return how many runs a probe lost."""
     return f"{len(verdict.lost_runs)} of {verdict.runs} runs lost"
+
+
+def lost_runs(verdict: ProbeVerdict) -> list[str]:
+    """Return which runs a probe lost, those with one reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for run, why in verdict.lost_runs.items():
+        by_reason.setdefault(why, []).append(run)
+    lines = [
+        f"No figure in {listed(runs)}: {text(why).rstrip('.: ')}."
+        for why, runs in by_reason.items()
+    ]
+    more = len(lines) - _MOST
+    return lines if more <= 1 else [*lines[:_MOST], f"No figure for {more} more reasons."]
+
+
+def uncovered(verdict: ProbeVerdict, reference: str) -> list[str]:
+    """Return what of a probe has no reference, and what of the machine is not in the probe."""
+    columns, out = [each.column for each in verdict.not_covered], verdict.not_seen
+    lines = [f"Not compared, as {reference} does not cover it: {listed(columns)}."]
+    lines = lines if columns else []
+    return lines + ([f"Not in it, though the machine has it: {listed(out)}."] if out else [])
 
 
 def first_sentence(analysis: Analysis) -> str:
