@@ -9,14 +9,18 @@ import typer
 
 from calibrate.cli.console import out
 from calibrate.cli.help import Commands, examples
+from calibrate.cli.options import DEFAULT_NEED
 from calibrate.errors import CrosswattError
 
 commands = Commands()
 
+_INIT = "Write it as: crosswatt gate --init FOLDER --out gate.toml"
+
 
 @commands.command(
     epilog=examples(
-        "crosswatt gate --init first --out gate.toml",
+        "crosswatt gate --init first --out gate.toml --need 5%",
+        'crosswatt gate --init first --out gate.toml --accept "the release of the study"',
         "crosswatt gate second --policy gate.toml",
     )
 )
@@ -37,28 +41,80 @@ def gate(
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="With --init: the policy to write."),
     ] = None,
+    need: Annotated[
+        str | None,
+        typer.Option(
+            "--need",
+            metavar="SHARE",
+            help=f"With --init: the error that is admitted; {DEFAULT_NEED} without it.",
+        ),
+    ] = None,
+    accept: Annotated[
+        str | None,
+        typer.Option(
+            "--accept",
+            metavar="WHY",
+            help="With --init: take columns that fail as they are, and keep this reason.",
+        ),
+    ] = None,
+    consistency: Annotated[
+        bool,
+        typer.Option(
+            "--consistency",
+            help="With --init: admit a reference that reads the same source as a probe.",
+        ),
+    ] = False,
 ) -> int:
-    """Judge a campaign by a policy: 0 pass, 1 fail, 2 inconclusive.
+    """Judge a campaign by a policy: pass, fail or inconclusive, also as the exit code.
 
-    The numbers are exit codes; 64 means that the campaign or the policy was refused.
+    With --init, write the policy: every column of every probe is to agree with the reference within
+    the need, on the machine of the campaign. A campaign that fails its own policy is refused, or
+    taken as it is with --accept.
     """
-    from calibrate import analysis, store
+    from calibrate import analysis
     from calibrate import gate as gates
 
     if init:
         if target is None or folder or policy:
-            raise CrosswattError("Write it as: crosswatt gate --init FOLDER --out gate.toml")
-        if target.exists():
-            raise CrosswattError(f"{target} exists; choose another --out.")
-        store.write(target, gates.propose(analysis.analyze(init)))
-        out.print(f"Policy: {target}", markup=False)
-        return 0
+            raise CrosswattError(_INIT)
+        return _init(init, target, need or DEFAULT_NEED, accept, consistency=consistency)
+    if need or accept or consistency:
+        raise CrosswattError(f"--need, --accept and --consistency are for a new policy. {_INIT}")
     if folder is None or policy is None:
         raise CrosswattError("Write it as: crosswatt gate FOLDER --policy gate.toml")
     rules = gates.load(policy)
-    rulings = gates.judge(analysis.analyze(folder, rules.reference), rules)
+    found = analysis.analyze(folder, rules.reference)
+    rulings = gates.judge(found, rules)
     for each in rulings:
-        out.print(f"{each.state}: {each.probe} {each.column}: {each.sentence}", markup=False)
+        out.print(each.line, markup=False)
+    ruled = {rule.name for rule in rules.probe} | {rules.reference}
+    for name in found.comparison.probes:
+        if name not in ruled:
+            out.print(f"not judged: {gates.printable(name)} is not in the policy", markup=False)
     state = gates.overall(rulings)
     out.print(state, markup=False)
     return gates.EXIT[state]
+
+
+def _init(folder: Path, target: Path, need: str, accept: str | None, *, consistency: bool) -> int:
+    """Write a policy, and say what it cannot decide yet."""
+    from calibrate import analysis, store
+    from calibrate import gate as gates
+    from calibrate.comparison import parse_goal
+
+    if accept is not None and not accept.strip():
+        raise CrosswattError('Say why, for whoever reads the policy: --accept "why".')
+    if target.exists():
+        raise CrosswattError(f"{target} exists; choose another --out.")
+    policy, rulings = gates.propose(
+        analysis.analyze(folder), parse_goal(need), accept, consistency=consistency
+    )
+    store.write(target, gates.policy_text(policy))
+    for each in rulings:
+        if each.state != "pass" or any(
+            rule.accepted and (rule.name, rule.column) == (each.probe, each.column)
+            for rule in policy.probe
+        ):
+            out.print(each.line, markup=False)
+    out.print(f"Policy: {target}", markup=False)
+    return 0

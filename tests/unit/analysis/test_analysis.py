@@ -1,4 +1,4 @@
-"""From a folder to verdicts: comparison, diagnosis, calibration and gate on known energies."""
+"""From a folder to verdicts: comparison, diagnosis and calibration on known energies."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibrate import analysis, gate, load, store
+from calibrate import analysis, load, store
 from calibrate.analysis import Analysis
 from calibrate.calibration import CorrectionWarning
-from calibrate.errors import BadFile, CrosswattError, UnknownName
+from calibrate.errors import CrosswattError, UnknownName
 from calibrate.quantity import interval, number
 from calibrate.reporting import verdicts
 from tests.helpers.campaigns import LOADS, Fake, build, domain, truth
 
 DERIVED = ("comparison.json", "diagnosis.json", "calibration.json")
-KILO: dict[str, object] = {"name": "kilo", "ratio": 1.033e-3}
-GOOD_RULE = '[[probe]]\nname="a"\ncolumn="b"\n'
 noise = np.random.default_rng(7)
 
 
@@ -188,81 +186,6 @@ def test_intervals_have_the_digits_that_they_leave(
     value: float, low: float | None, high: float | None, text: str
 ) -> None:
     assert interval(value, low, high) == text
-
-
-def policy(**changes: object) -> gate.Policy:
-    rule = {"name": "good", "column": "package-0"} | changes.pop("rule", {})  # type: ignore[operator]
-    return gate.Policy.model_validate({"reference": "truth", "probe": [rule], **changes})
-
-
-@pytest.mark.parametrize(
-    ("changes", "state"),
-    [
-        ({}, "pass"),
-        ({"rule": {"diagnosis": "no fault found"}}, "pass"),
-        ({"rule": {"name": "gain"}}, "fail"),
-        ({"rule": {"name": "gain", "ratio": 0.8}}, "pass"),
-        ({"rule": {"name": "gain", "ratio": 0.8, "diagnosis": "no fault found"}}, "fail"),
-        ({"rule": KILO | {"within": 0.1, "diagnosis": "no fault found"}}, "fail"),
-        ({"rule": KILO | {"within": 1e-5}}, "inconclusive"),
-        ({"rule": {"name": "negative"}}, "fail"),
-        ({"rule": {"name": "nobody"}}, "inconclusive"),
-        ({"rule": {"column": "core-0"}}, "inconclusive"),
-        ({"min_runs": 100}, "inconclusive"),
-        ({"min_workloads": 9}, "inconclusive"),
-        ({"near_zero_w": 25}, "pass"),
-        ({"near_zero_w": 25, "rule": {"name": "gain", "ratio": 1.0}}, "fail"),
-        ({"near_zero_w": 1000}, "inconclusive"),
-    ],
-)  # fmt: skip
-def test_gate(found: Analysis, changes: dict[str, object], state: str) -> None:
-    rulings = gate.judge(found, policy(**changes))
-    assert gate.overall(rulings) == state, rulings
-
-
-def test_a_reference_of_the_same_family_is_inconclusive_unless_admitted(tmp_path: Path) -> None:
-    folder = build(tmp_path / "c", {"rapl": about(1.0), "good": about(1.0)})
-    found = analysis.analyze(folder)
-    rules = policy(reference="rapl")
-    assert gate.overall(gate.judge(found, rules)) == "inconclusive"
-    assert gate.overall(gate.judge(found, policy(reference="rapl", consistency=True))) == "pass"
-
-
-def test_overall_is_the_worst() -> None:
-    def rulings(*states: str) -> list[gate.Ruling]:
-        return [
-            gate.Ruling.model_validate({"probe": "a", "column": "b", "state": s, "sentence": ""})
-            for s in states
-        ]
-
-    assert gate.overall(rulings("pass", "pass")) == "pass"
-    assert gate.overall(rulings("pass", "inconclusive")) == "inconclusive"
-    assert gate.overall(rulings("inconclusive", "fail")) == "fail"
-    assert gate.overall([]) == "inconclusive"
-
-
-def test_a_proposed_policy_passes_its_own_campaign(found: Analysis, tmp_path: Path) -> None:
-    path = tmp_path / "gate.toml"
-    path.write_text(gate.propose(found))
-    rules = gate.load(path)
-    assert {rule.name for rule in rules.probe} == {"good", "kilo", "constant", "gain"}
-    assert gate.overall(gate.judge(found, rules)) == "pass"
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("reference = = 1\n", "not TOML.*line 1"),
-        ('reference = "truth"', "probe: it is missing"),
-        (f'reference = "truth"\n{GOOD_RULE}within=-1', "probe.0.within: Input should"),
-        (f'reference = "truth"\ncolour = 1\n{GOOD_RULE}', "colour: there is no such key"),
-    ],
-)
-def test_a_bad_policy_is_refused_by_key(tmp_path: Path, text: str, words: str) -> None:
-    path = tmp_path / "gate.toml"
-    path.write_text(text)
-    with pytest.raises(BadFile, match=words):
-        gate.load(path)
 
 
 def kilo(library: str, release: str) -> Fake:

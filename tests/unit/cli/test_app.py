@@ -164,28 +164,75 @@ def test_a_file_that_cannot_be_written_is_a_sentence(
     assert "No such file or directory." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("ratio", "code", "word"), [(1.0, 0, "pass"), (2.0, 1, "fail")])
+@pytest.fixture
+def rules(folder: Path, tmp_path: Path) -> Path:
+    """A policy that the campaign passes."""
+    path = tmp_path / "gate.toml"
+    assert main(["gate", "--init", str(folder), "--out", str(path), "--need", "3%"]) == 0
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "word"),
+    [
+        ("", "", 0, "pass"),
+        ("package-0", "package-1", 1, "fail"),
+        ("min_runs = 4", "min_runs = 40", 2, "inconclusive"),
+    ],
+)
 def test_gate_exit_codes(
-    folder: Path,
-    tmp_path: Path,
-    ratio: float,
-    code: int,
-    word: str,
+    folder: Path, rules: Path, old: str, new: str, code: int, word: str,
     capsys: pytest.CaptureFixture[str],
-) -> None:
-    rules = tmp_path / "gate.toml"
-    assert main(["gate", "--init", str(folder), "--out", str(rules)]) == 0
-    rules.write_text(rules.read_text().replace("ratio = 1.0", f"ratio = {ratio}"))
+) -> None:  # fmt: skip
+    assert "need = 0.03" in rules.read_text()
+    rules.write_text(rules.read_text().replace(old, new))
     capsys.readouterr()
     assert main(["gate", str(folder), "--policy", str(rules)]) == code
     assert capsys.readouterr().out.splitlines()[-1] == word
 
 
-def test_gate_is_inconclusive_with_too_few_runs(folder: Path, tmp_path: Path) -> None:
-    rules = tmp_path / "gate.toml"
-    main(["gate", "--init", str(folder), "--out", str(rules)])
-    rules.write_text(rules.read_text().replace("min_runs = 4", "min_runs = 40"))
-    assert main(["gate", str(folder), "--policy", str(rules)]) == 2
+def test_a_policy_of_another_machine_is_refused(
+    folder: Path, rules: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules.write_text(rules.read_text().replace("made by hand", "EPYC"))
+    assert main(["gate", str(folder), "--policy", str(rules)]) == 64
+    assert "The policy is for 'simulated machine: EPYC', the campaign is" in said(capsys)
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_a_faulty_campaign_makes_a_policy_only_with_a_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gain = Fake(lambda w, s: 0.8 * w * s, domain())
+    faulty = build(tmp_path / "faulty", {"truth": truth(), "gain": gain})
+    policy = tmp_path / "policy.toml"
+    init = ["gate", "--init", str(faulty), "--out", str(policy)]
+    assert main(init) == 64
+    assert "fail: gain package-0: " in said(capsys)
+    assert main([*init, "--accept", " "]) == 64
+    assert not policy.exists()
+    assert main([*init, "--accept", "the plug reads low"]) == 0
+    assert main(["gate", str(faulty), "--policy", str(policy)]) == 0
+    assert "accepted: the plug reads low" in capsys.readouterr().out
+
+
+def test_options_of_a_new_policy_are_refused_where_one_is_applied(
+    folder: Path, rules: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["gate", str(folder), "--policy", str(rules), "--need", "50%"]) == 64
+    assert "are for a new policy" in said(capsys)
+
+
+def test_gate_names_the_probes_that_it_does_not_judge(
+    folder: Path, rules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = Fake(lambda w, s: w * s, domain())
+    both = build(tmp_path / "both", {"truth": truth(), "good": good, "other": good})
+    assert main(["gate", str(both), "--policy", str(rules)]) == 0
+    assert "not judged: other is not in the policy" in capsys.readouterr().out
 
 
 def test_gate_init_does_not_overwrite(folder: Path, tmp_path: Path) -> None:

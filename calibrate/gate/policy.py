@@ -1,0 +1,165 @@
+"""The documents of a gate: what is expected of each column, and on which machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from calibrate import store
+from calibrate.calibration import NEED
+from calibrate.comparison import PairedRun
+from calibrate.diagnosis import NO_FAULT, UNEXPLAINED, Diagnosis
+from calibrate.errors import CrosswattError
+from calibrate.store import Document, MachineRecord
+
+_FIX = "Write one with 'crosswatt gate --init FOLDER --out gate.toml'."
+
+
+class PolicyMachine(Document):
+    """The machine that a policy was made for.
+
+    A kernel or a fault of a simulated machine may change: that is what a gate is there to see.
+    """
+
+    label: str
+    simulated: bool
+    cpus: int | None = None
+
+    @classmethod
+    def of(cls, record: MachineRecord) -> PolicyMachine:
+        """Return a machine; a simulated one has the processors of whatever host it runs on."""
+        cpus = None if record.simulated else record.cpus
+        return cls(label=record.label, simulated=record.simulated, cpus=cpus)
+
+
+class AcceptedWorkload(Document):
+    """The mean ratio of a workload when its column was accepted, and from how many runs."""
+
+    name: str
+    ratio: float = Field(gt=0)
+    runs: int = Field(ge=1)
+
+
+class Accepted(Document):
+    """A column that is taken as it is, though it is not within the need.
+
+    ``reason`` is why. ``faults`` is what the diagnosis named, any of which may be named again.
+    ``workload`` are the ratios found: where there are any, the gate judges how far each has
+    changed since. ``u`` is the relative standard uncertainty of one run about the mean of its
+    workload, with ``df`` degrees of freedom; ``session_u`` what sessions add to that of the mean
+    of all runs, with ``session_df``, where several of them showed it. ``no_ratio`` is for a column
+    that had no ratio in some run: only its faults are compared.
+    """
+
+    reason: str = Field(min_length=1)
+    faults: tuple[str, ...] = ()
+    u: float = Field(0.0, ge=0)
+    df: float | None = Field(None, gt=0)
+    session_u: float = Field(0.0, ge=0)
+    session_df: float | None = Field(None, gt=0)
+    no_ratio: bool = False
+    workload: tuple[AcceptedWorkload, ...] = ()
+
+
+class Rule(Document):
+    """What is expected of one column.
+
+    ``ratio`` is expected of probe over reference; any other than 1 needs ``accepted``. ``need`` is
+    by how much the mean ratio may differ, relative: 0.05 admits ``ratio / 1.05`` to
+    ``ratio * 1.05``; without one the policy's is taken. ``within_w`` is for runs whose reference
+    power is below the policy's ``near_zero_w``.
+    """
+
+    name: str
+    column: str
+    ratio: float = Field(1.0, gt=0)
+    need: float | None = Field(None, gt=0, lt=1)
+    within_w: float = Field(0.5, gt=0)
+    accepted: Accepted | None = None
+
+    @model_validator(mode="after")
+    def _accepted_if_off(self) -> Rule:
+        if self.ratio != 1 and self.accepted is None:
+            raise ValueError(
+                f"a ratio of {self.ratio:g} has to be accepted; add accepted = {{reason = ...}}"
+            )
+        return self
+
+
+class Policy(Document):
+    """A gate.toml.
+
+    ``need`` is the relative error that is admitted. ``max_lost_runs`` is how many runs a column
+    may lack. ``consistency`` admits a reference that reads the same source as the probe; such a
+    gate guards consistency and not accuracy.
+    """
+
+    schema_: Literal[2] = Field(2, alias="schema")
+    reference: str
+    need: float = Field(NEED, gt=0, lt=1)
+    min_runs: int = Field(4, ge=2)
+    min_workloads: int = Field(2, ge=1)
+    max_lost_runs: int = Field(0, ge=0)
+    near_zero_w: float = Field(1.0, ge=0)
+    consistency: bool = False
+    machine: PolicyMachine
+    probe: tuple[Rule, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _each_column_once(self) -> Policy:
+        seen: set[tuple[str, str]] = set()
+        for rule in self.probe:
+            if (rule.name, rule.column) in seen:
+                raise ValueError(f"{rule.name} {rule.column} has two rules")
+            seen.add((rule.name, rule.column))
+        return self
+
+    def need_of(self, rule: Rule) -> float:
+        """Return the relative error that a rule admits."""
+        return self.need if rule.need is None else rule.need
+
+    def is_near_zero(self, row: PairedRun) -> bool:
+        """Tell whether the reference power of a run is too small for a ratio."""
+        return row.reference_j / row.seconds < self.near_zero_w
+
+    def require_machine(self, record: MachineRecord) -> None:
+        """Refuse a campaign of another machine.
+
+        Raises
+        ------
+        CrosswattError : it is another one.
+        """
+        there = PolicyMachine.of(record)
+        if there != self.machine:
+            raise CrosswattError(
+                f"The policy is for {_words(self.machine)}, the campaign is from {_words(there)}; "
+                "what one machine's meters do says nothing of another's. "
+                "Write a policy from a campaign of that machine, with 'crosswatt gate --init'."
+            )
+
+
+def load(path: Path) -> Policy:
+    """Read a policy, or raise `BadFile` with the line or the key."""
+    return store.read_toml(path, Policy, _FIX)
+
+
+def faults_of(found: Diagnosis) -> tuple[str, ...]:
+    """Return the faults that a diagnosis names, in any combination, sorted.
+
+    Empty where it names none, or where no fault at all is among what the runs cannot tell apart.
+    """
+    if {NO_FAULT, UNEXPLAINED} & {found.name, *found.alternatives}:
+        return ()
+    return tuple(sorted(_flat(found.keys))) or (found.name,)
+
+
+def _flat(keys: Iterable[Iterable[str]]) -> set[str]:
+    return {each for together in keys for each in together}
+
+
+def _words(machine: PolicyMachine) -> str:
+    cpus = f" with {machine.cpus} processors" if machine.cpus else ""
+    return f"{machine.label!r}{cpus}"
