@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -167,6 +168,24 @@ def test_several_explanations_come_back_as_they_were(tmp_path: Path) -> None:
     assert again.outcomes[0].findings[0].name == either
     figure = json.loads(path.read_text())["meters"][0]["outcomes"][0]["figures"][0]
     assert figure["fault"] == "mean-of-zones, pue-1.58 or one-socket"
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ('a"/><failure message="b', 'a"/><failure message="b'),
+        ("]]>&<!--", "]]>&<!--"),
+        ("a\x1b]52;c;aGk=\x07\x00", "a\ufffd]52;c;aGk=\ufffd\ufffd"),
+        ("\ud800\uffff", "\ufffd\ufffd"),
+    ],
+)
+def test_junit_is_xml_whatever_a_meter_is_called(name: str, written: str) -> None:
+    bad = replace(example(), meter=name, outcomes=(Outcome(HEALTHY, "silent", name, ()),))
+    suite = ElementTree.fromstring(certificate_junit([bad]))[0]  # noqa: S314 - our own
+    [case] = suite
+    [failure] = case
+    assert (suite.get("name"), case.get("classname")) == (written, written)
+    assert written in str(failure.get("message"))
 
 
 def test_json_junit_and_page(tmp_path: Path) -> None:
