@@ -50,6 +50,7 @@ from calibrate.campaign.probes import (
     recorded_sources,
     source_records,
     sources,
+    with_reference,
     with_settings,
 )
 from calibrate.campaign.publication import (
@@ -119,6 +120,7 @@ __all__ = [
     "source_records",
     "sources",
     "why_no_rapl",
+    "with_reference",
     "with_settings",
     "workload_of",
 ]

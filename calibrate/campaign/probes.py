@@ -16,6 +16,9 @@ from calibrate.store import (
     SourceRecord,
 )
 
+#: The probe that knows the exact energy of a simulated machine.
+TRUTH = "truth"
+
 
 def sources(
     wanted: Sequence[str] = (), extra: Iterable[Path] = (), *, simulated: bool = True
@@ -59,8 +62,37 @@ def sources(
     return [
         source
         for name, source in every.items()
-        if load_probe(source.adapter).default and (simulated or name != "truth")
+        if load_probe(source.adapter).default and (simulated or name != TRUTH)
     ]
+
+
+def with_reference(
+    chosen: Sequence[Source], extra: Iterable[Path] = (), *, simulated: bool
+) -> list[Source]:
+    """Return probes that can be compared: on a simulated machine the truth is one of them.
+
+    Parameters
+    ----------
+    chosen : the probes of a campaign.
+    extra : folders with adapters of the user's own.
+    simulated : whether the machine is a simulated one.
+
+    Raises
+    ------
+    CrosswattError : one probe is alone, so that there is nothing to compare it with.
+    """
+    truth = known_probes(extra).get(TRUTH)
+    everyone = list(chosen)
+    if simulated and truth and truth.adapter not in {source.adapter for source in chosen}:
+        everyone.insert(0, truth)
+    if len(everyone) == 1:
+        [alone] = everyone
+        another = "rapl" if simulated else "codecarbon" if alone.name == "rapl" else "rapl"
+        raise CrosswattError(
+            f"{alone.name} alone has nothing to be compared with. Add another probe, for example "
+            f"--probe {another}, or leave --probe out."
+        )
+    return everyone
 
 
 def at_rates(chosen: Sequence[Source], rates: Sequence[str]) -> list[Source]:

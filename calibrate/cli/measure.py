@@ -135,6 +135,7 @@ def run(
         create_campaign,
         on_bench,
         perform_campaign,
+        with_reference,
         with_settings,
     )
     from calibrate.cli.progress import watcher
@@ -156,7 +157,9 @@ def run(
             chosen = chosen.model_copy(update={"repeats": repeats or max_repeats})
         model = bench_model(bench, fault or [], no_bench)
         asked, own = probe or chosen.probes, tuple(adapters or ())
-        sources = campaign.sources(asked, own, simulated=model is not None)
+        simulated = model is not None or on_bench()
+        sources = campaign.sources(asked, own, simulated=simulated)
+        sources = with_reference(sources, own, simulated=simulated)
         sources = with_settings(at_rates(sources, rate or ()), settings or ())
         ready(model)  # before anything is written
         order = secrets.randbelow(2**31) if seed is None else seed

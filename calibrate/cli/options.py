@@ -37,8 +37,9 @@ Probes = Annotated[
         "--probe",
         "-p",
         metavar="PROBE",
-        help="Only this probe; may be repeated. ALIAS=PROBE gives it another name, so that one "
-        "probe can run several times with different settings.",
+        help="Only this probe, beside the truth on a simulated machine; may be repeated. "
+        "ALIAS=PROBE gives it another name, so that one probe can run several times with different "
+        "settings.",
         autocompletion=complete.probe_names,
     ),
 ]

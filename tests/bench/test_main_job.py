@@ -167,10 +167,11 @@ def test_every_model_compares_what_it_has(
 def test_own_command_as_the_workload(bench_ready: None, tmp_path: Path) -> None:
     folder = tmp_path / "campaign"
     done = crosswatt(
-        "run", "--bench", "desktop", "--probe", "truth", "--probe", "rapl", "--out", folder,
+        "run", "--bench", "desktop", "--probe", "rapl", "--out", folder,
         "--", sys.executable, "-c", "sum(range(10**7)); print('done')",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "comparison.json").read_text())["reference"] == "truth"
     commands = [r for r in load_campaign(folder).runs if r.record.workload == "command"]
     assert commands
     assert all((r.folder / "output.log").read_text() == "done\n" for r in commands)

@@ -28,6 +28,8 @@ def listing(folder: Path) -> dict[str, bytes]:
     [
         (["run", "--probe", "cdecarbon"], "did you mean codecarbon"),
         (["run", "--workload", "gem"], "did you mean gemm"),
+        (["run", "--no-bench", "--probe", "rapl"], "rapl alone has nothing to be compared with"),
+        (["run", "--bench", "desktop", "--probe", "truth"], "truth alone has nothing"),
         (["run", "--bench", "desktp"], "did you mean desktop"),
         (["run", "--plan", "quik"], "did you mean quick"),
         (["run", "--quick", "--plan", "default"], "The plan default has no quick form"),
