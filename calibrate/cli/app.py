@@ -1,8 +1,4 @@
-"""The command line.
-
-Exit codes: 0 done, 1 fail, 2 inconclusive, 64 refused, 69 not possible on this machine, 70 internal
-error, 130 interrupted.
-"""
+"""The command line; docs/cli.md says what the exit codes mean."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "report",
             "Compute the comparison, the diagnosis and the calibration of a campaign again.",
         ),
-        "gate": ("gate", "Judge a campaign by a policy: 0 pass, 1 fail, 2 inconclusive."),
+        "gate": ("gate", "Judge a campaign by a policy: pass, fail or inconclusive."),
         "correct": ("correct", "Apply a calibration to a table of readings."),
         "import": ("ingest", "Make a campaign from measurements that were taken elsewhere."),
         "merge": ("merge", "Add the log of another meter to a campaign, as its reference."),

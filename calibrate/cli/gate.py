@@ -20,7 +20,7 @@ _INIT = "Write it as: crosswatt gate --init FOLDER --out gate.toml"
 @commands.command(
     epilog=examples(
         "crosswatt gate --init first --out gate.toml --need 5%",
-        'crosswatt gate --init first --out gate.toml --accept "the release of the study"',
+        'crosswatt gate --init first --out gate.toml --accept "as in the study"',
         "crosswatt gate second --policy gate.toml",
     )
 )
@@ -65,11 +65,11 @@ def gate(
         ),
     ] = False,
 ) -> int:
-    """Judge a campaign by a policy: pass, fail or inconclusive, also as the exit code.
+    """Judge a campaign by a policy: pass, fail or inconclusive.
 
-    With --init, write the policy: every column of every probe is to agree with the reference within
-    the need, on the machine of the campaign. A campaign that fails its own policy is refused, or
-    taken as it is with --accept.
+    The exit code says which. With --init, write the policy: every column of every probe is to agree
+    with the reference within the need, on the machine of the campaign. A campaign that fails its
+    own policy is refused, or taken as it is with --accept.
     """
     from calibrate import analysis
     from calibrate import gate as gates

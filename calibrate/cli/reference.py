@@ -27,7 +27,7 @@ Made by `python -m calibrate.cli.reference`; `crosswatt COMMAND --help` prints t
   `--show-completion` prints it.
 - Exit codes: 0 done or passed, 1 failed, 2 inconclusive (too little data for a gate, a goal of
   `run --until` that was missed, runs that were left out), 64 refused (a sentence says why), 69 not
-  possible on this machine, 130 interrupted.
+  possible on this machine, 70 an internal error, 130 interrupted.
 """
 
 

@@ -2,8 +2,10 @@
 
 policy     the documents: what is expected of a column, on which machine
 sessions   which runs were made in one go
+scatter    how runs scatter: readings, runs, sessions
 figure     the ratio of a column, or its change, with an expanded uncertainty
 ruling     what a ruling can be, and which state each kind has
+decision   compare a figure with the limits
 judging    apply a policy to a campaign
 proposal   write a policy from a campaign
 """
@@ -11,7 +13,7 @@ proposal   write a policy from a campaign
 from calibrate.gate.judging import judge
 from calibrate.gate.policy import Accepted, AcceptedWorkload, Policy, PolicyMachine, Rule, load
 from calibrate.gate.proposal import policy_text, propose
-from calibrate.gate.ruling import EXIT, STATES, Kind, Ruling, State, overall, printable
+from calibrate.gate.ruling import EXIT, STATES, Kind, Ruling, Shown, State, overall, printable
 
 __all__ = [
     "EXIT",
@@ -23,6 +25,7 @@ __all__ = [
     "PolicyMachine",
     "Rule",
     "Ruling",
+    "Shown",
     "State",
     "judge",
     "load",

@@ -1,35 +1,23 @@
 """Apply a policy to a campaign.
 
-A column passes where the interval of its mean ratio lies inside the limits: acceptance with a guard
-band g = U, the expanded uncertainty (95 %; JCGM 106, 8.3.2). It fails where the interval lies
-outside (guarded rejection, 8.3.3), and is inconclusive where it lies across a limit. Where the
-reference power is near zero a ratio means nothing: there the difference is judged in watts. What
-cannot be judged is inconclusive, never a pass.
+Where the reference power is near zero a ratio means nothing: there the difference is judged in
+watts. What cannot be judged is inconclusive, never a pass.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 from calibrate.analysis import Analysis, Finding
 from calibrate.comparison import PairedRun
 from calibrate.diagnosis import Severity
-from calibrate.gate.figure import BEFORE, REFERENCE, RUNS, SESSIONS, Figure, make_figure
+from calibrate.gate.decision import Answer, accepted_words, decide
+from calibrate.gate.figure import make_figure
 from calibrate.gate.policy import Policy, Rule, faults_of
 from calibrate.gate.ruling import Kind, Ruling
 from calibrate.gate.sessions import sessions
-from calibrate.quantity import counted, percent
 
-#: A single workload may be off by this many times the need.
-WORKLOAD_NEEDS = 2
 _ORDER = list(Kind)
-_HINTS = {
-    RUNS: "most of it is scatter of runs: more repeats narrow it",
-    SESSIONS: "most of it is what differs between sessions: more sessions narrow it",
-    REFERENCE: "most of it is the accuracy of the reference",
-    BEFORE: "most of it is the campaign that was accepted: accept a longer one",
-}
 
 
 def judge(analysis: Analysis, policy: Policy) -> list[Ruling]:
@@ -47,14 +35,12 @@ def judge(analysis: Analysis, policy: Policy) -> list[Ruling]:
     rulings = []
     for rule in (*policy.probe, *_implied(analysis, policy)):
         found = min(_answers(analysis, policy, rule, session_of), key=_gravity)
-        rulings.append(
-            Ruling(probe=rule.name, column=rule.column, kind=found[0], sentence=found[1])
-        )
+        rulings.append(Ruling(probe=rule.name, column=rule.column, **found._asdict()))
     return rulings
 
 
-def _gravity(answer: tuple[Kind, str]) -> int:
-    return _ORDER.index(answer[0])
+def _gravity(answer: Answer) -> int:
+    return _ORDER.index(answer.kind)
 
 
 def _implied(analysis: Analysis, policy: Policy) -> Iterator[Rule]:
@@ -68,7 +54,7 @@ def _implied(analysis: Analysis, policy: Policy) -> Iterator[Rule]:
 
 def _answers(
     analysis: Analysis, policy: Policy, rule: Rule, session_of: dict[str, int]
-) -> Iterator[tuple[Kind, str]]:
+) -> Iterator[Answer]:
     """Yield all that there is to say of a rule; the gravest counts."""
     if (rule.name, rule.column) not in analysis:
         yield _absent(analysis, rule)
@@ -77,7 +63,7 @@ def _answers(
     pair = finding.pair
     yield from _lost(analysis, policy, finding)
     if pair.same_family and not policy.consistency:
-        yield (
+        yield Answer(
             Kind.SAME_SOURCE,
             f"the reference reads the same source ({pair.family}); consistency = true admits it",
         )
@@ -87,30 +73,34 @@ def _answers(
     yield from _near_zero(near, rule)
     rows = [row for row in pair.rows if not policy.is_near_zero(row)]
     if rule.accepted and rule.accepted.no_ratio:
-        yield Kind.WITHIN, f"not held to a ratio{_accepted(rule)}"
+        yield Answer(Kind.WITHIN, f"not held to a ratio{accepted_words(rule)}")
     elif near and not rows and len(near) >= policy.min_runs:
-        yield Kind.WITHIN, f"within {rule.within_w:.3g} W in all {len(near)} runs, near zero power"
+        yield Answer(
+            Kind.WITHIN, f"within {rule.within_w:.3g} W in all {len(near)} runs, near zero power"
+        )
     else:
         yield from _ratios(policy, rule, finding, rows, expected, session_of)
 
 
-def _absent(analysis: Analysis, rule: Rule) -> tuple[Kind, str]:
+def _absent(analysis: Analysis, rule: Rule) -> Answer:
     """Return why a column was not compared."""
     comparison = analysis.comparison
     for left in comparison.left:
         if (left.probe, left.column) == (rule.name, rule.column):
-            return Kind.NOT_COMPARED, left.reason
+            return Answer(Kind.NOT_COMPARED, left.reason)
     if rule.name == comparison.reference:
-        return Kind.NOT_COMPARED, "it is the reference"
+        return Answer(Kind.NOT_COMPARED, "it is the reference")
     summary = comparison.probes.get(rule.name)
     if summary is None:
-        return Kind.NOT_MEASURED, "the probe is not in this campaign"
+        return Answer(Kind.NOT_MEASURED, "the probe is not in this campaign")
     if summary.status != "ok":
-        return Kind.NOT_MEASURED, f"the probe did not work: {summary.reason or summary.status}"
-    return Kind.COLUMN_GONE, "the probe measured, and has no such column any more"
+        return Answer(
+            Kind.NOT_MEASURED, f"the probe did not work: {summary.reason or summary.status}"
+        )
+    return Answer(Kind.COLUMN_GONE, "the probe measured, and has no such column any more")
 
 
-def _lost(analysis: Analysis, policy: Policy, finding: Finding) -> Iterator[tuple[Kind, str]]:
+def _lost(analysis: Analysis, policy: Policy, finding: Finding) -> Iterator[Answer]:
     """Say that runs are lacking of a column, where more are than is admitted."""
     has = {row.run for row in finding.pair.rows}
     lost = dict(analysis.probe_verdict(finding.probe).lost_runs)
@@ -120,19 +110,19 @@ def _lost(analysis: Analysis, policy: Policy, finding: Finding) -> Iterator[tupl
     if len(lost) > policy.max_lost_runs:
         first, why = next(iter(lost.items()))
         total = analysis.comparison.runs
-        yield Kind.LOST_RUNS, f"{len(lost)} of {total} runs are lost ({first}: {why})"
+        yield Answer(Kind.LOST_RUNS, f"{len(lost)} of {total} runs are lost ({first}: {why})")
 
 
-def _fault(finding: Finding, rule: Rule) -> Iterator[tuple[Kind, str]]:
+def _fault(finding: Finding, rule: Rule) -> Iterator[Answer]:
     """Compare the faults that the diagnosis names with those accepted, as sets."""
     named = faults_of(finding.diagnosis) if finding.severity >= Severity.FAULT else ()
     if not named:
         return
     words = f"diagnosis: {finding.diagnosis.name}"
     if rule.accepted is None:
-        yield Kind.FAULT, words
+        yield Answer(Kind.FAULT, words)
     elif rule.accepted.faults and not set(named) & set(rule.accepted.faults):
-        yield Kind.OTHER_FAULT, f"{words}; accepted was {', '.join(rule.accepted.faults)}"
+        yield Answer(Kind.OTHER_FAULT, f"{words}; accepted was {', '.join(rule.accepted.faults)}")
 
 
 def _expected(finding: Finding, rule: Rule) -> dict[str, float]:
@@ -147,12 +137,12 @@ def off_near_zero_w(row: PairedRun, ratio: float) -> float:
     return abs(row.probe_j - ratio * row.reference_j) / row.seconds
 
 
-def _near_zero(rows: Sequence[PairedRun], rule: Rule) -> Iterator[tuple[Kind, str]]:
+def _near_zero(rows: Sequence[PairedRun], rule: Rule) -> Iterator[Answer]:
     """Judge the runs near zero power in watts."""
     for row in rows:
         off_w = off_near_zero_w(row, rule.ratio)
         if off_w > rule.within_w * rule.ratio:
-            yield Kind.NEAR_ZERO, f"{off_w:.3g} W off in {row.run}, near zero power"
+            yield Answer(Kind.NEAR_ZERO, f"{off_w:.3g} W off in {row.run}, near zero power")
             return
 
 
@@ -163,72 +153,23 @@ def _ratios(
     rows: Sequence[PairedRun],
     expected: dict[str, float],
     session_of: dict[str, int],
-) -> Iterator[tuple[Kind, str]]:
+) -> Iterator[Answer]:
     """Judge the mean ratio of the runs, and that of each workload."""
     bad = [row.run for row in rows if row.ratio is None]
     if bad:
-        yield Kind.NO_ENERGY, f"energy of zero or below in {', '.join(bad)}"
+        yield Answer(Kind.NO_ENERGY, f"energy of zero or below in {', '.join(bad)}")
         return
     rows = [row for row in rows if row.workload in expected]
     workloads = len({row.workload for row in rows})
     if len(rows) < policy.min_runs or workloads < policy.min_workloads:
-        yield (
+        yield Answer(
             Kind.TOO_FEW,
             f"{len(rows)} runs of {workloads} workloads; the policy wants {policy.min_runs} of "
             f"{policy.min_workloads}",
         )
         return
     change = rule.accepted if rule.accepted and rule.accepted.workload else None
-    own_gain = finding.pair.same_family or change is not None  # the reference's gain cancels
-    u_reference = 0.0 if own_gain else finding.pair.u_reference or 0.0
-    figure = make_figure(rows, session_of, expected, u_reference, change)
-    yield from _decided(figure, policy.need_of(rule), rule, u_reference)
-
-
-def _decided(
-    figure: Figure, need: float, rule: Rule, u_reference: float
-) -> Iterator[tuple[Kind, str]]:
-    """Compare the interval of a figure with the limits."""
-    if figure.reach is None:
-        yield Kind.TOO_FEW, "one run gives no interval"
-        return
-    limit, off = math.log1p(need), abs(figure.value)
-    words = _words(figure, need, rule)
-    wide = math.log1p(WORKLOAD_NEEDS * need)
-    for workload, (value, reach) in figure.by_workload.items():
-        if abs(value) - reach > wide:
-            yield (
-                Kind.WORKLOAD,
-                f"{workload} is off by {percent(math.expm1(value), sign=True)}, more than "
-                f"{WORKLOAD_NEEDS} times {100 * need:.3g} %; {words}",
-            )
-    if off - figure.reach > limit:
-        yield Kind.OUTSIDE, words
-    elif off + figure.reach <= limit:
-        yield Kind.WITHIN, words
-    elif 2 * u_reference >= limit:
-        yield (
-            Kind.REFERENCE,
-            f"the reference is known to {200 * u_reference:.3g} % (95 %) only; {words}",
-        )
-    else:
-        hint = _HINTS.get(figure.largest)
-        yield Kind.STRADDLES, f"{words}{f'; {hint}' if hint else ''}"
-
-
-def _words(figure: Figure, need: float, rule: Rule) -> str:
-    """Return a figure with its interval and the limits, as people read it."""
-    reach = figure.reach or 0.0
-    ends = (figure.value, figure.value - reach, figure.value + reach)
-    if rule.accepted and rule.accepted.workload:
-        value, low, high = (percent(math.expm1(each), sign=True) for each in ends)
-        text = f"changed by {value} (95 %: {low} to {high}), admitted {100 * need:.3g} %"
-    else:
-        value, low, high = (f"{rule.ratio * math.exp(each):.5g}" for each in ends)
-        limits = f"{rule.ratio / (1 + need):.5g} to {rule.ratio * (1 + need):.5g}"
-        text = f"ratio {value} (95 %: {low} to {high}), admitted {limits}"
-    return f"{text}; {counted(figure.sessions, 'session')}{_accepted(rule)}"
-
-
-def _accepted(rule: Rule) -> str:
-    return f"; accepted: {rule.accepted.reason}" if rule.accepted else ""
+    cancels = finding.pair.same_family or change is not None
+    u_reference = 0.0 if cancels else finding.pair.u_reference
+    figure = make_figure(rows, session_of, expected, u_reference or 0.0, change)
+    yield from decide(figure, rule, policy.need_of(rule), u_reference)

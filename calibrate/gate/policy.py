@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from calibrate import store
 from calibrate.calibration import NEED
+from calibrate.campaign import machine_differences
 from calibrate.comparison import PairedRun
 from calibrate.diagnosis import NO_FAULT, UNEXPLAINED, Diagnosis
 from calibrate.errors import CrosswattError
@@ -19,28 +20,33 @@ _FIX = "Write one with 'crosswatt gate --init FOLDER --out gate.toml'."
 
 
 class PolicyMachine(Document):
-    """The machine that a policy was made for.
+    """The machine that a policy was made for: the facts that make a machine another one.
 
-    A kernel or a fault of a simulated machine may change: that is what a gate is there to see.
+    A kernel or a fault of a simulated machine may change: that is what a gate is there to see. A
+    simulated machine has the processors of whatever host it runs on, which are left out.
     """
 
     label: str
     simulated: bool
+    cpu: str = ""
     cpus: int | None = None
 
     @classmethod
     def of(cls, record: MachineRecord) -> PolicyMachine:
-        """Return a machine; a simulated one has the processors of whatever host it runs on."""
-        cpus = None if record.simulated else record.cpus
-        return cls(label=record.label, simulated=record.simulated, cpus=cpus)
+        """Return the machine of a campaign."""
+        host = {} if record.simulated else {"cpu": record.cpu, "cpus": record.cpus}
+        return cls.model_validate({"label": record.label, "simulated": record.simulated, **host})
 
 
 class AcceptedWorkload(Document):
-    """The mean ratio of a workload when its column was accepted, and from how many runs."""
+    """The mean ratio of a workload when its column was accepted.
+
+    ``u`` is its relative standard uncertainty by the runs and their readings.
+    """
 
     name: str
     ratio: float = Field(gt=0)
-    runs: int = Field(ge=1)
+    u: float = Field(0.0, ge=0)
 
 
 class Accepted(Document):
@@ -48,15 +54,14 @@ class Accepted(Document):
 
     ``reason`` is why. ``faults`` is what the diagnosis named, any of which may be named again.
     ``workload`` are the ratios found: where there are any, the gate judges how far each has
-    changed since. ``u`` is the relative standard uncertainty of one run about the mean of its
-    workload, with ``df`` degrees of freedom; ``session_u`` what sessions add to that of the mean
-    of all runs, with ``session_df``, where several of them showed it. ``no_ratio`` is for a column
+    changed since. ``df`` are the degrees of freedom of their uncertainties; ``session_u`` is what
+    sessions add to that of their mean, with ``session_df``, where several of them showed it.
+    ``no_ratio`` is for a column
     that had no ratio in some run: only its faults are compared.
     """
 
     reason: str = Field(min_length=1)
     faults: tuple[str, ...] = ()
-    u: float = Field(0.0, ge=0)
     df: float | None = Field(None, gt=0)
     session_u: float = Field(0.0, ge=0)
     session_df: float | None = Field(None, gt=0)
@@ -132,12 +137,14 @@ class Policy(Document):
         ------
         CrosswattError : it is another one.
         """
-        there = PolicyMachine.of(record)
-        if there != self.machine:
+        mine = record.model_copy(update=self.machine.model_dump())
+        differing = machine_differences(mine, record)
+        if differing:
             raise CrosswattError(
-                f"The policy is for {_words(self.machine)}, the campaign is from {_words(there)}; "
-                "what one machine's meters do says nothing of another's. "
-                "Write a policy from a campaign of that machine, with 'crosswatt gate --init'."
+                f"The policy is for {self.machine.label!r}, the campaign is from {record.label!r} "
+                f"({', '.join(differing)} differ); what one machine's meters do says nothing of "
+                "another's. Write a policy from a campaign of that machine, with "
+                "'crosswatt gate --init'."
             )
 
 
@@ -158,8 +165,3 @@ def faults_of(found: Diagnosis) -> tuple[str, ...]:
 
 def _flat(keys: Iterable[Iterable[str]]) -> set[str]:
     return {each for together in keys for each in together}
-
-
-def _words(machine: PolicyMachine) -> str:
-    cpus = f" with {machine.cpus} processors" if machine.cpus else ""
-    return f"{machine.label!r}{cpus}"

@@ -16,7 +16,7 @@ from calibrate.analysis import Analysis, Finding
 from calibrate.calibration import NEED
 from calibrate.comparison import PairedRun
 from calibrate.errors import CrosswattError
-from calibrate.gate.figure import SESSIONS, make_figure
+from calibrate.gate.figure import make_figure
 from calibrate.gate.judging import judge, off_near_zero_w
 from calibrate.gate.policy import (
     Accepted,
@@ -27,6 +27,7 @@ from calibrate.gate.policy import (
     faults_of,
 )
 from calibrate.gate.ruling import Kind, Ruling
+from calibrate.gate.scatter import SESSIONS
 from calibrate.gate.sessions import sessions
 
 #: Kinds of ruling that somebody may accept: what a column is, and not that it was not measured.
@@ -128,19 +129,19 @@ def _shown(rows: Sequence[PairedRun], session_of: Mapping[str, int]) -> dict[str
     """Return the ratios that runs show, workload by workload, and how well they are known."""
     names = sorted({row.workload for row in rows})
     figure = make_figure(rows, session_of, dict.fromkeys(names, 1.0), 0.0, None)
-    session = next((part for part in figure.rows if part.name == SESSIONS), None)
-    scatter = figure.scatter
+    session = next((part for part in figure.parts if part.name == SESSIONS), None)
     return {
-        "u": float(f"{scatter.u:.4g}") if scatter else 0.0,
-        "df": scatter.df if scatter else None,
-        "session_u": float(f"{session.u:.4g}") if session else 0.0,
+        "df": _short(min((each.df for each in figure.by_workload.values() if each.df), default=0.0))
+        or None,
+        "session_u": _short(session.u) if session else 0.0,
         "session_df": session.df if session else None,
         "workload": tuple(
-            AcceptedWorkload(
-                name=name,
-                ratio=float(f"{math.exp(figure.by_workload[name][0]):.8g}"),
-                runs=sum(row.workload == name for row in rows),
-            )
-            for name in names
+            AcceptedWorkload(name=name, ratio=_short(math.exp(each.value), 8), u=_short(each.u))
+            for name, each in figure.by_workload.items()
         ),
     }
+
+
+def _short(value: float, digits: int = 4) -> float:
+    """Return a number with few digits, for people who read the policy."""
+    return float(f"{value:.{digits}g}")

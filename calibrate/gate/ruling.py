@@ -47,13 +47,27 @@ STATES: dict[Kind, State] = {
 }
 
 
+class Shown(Document):
+    """The figure behind a ruling: ratio over what is expected, expanded interval (95 %).
+
+    ``sessions`` is how many sessions the interval accounts for; with 1, what differs between
+    sessions is not in it.
+    """
+
+    value: float
+    low: float
+    high: float
+    sessions: int
+
+
 class Ruling(Document):
-    """The answer on one column: its kind, and a sentence."""
+    """The answer on one column: its kind, a sentence, and the figure where there is one."""
 
     probe: str
     column: str
     kind: Kind
     sentence: str
+    shown: Shown | None = None
 
     @property
     def state(self) -> State:
