@@ -34,9 +34,17 @@ def judge(analysis: Analysis, policy: Policy) -> list[Ruling]:
     session_of = sessions(analysis.campaign)
     rulings = []
     for rule in (*policy.probe, *_implied(analysis, policy)):
-        found = min(_answers(analysis, policy, rule, session_of), key=_gravity)
-        rulings.append(Ruling(probe=rule.name, column=rule.column, **found._asdict()))
+        answer = _gravest(list(_answers(analysis, policy, rule, session_of)))
+        rulings.append(Ruling(probe=rule.name, column=rule.column, **answer._asdict()))
     return rulings
+
+
+def _gravest(answers: Sequence[Answer]) -> Answer:
+    """Return the gravest answer, with the figure that another one has."""
+    worst, last = min(answers, key=_gravity), answers[-1]  # the mean ratio is judged last
+    if worst.shown or last.shown is None:
+        return worst
+    return Answer(worst.kind, f"{worst.sentence}; {last.sentence}", last.shown)
 
 
 def _gravity(answer: Answer) -> int:

@@ -208,6 +208,13 @@ def test_what_differs_between_sessions_is_part_of_the_uncertainty(tmp_path: Path
     assert "most of it is what differs between sessions" in wide.sentence
 
 
+def test_a_ruling_on_something_else_has_the_figure_too(found: Analysis) -> None:
+    ruling = only(found, policy({"name": "gain"}))
+    assert ruling.kind is Kind.FAULT
+    assert ruling.sentence.startswith("diagnosis: constant gain; ratio 0.79")
+    assert ruling.shown and ruling.shown.low < 0.8 < ruling.shown.high
+
+
 def test_one_session_is_said_to_be_one(found: Analysis) -> None:
     assert "; 1 session" in only(found, policy()).sentence
 
