@@ -52,6 +52,7 @@ def diagnose_pair(pair: Pair, comparison: Comparison, library: Library) -> Diagn
 def _runs(pair: Pair, comparison: Comparison) -> Runs:
     idle = [row.reference_j / row.seconds for row in pair.rows if row.workload == "idle"]
     edges = [row.edges_w for row in pair.rows]
+    busy = [row.busy for row in pair.rows]
     return Runs(
         probe_j=np.array([row.probe_j for row in pair.rows]),
         reference_j=np.array([row.reference_j for row in pair.rows]),
@@ -66,6 +67,7 @@ def _runs(pair: Pair, comparison: Comparison) -> Runs:
         wraps_at_j=pair.wraps_at_j or 0.0,
         parts_j={part: [row.parts_j[part] for row in pair.rows] for part in _parts(pair)},
         edges_w=None if None in edges else [each for each in edges if each],
+        busy=None if None in busy else [each for each in busy if each is not None],
     )
 
 

@@ -40,7 +40,7 @@ from calibrate.stats import (
     serial_correlation,
     widened,
 )
-from calibrate.store import Campaign, Document, ProbeLog, Run, Saved
+from calibrate.store import Campaign, Document, ProbeLog, Run, RunRecord, Saved
 
 #: How long before the ends of a run the power is looked at, ns.
 _EDGE_NS = 300_000_000
@@ -53,7 +53,8 @@ class PairedRun(Document):
 
     ``u_probe_j`` and ``u_reference_j`` are those of the readings: step, and the window's ends.
     ``parts_j`` is the energy of parts of the reference's scope (``dram``, ``package-0``), by name;
-    ``edges_w`` the power by the reference just before the window began and just before it ended.
+    ``edges_w`` the power by the reference just before the window began and just before it ended;
+    ``busy`` the share of the CPUs' time that the workload had, where it or its log tells.
     """
 
     run: str
@@ -65,6 +66,7 @@ class PairedRun(Document):
     u_reference_j: float
     u_probe_j: float = 0.0
     parts_j: dict[str, float] = {}
+    busy: float | None = None
     edges_w: tuple[float, float] | None = None
 
     @property
@@ -411,7 +413,26 @@ def _rows(
                 u_probe_j=ours.u_j,
                 parts_j={part: each.joules for part, each in found.items() if each},
                 edges_w=_edges_w(other, beside, window),
+                busy=_busy(record),
             )
+
+
+def _busy(record: RunRecord) -> float | None:
+    """Return the share of the CPUs' time that a workload had, or None where nothing tells.
+
+    A load pinned to some CPUs tells of these alone, and a log of the whole machine in percent.
+    """
+    level = record.result.get("cpu_load")
+    if isinstance(level, int | float):
+        return level / 100
+    told = [(p.end_ns - p.begin_ns, p.values.get("busy")) for p in record.phases]
+    if not told or "--cores" in record.arguments:
+        return None
+    shares = [(length, busy) for length, busy in told if isinstance(busy, int | float)]
+    whole = sum(length for length, _ in told)
+    return (
+        sum(length * busy for length, busy in shares) / whole if len(shares) == len(told) else None
+    )
 
 
 def _edges_w(log: ProbeLog, column: Column, window: tuple[int, int]) -> tuple[float, float] | None:

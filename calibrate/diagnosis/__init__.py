@@ -6,6 +6,8 @@ case          the data of one probe, and what each model makes of them
 models        faults of the level: wrong units, gains, constant power
 structures    faults with a pattern: offsets, lags, missing or doubled parts
 irregular     faults that change from run to run
+losses        energy that is lost by chance
+deciding      the run that would tell explanations apart
 evidence      how well a model predicts the runs
 sums          a sum, which takes its findings from its parts
 resolution    runs too short for a probe's step
@@ -25,7 +27,7 @@ from calibrate.diagnosis.engine import diagnose
 from calibrate.diagnosis.faults import FAULTS, NO_FIGURE, Fault, Keys, fault
 from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT
 from calibrate.diagnosis.reported import find_report, load_reports
-from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis, Runs
+from calibrate.diagnosis.result import UNEXPLAINED, Deciding, Diagnosis, Runs
 from calibrate.diagnosis.severity import DEAD, Severity, severity_of
 from calibrate.diagnosis.single_runs import NO_ENERGY, STRAY
 from calibrate.diagnosis.sums import FAULTY_PART, of_sum
@@ -41,6 +43,7 @@ __all__ = [
     "NO_FIGURE",
     "STRAY",
     "UNEXPLAINED",
+    "Deciding",
     "Diagnosis",
     "Fault",
     "Keys",

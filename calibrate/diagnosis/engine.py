@@ -19,21 +19,25 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibrate.diagnosis import irregular, structures
+from calibrate.diagnosis import irregular, losses, structures
 from calibrate.diagnosis.case import (
     DECADES,
     LOAD_SPAN,
     MOST_ALIASES,
+    NAMED_FROM,
     Fitted,
     Model,
     _Case,
     _gain,
     _needed,
 )
+from calibrate.diagnosis.deciding import decide, open_group
 from calibrate.diagnosis.evidence import Posterior, log_sum
 from calibrate.diagnosis.faults import Keys
+from calibrate.diagnosis.load_model import modelled
 from calibrate.diagnosis.material import hidden_by_steps, immaterial
 from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT, Table, catalogue
+from calibrate.diagnosis.part_time import scattered
 from calibrate.diagnosis.resolution import diagnose_above_step
 from calibrate.diagnosis.result import UNEXPLAINED, Candidate, Diagnosis, Flag, Runs
 from calibrate.diagnosis.single_runs import (
@@ -47,8 +51,9 @@ from calibrate.diagnosis.single_runs import (
     wild,
 )
 from calibrate.diagnosis.words import _against, _digits, _misfits, _notes, _sentence, _sized, _thin
+from calibrate.diagnosis.wraps import due, folded, polled
 from calibrate.quantity import u_of_step
-from calibrate.stats import MAX_LOG, encode
+from calibrate.stats import MAX_LOG, Vector, encode, t_quantile
 
 __all__ = [
     "CONSTANT_POWER",
@@ -67,6 +72,11 @@ __all__ = [
 ]
 #: Beyond these, J and s, nothing is a measurement, and what is computed of it no number.
 _ENERGIES, _DURATIONS = (1e-30, 1e30), (1e-3, 1e10)
+
+#: Largest ln(ratio) of a run to a slip of decades by which nothing else explains the level.
+_SLIP_SPREAD = math.log(1.6)
+#: Slope of ln(reported power) in ln(reference power) from which a power is no constant.
+_FOLLOWS = 0.2
 
 
 def diagnose(runs: Runs) -> Diagnosis:
@@ -89,7 +99,9 @@ def _single_runs(runs: Runs) -> Diagnosis:
     found = _diagnose(runs)
     if found.name != UNEXPLAINED and not wild(found):
         return found
-    return explain(runs, found, _diagnose) or found
+    turned = folded(runs, _diagnose) or polled(runs, _diagnose)
+    single = turned or explain(runs, found, _diagnose) or scattered(runs, _diagnose)
+    return due(runs, single or modelled(runs, found) or found)
 
 
 def _diagnose(runs: Runs) -> Diagnosis:
@@ -99,12 +111,14 @@ def _diagnose(runs: Runs) -> Diagnosis:
         return _unusable(usable, flags)
     table, labels = _table(runs, usable)
     flags += _same_power(runs, usable, table)
-    models: list[Model] = [*catalogue(runs.u_ref, float(np.median(table.power_w)))]
-    models += [*structures.catalogue(table), *irregular.catalogue(table)]
+    models = _models(table)
     fits = [model.fit(table) for model in models]
+    follows = _follows(table)
     scores = np.array(
         [f.log_evidence + math.log(m.prior) for m, f in zip(models, fits, strict=True)]
     )
+    if follows:
+        scores[[model.name == CONSTANT_POWER for model in models]] = -np.inf
     shares = np.exp(scores - log_sum(scores))
     order = [int(i) for i in np.argsort(-shares, kind="stable")]
     candidates = tuple(_candidate(models[i], fits[i], float(shares[i])) for i in order)
@@ -122,15 +136,18 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
     group = _group(case, fitted)
     thin = _thin(case, best)
     open_ = best.explains and not settled
-    misfits = _misfits(best, (scatter_p, held_p))
+    misfits = _misfits(best, fit, (scatter_p, held_p))
     # A slip of decades stays one, whatever else is wrong beside it.
     slip = abs(best.shift) >= math.log(DECADES) and len({model.shift for model, _ in group}) == 1
-    against = _against(case, group) + ([] if slip else misfits) if open_ else []
+    slipped = _slipped(case, fitted)
+    unsure = [] if slipped >= NAMED_FROM else _against(case, group)
+    against = unsure + ([] if slip else misfits) if open_ else []
     named = best.explains and not thin and not against
     sound = named and best.name == NO_FAULT
     if not (settled or sound) and (why := _immaterial(case, fitted)):
         return _within(case, fitted, why)
-    shown = best if named and len(group) == 1 else None
+    names = tuple(dict.fromkeys(model.name for model, _ in group))
+    shown = best if named and len(names) == 1 else None
     factors = {model.factor for model, _ in group}
     factor = factors.pop() if named and len(factors) == 1 else None
     shift = math.log(factor or 1.0)
@@ -138,16 +155,21 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
     gain = None if power is not None else _gain(case, shift)
     left = np.exp(table.y - shift)
     unnamed = sum(c.probability for c in case.candidates if not c.explains)
-    share = sum(c.probability for c in case.candidates[: len(group)])
+    share = max(sum(c.probability for c in case.candidates[: len(group)]), slipped)
+    known = named and len(names) == 1
+    deciding = (
+        None if known or settled else decide(case, group if named else open_group(case, fitted))
+    )
+    telling = [deciding.sentence] if deciding else []
     return Diagnosis(
-        name=" or ".join(model.name for model, _ in group) if named else UNEXPLAINED,
+        name=" or ".join(names) if named else UNEXPLAINED,
         probability=share if named else unnamed,
         conclusive=named or not (thin or best.explains),
         sentence=_sentence(case, group, named, bool(thin), power),
-        reasons=tuple(thin + against + (_notes(case, group) + misfits if named else [])),
+        reasons=tuple(thin + against + telling + (_notes(case, best) + misfits if named else [])),
         cause=shown.cause if shown else "",
         aliases=shown.aliases if shown else (),
-        alternatives=tuple(model.name for model, _ in group) if named and not shown else (),
+        alternatives=names if named and not shown else (),
         key=shown.faults[0].key if shown and len(shown.faults) == 1 else "",
         keys=tuple(_keys(model) for model, _ in group if model.faults) if named else (),
         factor=factor,
@@ -161,6 +183,7 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
         run_sd=fit.s,
         predictive_p=scatter_p,
         held_out_p=held_p,
+        deciding=deciding,
         leading=best.name,
         candidates=case.candidates,
         flags=case.flags,
@@ -168,6 +191,38 @@ def _verdict(case: _Case, fitted: list[Fitted], *, settled: bool = False) -> Dia
         n_usable=int(case.usable.sum()),
         n_workloads=len(set(case.labels)),
     )
+
+
+def _models(table: Table) -> list[Model]:
+    """Return what these runs could show, each with its prior."""
+    level = catalogue(table.u_ref, float(np.median(table.power_w)))
+    return [
+        *level,
+        *structures.catalogue(table),
+        *irregular.catalogue(table),
+        *losses.catalogue(table),
+    ]
+
+
+def _follows(table: Table) -> bool:
+    """Tell whether the reported power follows the load, however little is known of each run.
+
+    ln of the reported power is a line in that of the reference's; at the lower 95 % limit its slope
+    is that of a constant, 0, or it is more.
+    """
+    x = np.log(table.power_w)
+    slope, sd = _slope(x - x.mean(), table.y + x)
+    return slope - sd > _FOLLOWS
+
+
+def _slope(x: Vector, y: Vector) -> tuple[float, float]:
+    """Return the slope of a line by least squares, and how far below it the true one may be."""
+    left = x.size - 2
+    if left < 1 or not x.any():
+        return 0.0, math.inf
+    slope = float(x @ y) / float(x @ x)
+    rest = y - y.mean() - slope * x
+    return slope, t_quantile(0.95, left) * math.sqrt(float(rest @ rest) / left / float(x @ x))
 
 
 def _keys(model: Model) -> Keys:
@@ -210,6 +265,8 @@ def _group(case: _Case, fitted: list[Fitted]) -> list[Fitted]:
     Faults that the design cannot tell apart share their probability; they are named together. A
     sound meter is never an alias of a fault, and what explains nothing is none either.
     """
+    if _slipped(case, fitted) >= NAMED_FROM:
+        return _behind(case, fitted)
     share = 0.0
     for size, each in enumerate(case.candidates[:MOST_ALIASES], start=1):
         model = fitted[size - 1][0]
@@ -221,6 +278,33 @@ def _group(case: _Case, fitted: list[Fitted]) -> list[Fitted]:
         if model.name == NO_FAULT:
             break
     return fitted[:1]
+
+
+def _behind(case: _Case, fitted: list[Fitted]) -> list[Fitted]:
+    """Return the leading slip, and the same slip with what may be behind it."""
+    factor = fitted[0][0].factor
+    return [
+        each
+        for each, candidate in zip(fitted, case.candidates, strict=True)
+        if each[0].factor == factor and candidate.probability >= 1 - NAMED_FROM
+    ][:MOST_ALIASES] or fitted[:1]
+
+
+def _slipped(case: _Case, fitted: list[Fitted]) -> float:
+    """Return the probability that the slip of decades that leads is one, with all beside it.
+
+    Whatever else is wrong, the figures are repaired by its factor. Where no run is far from that
+    factor, what needs a gain of its own for the level counts for it too.
+    """
+    lead = fitted[0][0]
+    if not lead.faults or lead.faults[0].group != "unit" or abs(lead.shift) < math.log(DECADES):
+        return 0.0
+    near = float(np.abs(case.table.y - lead.shift).max()) <= _SLIP_SPREAD
+    return sum(
+        candidate.probability
+        for (model, _), candidate in zip(fitted, case.candidates, strict=True)
+        if model.factor == lead.factor or (near and model.factor is None)
+    )
 
 
 def _candidate(model: Model, fit: Posterior, probability: float) -> Candidate:
@@ -302,7 +386,9 @@ def _table(runs: Runs, usable: NDArray[np.bool_]) -> tuple[Table, tuple[str, ...
     }
     sound = {n: v for n, v in parts.items() if np.isfinite(v).all() and (v > 0).all()}
     edges = None if runs.edges_w is None else np.asarray(runs.edges_w, dtype=np.float64)[usable].T
-    taken = seconds, runs.idle_w, sound, edges, runs.wraps_at_j
+    busy = None if runs.busy is None else np.asarray(runs.busy, dtype=np.float64)[usable]
+    known = busy is not None and np.isfinite(busy).all() and (busy >= 0).all()
+    taken = seconds, runs.idle_w, sound, edges, runs.wraps_at_j, busy if known else None
     return Table(y, power_w, code, floor, runs.u_ref, *taken), labels
 
 

@@ -214,6 +214,14 @@ _LEVELS = (
         aliases=("power of an idle or saturated meter", "a stale reading repeated"),
     ),
     Fault(
+        "load-model",
+        "level",
+        title="modelled from utilisation, not measured",
+        sizes=("its power follows the CPU time one to one, and not the energy",) * 2,
+        cause="a share of a rated power, as by TDP times CPU load, stands in for a measurement; "
+        "what frequency, instructions and memory change is not in it",
+    ),
+    Fault(
         "constant-gain",
         "level",
         title="constant gain",
@@ -256,6 +264,14 @@ _PATTERNS = (
         bench=("lag", "gpu-slow-power"),
     ),
     Fault(
+        "slow-response",
+        "pattern",
+        title="slow response",
+        sizes=("power takes about {} s to follow the load",) * 2,
+        cause="a filter or an average that is longer than the runs",
+        bench=("gpu-slow-power",),
+    ),
+    Fault(
         "idle-removed",
         "pattern",
         title="idle power removed",
@@ -283,6 +299,15 @@ _CHANCES = (
         cause="a reading below the one before is thrown away, and the energy since that with it",
         bench=("range",),
     ),
+    Fault(
+        "samples-lost",
+        "chance",
+        title="samples lost",
+        sizes=("about {} % of the energy, by chance",) * 2,
+        cause="single samples are lost, and the energy since the one before with each of them",
+        aliases=("a meter that does not keep up with its interval",),
+        bench=("gap",),
+    ),
 )
 
 _RUNS = (
@@ -301,6 +326,14 @@ _RUNS = (
         reading="the wrap is not corrected: {times}{turn_j:.0f} J too much",
         cause="a counter that trembles or goes back a little is taken for one that wrapped",
         bench=("backwards", "jitter"),
+    ),
+    Fault(
+        "wrap-abs",
+        "run",
+        title="absolute value at a wraparound",
+        cause="the counter starts again at zero, and the meter takes the absolute value of the "
+        "difference instead of adding the range",
+        bench=("wrap", "range"),
     ),
     Fault(
         "zero",

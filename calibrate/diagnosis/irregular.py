@@ -4,9 +4,8 @@ A counter that is renewed every T seconds shows at each end of a run a figure th
 T old. A run at P after rest at P0 so counts P0 u more at its begin and P v less at its end, u and v
 uniform on [0, T]: a mean of -(P - P0) T/2, a standard deviation of T sqrt((P^2 + P0^2)/12).
 
-A meter that throws away the reading at which a counter has wrapped loses P d with every wrap, d the
-time between its readings. A run of E joules wraps about E/range times: a mean of -P d E/range, and
-the standard deviation of that number, sqrt(E/range).
+A meter whose filter has the time constant tau counts a run of t seconds at P after rest at P0 as
+P t - (P - P0) tau (1 - exp(-t/tau)). In runs much longer than tau that is a lag of tau.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ from calibrate.stats import Vector
 _LEAST = 1e-3
 _PRIOR = 0.012
 _SPREAD = Spread(0.02, 0.03)
-#: Wraps in a run from which their number is about energy over range.
-_WRAPS = 3.0
 #: Sizes looked for, s; each a priori as likely as any other.
-_SIZES_S = np.geomspace(0.1, 5.0, 12)
+_SIZES_S = tuple(np.geomspace(0.1, 5.0, 12))
+#: Time constants looked for, in shortest and longest runs; a smaller one is a lag.
+_SLOWEST = (0.5, 10.0)
 
 #: (table, size) -> joules of every run, shape (n,).
 Effect = Callable[[Table, float], Vector]
@@ -70,6 +69,8 @@ class IrregularModel:
     base: str = "reference"
     explains: bool = True
     shift: float = 0.0
+    spread: Spread = _SPREAD
+    sizes_s: tuple[float, ...] = _SIZES_S
 
     @property
     def name(self) -> str:
@@ -93,20 +94,24 @@ class IrregularModel:
 
     def fit(self, table: Table) -> Sized:
         """Return the evidence, averaged over the size, and what the likeliest size leaves."""
-        level = _level(table)
-        fits = [posterior(self._sums(table, float(s)), 0.0, level, _SPREAD) for s in _SIZES_S]
+        level, sizes = self.priors(table), np.array(self.sizes_s)
+        fits = [posterior(self._sums(table, s), 0.0, level, self.spread) for s in self.sizes_s]
         terms = np.array([fit.log_evidence for fit in fits])
         evidence = log_sum(terms) - math.log(terms.size)
         share = np.exp(terms - log_sum(terms))
-        mean = float(share @ _SIZES_S)
-        sd = math.sqrt(float(share @ (_SIZES_S - mean) ** 2))
+        mean = float(share @ sizes)
+        sd = math.sqrt(float(share @ (sizes - mean) ** 2))
         best = replace(fits[int(np.argmax(terms))], log_evidence=evidence)
         return Sized(**vars(best), size_s=mean, size_sd=sd)
 
     def checks(self, table: Table, fit: Posterior) -> tuple[float, float | None]:
         """Return the p-values of the scatter and of workloads predicted from the others."""
         data = self._sums(table, _size(fit).size_s)
-        return predictive_p(data, fit), held_out_p(data, 0.0, _level(table), _SPREAD)
+        return predictive_p(data, fit), held_out_p(data, 0.0, self.priors(table), self.spread)
+
+    def priors(self, table: Table) -> tuple[Level, ...]:
+        """Return the prior of the level: a sound meter's, apart from the fault."""
+        return (Level(1.0, 0.0, math.hypot(0.02, table.u_ref)),)
 
     def predicted(self, table: Table, fit: Posterior) -> Vector:
         """Return ln(probe/reference) that the model expects of runs, shape (n,)."""
@@ -141,25 +146,41 @@ def _size(fit: Posterior) -> Sized:
     return fit
 
 
-def _level(table: Table) -> tuple[Level, ...]:
-    return (Level(1.0, 0.0, math.hypot(0.02, table.u_ref)),)
-
-
 STALE = IrregularModel(
     fault("stale"),
     lambda table, period: period / 2 * (table.ends_w[1] - table.ends_w[0]),
     lambda table, period: period / math.sqrt(12) * np.hypot(*table.ends_w),
 )
-DROPPED = IrregularModel(
-    fault("wrap-dropped"),
-    lambda table, interval: table.power_w * interval * table.reference_j / table.wraps_at_j,
-    lambda table, interval: (
-        table.power_w * interval * np.sqrt(table.reference_j / table.wraps_at_j)
-    ),
-)
+
+
+def _held_back_j(table: Table, tau: float) -> Vector:
+    """Return the energy that a filter has not let through at the end of each run, J."""
+    power = table.power_w + _late(table, tau) * (table.ends_w[1] - table.power_w)
+    return np.asarray((power - table.ends_w[0]) * tau * (1 - np.exp(-table.seconds / tau)))
+
+
+def _late(table: Table, tau: float) -> Vector:
+    """Return how much the end of a run counts for, beside its mean: exact for a ramp."""
+    x = table.seconds / tau
+    return np.asarray(2 * (1 / (1 - np.exp(-x)) - 1 / x) - 1)
+
+
+def _held_back_sd_j(table: Table, tau: float) -> Vector:
+    """Return how far that is known where the load is not steady, J."""
+    away = (0.1 + 0.4 * _late(table, tau)) * np.abs(table.power_w - table.ends_w[1])
+    return np.asarray(away * tau * (1 - np.exp(-table.seconds / tau)))
+
+
+def _slow(table: Table) -> IrregularModel:
+    """Return the model of a filter that is longer than the shortest runs at least."""
+    low, high = _SLOWEST[0] * table.seconds.min(), _SLOWEST[1] * table.seconds.max()
+    return IrregularModel(
+        fault("slow-response"), _held_back_j, _held_back_sd_j, prior=0.006,
+        sizes_s=tuple(np.geomspace(low, high, 18)),
+    )  # fmt: skip
 
 
 def catalogue(table: Table) -> list[IrregularModel]:
     """Return what these runs could show."""
-    wraps = table.wraps_at_j and float(np.median(table.reference_j)) > _WRAPS * table.wraps_at_j
-    return [STALE, DROPPED] if wraps else [STALE]
+    loaded = table.idle_w is not None or table.edges_w is not None
+    return [STALE, _slow(table)] if loaded else [STALE]

@@ -51,6 +51,7 @@ class Table:
     edges_w : power just before each run began and just before it ended, W, shape (2, n); None where
         that was not seen, and a run is taken for steady after rest.
     wraps_at_j : range of the counter, J; 0 where unknown.
+    busy : share of the CPUs' time that was busy, shape (n,); None where it was not recorded.
     """
 
     y: Vector
@@ -63,6 +64,7 @@ class Table:
     parts_j: Mapping[str, Vector] = field(default_factory=dict)
     edges_w: NDArray[np.float64] | None = None
     wraps_at_j: float = 0.0
+    busy: Vector | None = None
 
     @property
     def ends_w(self) -> NDArray[np.float64]:

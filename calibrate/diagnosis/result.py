@@ -38,6 +38,8 @@ class Runs:
         a missing, doubled or lone part is recognised.
     edges_w : power by the reference just before each run began and just before it ended, W, n
         pairs, from which a late meter is recognised; None where it was not seen.
+    busy : share of the CPUs' time that was busy in each run, shape (n,), from which a model of the
+        load is told from a meter; None where it was not recorded.
     """
 
     probe_j: Sequence[float] | Vector
@@ -53,6 +55,7 @@ class Runs:
     wraps_at_j: float = 0.0
     parts_j: Mapping[str, Sequence[float] | Vector] = field(default_factory=dict)
     edges_w: Sequence[tuple[float, float]] | None = None
+    busy: Sequence[float] | Vector | None = None
 
     def __post_init__(self) -> None:
         n = len(self.workload)
@@ -60,7 +63,8 @@ class Runs:
             raise ValueError("There are no runs to diagnose.")
         lists = {"probe_j": self.probe_j, "reference_j": self.reference_j, "seconds": self.seconds}
         known = {"u_probe_j": self.u_probe_j, "u_reference_j": self.u_reference_j}
-        lists |= {name: values for name, values in known.items() if values is not None}
+        given = known | {"busy": self.busy}
+        lists |= {name: values for name, values in given.items() if values is not None}
         for name, values in (lists | dict(self.parts_j)).items():
             if np.shape(values) != (n,):
                 raise ValueError(f"{name} has shape {np.shape(values)} for {n} workload labels.")
@@ -91,6 +95,7 @@ class Runs:
             workload=[label for label, taken in zip(self.workload, keep, strict=True) if taken],
             edges_w=None if self.edges_w is None else np.asarray(self.edges_w)[keep].tolist(),
             parts_j={name: kept(part) for name, part in self.parts_j.items()},
+            busy=None if self.busy is None else kept(self.busy),
         )
 
 
@@ -132,6 +137,28 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Deciding:
+    """The run that would tell explanations apart which these runs leave open.
+
+    Parameters
+    ----------
+    between : the explanations, the likeliest first.
+    power_w, seconds : of a run that tells the first two apart; None where it takes runs of another
+        kind, or another reading beside them.
+    ratios : probe over reference that the first two expect there; None with ``power_w``.
+    sentence : the same for people.
+    keys : of the faults that ``between`` stand for; not in documents.
+    """
+
+    between: tuple[str, ...]
+    power_w: float | None
+    seconds: float | None
+    ratios: tuple[float, float] | None
+    sentence: str
+    keys: Annotated[tuple[Keys, ...], Field(exclude=True)] = ()
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """The verdict on a probe domain, with the numbers behind it. Every number is finite or None.
 
@@ -160,6 +187,8 @@ class Diagnosis:
     constant_w : the power reported whatever the load, W; constant power only.
     workload_sd, run_sd : spread of ln(ratio) between workloads and from run to run.
     predictive_p, held_out_p : p-values of the checks of the leading model; None where not made.
+    deciding : the run that would tell what these runs leave open; None where nothing is, or no
+        run would.
     leading : the most probable model, whether or not it was named.
     least_s : where the runs are too short for the meter's step, how long they have to be, s.
     candidates : all models, the most probable first.
@@ -190,6 +219,7 @@ class Diagnosis:
     run_sd: float | None = None
     predictive_p: float | None = None
     held_out_p: float | None = None
+    deciding: Deciding | None = None
     leading: str | None = None
     least_s: float | None = None
     candidates: tuple[Candidate, ...] = ()

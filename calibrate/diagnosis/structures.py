@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import numpy as np
@@ -31,7 +31,7 @@ from calibrate.diagnosis.evidence import (
     predictive_p,
     sums,
 )
-from calibrate.diagnosis.faults import Fault, PartFault, fault, part_fault
+from calibrate.diagnosis.faults import Fault, PartFault, fault, in_runs, part_fault
 from calibrate.diagnosis.models import (
     ANY_GAIN,
     MULTIPLES,
@@ -43,16 +43,28 @@ from calibrate.diagnosis.models import (
 )
 from calibrate.stats import Vector
 
+#: Overheads that may stand before a missing part.
+OVERHEADS = in_runs("overhead")
 #: Standard deviations of a workload and of a run with which theta is first sought.
 _SEEK_TAU, _SEEK_S = 0.03, 0.03
 #: Prior weights beside those of `calibrate.diagnosis.models.catalogue`.
 _ALONE, _BEHIND_A_SCALE, _WITH_A_GAIN = 0.012, 0.0003, 0.001
+#: How many times as often as others a frequent wrong count stands behind a slip.
+_OFTEN = 6.0
 #: A scale is tried before a structure where the median ratio is within this factor of it.
 _NEAR = 5.0
 #: A run of which less is left than this has no ratio that a structure could explain.
 _LEAST = 1e-3
 #: Share of a run's power above idleness from which what is left without that has a ratio.
 _LOADED = 0.05
+#: How much rest differs from run to run, relative, and the ln(ratio) of what is nearly nothing.
+_REST_SD, _AT_REST_SD = 0.02, 3.0
+#: Prior weight of a model of the load, in each of its forms.
+_MODELLED = 0.004
+#: Least difference between the loads of runs by which such a model is recognised.
+_LOAD_SPAN = 0.1
+#: How far from a plain slip, in sds of its residual gain, a slip with a wrong count has to be.
+_APART_SD = 2.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,9 @@ class Structure:
         without theta.
     sd : Table -> prior standard deviation of theta.
     base : Table -> what is left of the reference without theta, shape (n,).
+    noise : Table -> relative standard deviation of what is left, from the base alone, shape (n,).
+    any_gain : whether its level is not known.
+    needs_load : whether it works on the CPU time.
     """
 
     fault: Fault
@@ -74,6 +89,9 @@ class Structure:
     shape: Callable[[Table], Vector] | None = None
     sd: Callable[[Table], float] = lambda _: 1.0
     base: Callable[[Table], Vector] = lambda table: np.ones(table.y.size)
+    noise: Callable[[Table], Vector] | None = None
+    any_gain: bool = False
+    needs_load: bool = False
 
     @property
     def name(self) -> str:
@@ -108,8 +126,60 @@ LAG = Structure(
 )
 REMOVED = Structure(
     fault("idle-removed"),
-    base=lambda table: np.asarray(1 - (table.idle_w or 0.0) / table.power_w),
+    base=lambda table: np.maximum(1 - (table.idle_w or 0.0) / table.power_w, _LOADED),
+    # Of a run at rest nothing is left but what rest differs by from run to run.
+    noise=lambda table: np.minimum(
+        _REST_SD * (table.idle_w or 0.0) / np.maximum(_above_rest_w(table), 1e-9), _AT_REST_SD
+    ),
 )
+
+
+def _above_rest_w(table: Table) -> Vector:
+    return np.asarray(table.power_w - (table.idle_w or 0.0))
+
+
+def _load(exponent: float, seen: Callable[[Table], Vector], sd: float = 0.0) -> Structure:
+    """Return the structure of a power that is a line in a power of the CPUs' load.
+
+    P = c (u^exponent + theta), c a rated power. CodeCarbon's load model is TDP (0.1 + 0.9 u^3) for
+    a machine and TDP u for a process; most others are lines.
+
+    Parameters
+    ----------
+    exponent : of the load.
+    seen : Table -> the load.
+    sd : relative standard deviation for each unit by which the power at the end of a run differs
+        from its mean: the mean of u^3 is not the cube of the mean.
+    """
+
+    def per_watt(table: Table) -> Vector:
+        return np.asarray(float(np.median(table.power_w)) / table.power_w)
+
+    def base(table: Table) -> Vector:
+        return np.asarray(np.maximum(seen(table), 1e-3) ** exponent * per_watt(table))
+
+    def noise(table: Table) -> Vector:
+        return np.asarray(sd * np.abs(table.ends_w[1] / table.power_w - 1))
+
+    return Structure(
+        fault("load-model"), "", per_watt, lambda _: 0.3, base, noise if sd else None,
+        any_gain=True, needs_load=True,
+    )  # fmt: skip
+
+
+def _busy(table: Table) -> Vector:
+    return np.zeros(table.y.size) if table.busy is None else table.busy
+
+
+def _above_rest(table: Table) -> Vector:
+    """Return the share of the largest power above rest, which rises more slowly than the load."""
+    above = np.maximum(_above_rest_w(table), 0.0)
+    return np.asarray(above / max(float(above.max()), 1e-9))
+
+
+LOADS = (_load(1.0, _busy), _load(3.0, _busy, 1.5))
+#: Where no CPU time was recorded: the first cores of a processor with turbo use the most.
+UNSEEN_LOADS = (_load(1.3, _above_rest), _load(1.7, _above_rest))
 
 
 def _part(name: str, what: PartFault) -> Structure:
@@ -128,8 +198,12 @@ def patterns(table: Table) -> list[Structure]:
     seen = table.idle_w is not None or table.edges_w is not None
     if seen and np.ptp(table.ends_w, axis=0).any():  # else there is no load to be late with
         found.append(LAG)
-    if table.idle_w and float(REMOVED.base(table).min()) > _LOADED:
+    if table.idle_w and float(_above_rest_w(table).max()) > _LOADED * table.idle_w:
         found.append(REMOVED)
+    if table.busy is not None and float(np.ptp(table.busy)) > _LOAD_SPAN:
+        found += LOADS
+    if table.busy is None and table.idle_w and float(np.ptp(_above_rest_w(table))) > table.idle_w:
+        found += UNSEEN_LOADS
     for name in table.parts_j:
         for what in get_args(PartFault):
             part = _part(name, what)
@@ -156,9 +230,18 @@ def catalogue(table: Table) -> list[StructureModel | LevelModel]:
         for scale in near
         if not scale.rare  # 3.6 times a quarter is nearly one: such pairs explain anything
         for multiple in MULTIPLES
+        if not _plain(scale.ratio * multiple.ratio)
     ]
     for each in patterns(table):
+        if each.any_gain:
+            found.append(StructureModel(each, _MODELLED, ANY_GAIN, spread))
+            continue
         found.append(StructureModel(each, _ALONE, sound, spread))
+        if each.fault.key.endswith("-missing"):
+            found += [
+                StructureModel(each, _WITH_A_GAIN, sound, spread, overhead)
+                for overhead in OVERHEADS
+            ]
         found += [
             StructureModel(each, _BEHIND_A_SCALE * scale_weight(scale), sound, spread, scale)
             for scale in near
@@ -168,14 +251,24 @@ def catalogue(table: Table) -> list[StructureModel | LevelModel]:
     return found
 
 
+def _plain(ratio: float) -> bool:
+    """Tell whether a plain slip of units with its residual gain explains a ratio as well."""
+    return any(
+        abs(math.log(ratio / scale.ratio)) < _APART_SD * residual_sd(scale)
+        for scale in SCALES
+        if not scale.rare
+    )
+
+
 def _counted(scale: Fault, multiple: Fault, u_ref: float) -> LevelModel:
     """Return the model of a wrong count behind a slip of unit."""
+    often = _OFTEN if multiple.doubled else 1.0
     return LevelModel(
         f"{scale.title} and {multiple.title}",
-        _BEHIND_A_SCALE * scale_weight(scale),
+        often * _BEHIND_A_SCALE * scale_weight(scale),
         (
-            Level(0.5, 0.0, math.hypot(0.02, u_ref)),
-            Level(0.5, 0.0, math.hypot(residual_sd(scale), u_ref)),
+            Level(0.8, 0.0, math.hypot(0.02, u_ref)),
+            Level(0.2, 0.0, math.hypot(residual_sd(scale), u_ref)),
         ),
         Spread(0.08, 0.08),
         factor=scale.ratio * multiple.ratio,
@@ -233,6 +326,8 @@ class StructureModel:
         cause = self.structure.fault.cause
         if self.scale is None:
             return cause
+        if self.scale.group == "overhead":
+            return f"{self.scale.cause}; and {cause}"
         return f"a number is used in the wrong unit, {self.scale.cause}; and {cause}"
 
     @property
@@ -262,7 +357,12 @@ class StructureModel:
         """Return what the runs say of the gain, theta integrated out, and of theta."""
         if self.structure.shape is None:
             left = table.y - np.log(self.structure.base(table))
-            return sums(left, table.code, table.floor), None
+            noise = self.structure.noise
+            floor = table.floor if noise is None else np.hypot(table.floor, noise(table))
+            return sums(left, table.code, floor), None
+        noise = self.structure.noise
+        if noise is not None:
+            table = replace(table, floor=np.hypot(table.floor, noise(table)))
         return _with_theta(self._line(table), table)
 
     def remaining(self, table: Table, theta: float) -> Vector:
@@ -318,7 +418,8 @@ class StructureModel:
             data = self._sums(table)[0]
             return held_out_p(data, self.shift, self.level, self.spread)
         line = self._line(table)
-        wide = min((part.sd or 50.0) for part in self.level) if not self.free else 50.0
+        any_gain = self.free or self.structure.any_gain
+        wide = 50.0 if any_gain else min((part.sd or 50.0) for part in self.level)
         z = line.z - self.shift
         smallest = 1.0
         for k in range(count):

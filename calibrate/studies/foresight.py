@@ -72,7 +72,7 @@ class Design:
 
     def dropped(self, interval_s: float) -> Vector:
         """Return what is left where a reading is lost at every wrap."""
-        wraps = self.rng.poisson(self.e / self.wraps_at_j)
+        wraps = np.floor(self.e / self.wraps_at_j + self.rng.uniform(0, 1, self.w.size))
         return np.asarray(self.e - wraps * self.p * interval_s * self.rng.uniform(0.9, 1.1))
 
     def leap(self) -> Vector:

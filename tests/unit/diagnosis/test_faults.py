@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from calibrate.bench import KINDS
-from calibrate.diagnosis import FAULTS, NO_FIGURE, Runs, diagnose, fault, irregular, structures
+from calibrate.diagnosis import (
+    FAULTS,
+    NO_FIGURE,
+    Runs,
+    diagnose,
+    fault,
+    irregular,
+    losses,
+    structures,
+)
 from calibrate.diagnosis.engine import _table
 from calibrate.diagnosis.faults import in_runs, part_fault
 from calibrate.diagnosis.models import CONSTANT_POWER, catalogue
@@ -46,10 +55,11 @@ def test_the_models_of_a_diagnosis_stand_for_faults_of_the_list() -> None:
     joules = watts * seconds
     runs = Runs(
         1.02e-3 * joules, joules, seconds, [f"w{n % 4}" for n in range(12)], idle_w=10.0,
-        wraps_at_j=50.0, parts_j={"dram": 0.2 * joules},
+        wraps_at_j=50.0, parts_j={"dram": 0.2 * joules}, busy=watts / 90,
     )  # fmt: skip
     table, _ = _table(runs, np.ones(12, dtype=np.bool_))
     models = [*catalogue(), *structures.catalogue(table), *irregular.catalogue(table)]
+    models += losses.catalogue(table)
     listed = {each.key for each in FAULTS} | {"dram-only", "dram-twice"}
     stood_for = {each.key for model in models for each in model.faults}
     assert stood_for <= listed

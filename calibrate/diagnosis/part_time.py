@@ -1,0 +1,77 @@
+"""Loads that change, seen by a meter that looks at a part of the time: these runs scatter alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from calibrate.diagnosis.faults import fault
+from calibrate.diagnosis.result import Diagnosis, Flag, Runs
+from calibrate.diagnosis.single_runs import _SCATTERS, _named, _sound, moved, places
+from calibrate.stats import Vector, f_tail
+
+_PART_TIME = fault("part-time")
+#: Scatter of runs of a changing load from which it matters, relative.
+_FAR = 0.03
+#: Workloads with several runs that have to be steady, and their runs.
+_STEADY, _STEADY_RUNS = 2, 6
+
+
+def scattered(runs: Runs, look: Callable[[Runs], Diagnosis]) -> Diagnosis | None:
+    """Return the diagnosis without the workloads whose runs scatter far more than the others.
+
+    Parameters
+    ----------
+    runs : all of them.
+    look : diagnoses runs as they stand.
+    """
+    probe = np.asarray(runs.probe_j, dtype=np.float64)
+    reference = np.asarray(runs.reference_j, dtype=np.float64)
+    if not (np.isfinite(probe) & (probe > 0) & (reference > 0)).all():
+        return None
+    y, labels = np.log(probe) - np.log(reference), np.asarray(runs.workload)
+    for wild in _splits(y, labels):
+        out = np.isin(labels, wild)
+        spread = float(np.sqrt(_pooled(y, labels, wild)))
+        if spread < _FAR or int((~out).sum()) < _STEADY_RUNS:
+            continue
+        rest = look(runs.only(~out))
+        if not _sound(rest):
+            continue
+        names = " and ".join([", ".join(wild[:-1]), wild[-1]] if len(wild) > 1 else wild)
+        text = f"The runs of {names} scatter by {100 * spread:.0f} %, those of the others do not."
+        flag = Flag("scatter", places(out), text)
+        return replace(
+            _named(rest, _PART_TIME),
+            sentence=f"{text} Apart from that: {rest.sentence}",
+            flags=(flag, *moved(rest.flags, ~out)),
+            n_runs=int(out.size),
+        )
+    return None
+
+
+def _splits(y: Vector, labels: np.ndarray[tuple[int], np.dtype[np.str_]]) -> Iterator[list[str]]:
+    """Yield the workloads that scatter more than the rest, the fewest first."""
+    names = [str(n) for n in dict.fromkeys(labels) if int((labels == n).sum()) > 1]
+    names.sort(key=lambda name: -_pooled(y, labels, [name]))
+    for count in range(1, len(names) - _STEADY + 1):
+        wild, steady = names[:count], names[count:]
+        excess = _pooled(y, labels, wild) / max(_pooled(y, labels, steady), 1e-12)
+        chance = f_tail(excess, _df(labels, wild), _df(labels, steady))
+        # Any of the subsets of this size could have been the one that scatters.
+        if chance * len(names) ** count < _SCATTERS:
+            yield wild
+
+
+def _df(labels: np.ndarray[tuple[int], np.dtype[np.str_]], names: list[str]) -> int:
+    return int(np.isin(labels, names).sum()) - len(names)
+
+
+def _pooled(
+    y: Vector, labels: np.ndarray[tuple[int], np.dtype[np.str_]], names: list[str]
+) -> float:
+    """Return the variance within some workloads."""
+    squares = sum(float(((y[labels == n] - y[labels == n].mean()) ** 2).sum()) for n in names)
+    return squares / _df(labels, names)
