@@ -6,6 +6,7 @@ case          the data of one probe, and what each model makes of them
 models        faults of the level: wrong units, gains, constant power
 structures    faults with a pattern: offsets, lags, missing or doubled parts
 irregular     faults that change from run to run
+late          power that follows the load late
 losses        energy that is lost by chance
 deciding      the run that would tell explanations apart
 evidence      how well a model predicts the runs

@@ -19,7 +19,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibrate.diagnosis import irregular, losses, structures
+from calibrate.diagnosis import irregular, late, losses, structures
 from calibrate.diagnosis.case import (
     DECADES,
     LOAD_SPAN,
@@ -33,7 +33,7 @@ from calibrate.diagnosis.case import (
 )
 from calibrate.diagnosis.deciding import decide, open_group
 from calibrate.diagnosis.evidence import Posterior, log_sum
-from calibrate.diagnosis.faults import Keys
+from calibrate.diagnosis.faults import FAULTS, Keys
 from calibrate.diagnosis.load_model import modelled
 from calibrate.diagnosis.material import hidden_by_steps, immaterial
 from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT, Table, catalogue
@@ -75,6 +75,8 @@ _ENERGIES, _DURATIONS = (1e-30, 1e30), (1e-3, 1e10)
 
 #: Largest ln(ratio) of a run to a slip of decades by which nothing else explains the level.
 _SLIP_SPREAD = math.log(1.6)
+#: Faults of chance explain single runs that are far off, too.
+_BY_CHANCE = {each.key for each in FAULTS if each.group == "chance"}
 #: Slope of ln(reported power) in ln(reference power) from which a power is no constant.
 _FOLLOWS = 0.2
 
@@ -97,9 +99,12 @@ def diagnose(runs: Runs) -> Diagnosis:
 def _single_runs(runs: Runs) -> Diagnosis:
     """Return the diagnosis of runs that are long enough, single ones of which may be wrong."""
     found = _diagnose(runs)
-    if found.name != UNEXPLAINED and not wild(found):
+    chance = found.key in _BY_CHANCE
+    if found.name != UNEXPLAINED and not wild(found) and not chance:
         return found
     turned = folded(runs, _diagnose) or polled(runs, _diagnose)
+    if chance and not wild(found):
+        return turned or found
     single = turned or explain(runs, found, _diagnose) or scattered(runs, _diagnose)
     return due(runs, single or modelled(runs, found) or found)
 
@@ -199,7 +204,8 @@ def _models(table: Table) -> list[Model]:
     return [
         *level,
         *structures.catalogue(table),
-        *irregular.catalogue(table),
+        *irregular.catalogue(),
+        *late.catalogue(table),
         *losses.catalogue(table),
     ]
 

@@ -3,9 +3,6 @@
 A counter that is renewed every T seconds shows at each end of a run a figure that is between 0 and
 T old. A run at P after rest at P0 so counts P0 u more at its begin and P v less at its end, u and v
 uniform on [0, T]: a mean of -(P - P0) T/2, a standard deviation of T sqrt((P^2 + P0^2)/12).
-
-A meter whose filter has the time constant tau counts a run of t seconds at P after rest at P0 as
-P t - (P - P0) tau (1 - exp(-t/tau)). In runs much longer than tau that is a lag of tau.
 """
 
 from __future__ import annotations
@@ -36,8 +33,6 @@ _PRIOR = 0.012
 _SPREAD = Spread(0.02, 0.03)
 #: Sizes looked for, s; each a priori as likely as any other.
 _SIZES_S = tuple(np.geomspace(0.1, 5.0, 12))
-#: Time constants looked for, in shortest and longest runs; a smaller one is a lag.
-_SLOWEST = (0.5, 10.0)
 
 #: (table, size) -> joules of every run, shape (n,).
 Effect = Callable[[Table, float], Vector]
@@ -100,7 +95,9 @@ class IrregularModel:
         evidence = log_sum(terms) - math.log(terms.size)
         share = np.exp(terms - log_sum(terms))
         mean = float(share @ sizes)
-        sd = math.sqrt(float(share @ (sizes - mean) ** 2))
+        # Between two sizes that are looked for any may be the true one.
+        apart = mean * math.log(sizes[-1] / sizes[0]) / (sizes.size - 1) / math.sqrt(12)
+        sd = math.hypot(math.sqrt(float(share @ (sizes - mean) ** 2)), apart)
         best = replace(fits[int(np.argmax(terms))], log_evidence=evidence)
         return Sized(**vars(best), size_s=mean, size_sd=sd)
 
@@ -153,34 +150,6 @@ STALE = IrregularModel(
 )
 
 
-def _held_back_j(table: Table, tau: float) -> Vector:
-    """Return the energy that a filter has not let through at the end of each run, J."""
-    power = table.power_w + _late(table, tau) * (table.ends_w[1] - table.power_w)
-    return np.asarray((power - table.ends_w[0]) * tau * (1 - np.exp(-table.seconds / tau)))
-
-
-def _late(table: Table, tau: float) -> Vector:
-    """Return how much the end of a run counts for, beside its mean: exact for a ramp."""
-    x = table.seconds / tau
-    return np.asarray(2 * (1 / (1 - np.exp(-x)) - 1 / x) - 1)
-
-
-def _held_back_sd_j(table: Table, tau: float) -> Vector:
-    """Return how far that is known where the load is not steady, J."""
-    away = (0.1 + 0.4 * _late(table, tau)) * np.abs(table.power_w - table.ends_w[1])
-    return np.asarray(away * tau * (1 - np.exp(-table.seconds / tau)))
-
-
-def _slow(table: Table) -> IrregularModel:
-    """Return the model of a filter that is longer than the shortest runs at least."""
-    low, high = _SLOWEST[0] * table.seconds.min(), _SLOWEST[1] * table.seconds.max()
-    return IrregularModel(
-        fault("slow-response"), _held_back_j, _held_back_sd_j, prior=0.006,
-        sizes_s=tuple(np.geomspace(low, high, 18)),
-    )  # fmt: skip
-
-
-def catalogue(table: Table) -> list[IrregularModel]:
-    """Return what these runs could show."""
-    loaded = table.idle_w is not None or table.edges_w is not None
-    return [STALE, _slow(table)] if loaded else [STALE]
+def catalogue() -> list[IrregularModel]:
+    """Return what any runs could show."""
+    return [STALE]

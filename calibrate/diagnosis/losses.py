@@ -25,7 +25,6 @@ from calibrate.diagnosis.irregular import IrregularModel, Sized, _size
 from calibrate.diagnosis.models import Table
 from calibrate.stats import Vector
 
-_SPREAD = Spread(0.02, 0.03)
 #: Scatter of a run of one second, relative; each a priori as likely as any other.
 _SCATTER = np.geomspace(0.05, 0.8, 7)
 #: What is lost: mostly some tens of percent.
@@ -39,6 +38,8 @@ _FEWEST = 3
 #: Sizes looked for, s; each a priori as likely as any other.
 _INTERVALS_S = np.geomspace(0.1, 20.0, 22)
 _LEAST = 1e-3
+#: How far the power at a wrap is from the mean, in the distance of a run's end from its mean.
+_UNSTEADY = 0.7
 
 
 def _scatter_j(table: Table, one_second: float) -> Vector:
@@ -100,7 +101,10 @@ class DroppedModel(IrregularModel):
     def _counted(self, table: Table, size: float, wraps: Vector, spread: Vector) -> Sums:
         share = size / table.seconds
         left = np.maximum(1 - wraps * share, _LEAST)
-        floor = np.hypot(table.floor, spread * share)
+        # The power at a wrap is not the mean one where the load changes.
+        changes = np.minimum(np.abs(table.ends_w[1] / table.power_w - 1), 1.0)
+        unsteady = _UNSTEADY * share * changes * np.sqrt(wraps)
+        floor = np.hypot(table.floor, np.hypot(spread * share, unsteady) / left)
         return sums(table.y - np.log(left), table.code, floor)
 
 
@@ -130,6 +134,7 @@ DROPPED = DroppedModel(
     lambda table, size: table.power_w * size * table.reference_j / table.wraps_at_j,
     lambda table, size: 0.5 * table.power_w * size,
     prior=0.006,
+    spread=Spread(0.02, 0.05),
 )
 
 

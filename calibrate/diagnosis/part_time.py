@@ -15,6 +15,8 @@ from calibrate.stats import Vector, f_tail
 _PART_TIME = fault("part-time")
 #: Scatter of runs of a changing load from which it matters, relative.
 _FAR = 0.03
+#: Farthest that looking at a part of the time takes a run, ln(ratio).
+_FARTHEST = 1.2
 #: Workloads with several runs that have to be steady, and their runs.
 _STEADY, _STEADY_RUNS = 2, 6
 
@@ -35,7 +37,8 @@ def scattered(runs: Runs, look: Callable[[Runs], Diagnosis]) -> Diagnosis | None
     for wild in _splits(y, labels):
         out = np.isin(labels, wild)
         spread = float(np.sqrt(_pooled(y, labels, wild)))
-        if spread < _FAR or int((~out).sum()) < _STEADY_RUNS:
+        far = float(np.abs(y[out] - np.median(y[~out])).max())
+        if spread < _FAR or far > _FARTHEST or int((~out).sum()) < _STEADY_RUNS:
             continue
         rest = look(runs.only(~out))
         if not _sound(rest):

@@ -49,6 +49,8 @@ OVERHEADS = in_runs("overhead")
 _SEEK_TAU, _SEEK_S = 0.03, 0.03
 #: Prior weights beside those of `calibrate.diagnosis.models.catalogue`.
 _ALONE, _BEHIND_A_SCALE, _WITH_A_GAIN = 0.012, 0.0003, 0.001
+#: Prior weight of an overhead before a missing part.
+_OVERHEAD = 0.003
 #: How many times as often as others a frequent wrong count stands behind a slip.
 _OFTEN = 6.0
 #: A scale is tried before a structure where the median ratio is within this factor of it.
@@ -239,8 +241,7 @@ def catalogue(table: Table) -> list[StructureModel | LevelModel]:
         found.append(StructureModel(each, _ALONE, sound, spread))
         if each.fault.key.endswith("-missing"):
             found += [
-                StructureModel(each, _WITH_A_GAIN, sound, spread, overhead)
-                for overhead in OVERHEADS
+                StructureModel(each, _OVERHEAD, sound, spread, overhead) for overhead in OVERHEADS
             ]
         found += [
             StructureModel(each, _BEHIND_A_SCALE * scale_weight(scale), sound, spread, scale)
@@ -357,13 +358,15 @@ class StructureModel:
         """Return what the runs say of the gain, theta integrated out, and of theta."""
         if self.structure.shape is None:
             left = table.y - np.log(self.structure.base(table))
-            noise = self.structure.noise
-            floor = table.floor if noise is None else np.hypot(table.floor, noise(table))
-            return sums(left, table.code, floor), None
+            return sums(left, table.code, self._noisy(table).floor), None
+        return _with_theta(self._line(table), self._noisy(table))
+
+    def _noisy(self, table: Table) -> Table:
+        """Return the runs with what the base leaves open of each."""
         noise = self.structure.noise
-        if noise is not None:
-            table = replace(table, floor=np.hypot(table.floor, noise(table)))
-        return _with_theta(self._line(table), table)
+        if noise is None:
+            return table
+        return replace(table, floor=np.hypot(table.floor, noise(table)))
 
     def remaining(self, table: Table, theta: float) -> Vector:
         """Return base + theta shape: what is left of the reference in every run, shape (n,)."""
@@ -418,16 +421,21 @@ class StructureModel:
             data = self._sums(table)[0]
             return held_out_p(data, self.shift, self.level, self.spread)
         line = self._line(table)
+        noisy = self._noisy(table)
+        unsteady = noisy.floor**2 - table.floor**2
         any_gain = self.free or self.structure.any_gain
         wide = 50.0 if any_gain else min((part.sd or 50.0) for part in self.level)
         z = line.z - self.shift
         smallest = 1.0
         for k in range(count):
             inside = table.code == k
-            m, cov = _two(line, z, ~inside, table, (fit.tau, fit.s), wide)
+            m, cov = _two(line, z, ~inside, noisy, (fit.tau, fit.s), wide)
             row = np.array([1.0, float(line.slope[inside].mean())])
             away = float(z[inside].mean()) - float(row @ m)
-            variance = float(row @ cov @ row) + fit.tau**2 + fit.s**2 / int(inside.sum())
+            own = float((fit.s**2 + table.floor[inside] ** 2).mean()) / int(inside.sum())
+            # What a load's changes leave open is the same in all of its runs.
+            own += float(unsteady[inside].mean())
+            variance = float(row @ cov @ row) + fit.tau**2 + own
             smallest = min(smallest, float(2 * ndtr(-abs(away) / math.sqrt(variance))))
         return min(1.0, smallest * count)
 

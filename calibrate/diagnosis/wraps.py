@@ -34,6 +34,8 @@ _DROPPED = fault("wrap-dropped").title
 ABSOLUTE = _ABSOLUTE.title
 #: Probability of as many wraps as were counted from which they are those that were due.
 _DUE = 0.02
+#: How likely chance may be where the range of the counter is known and nothing else explains a run.
+_CHANCE_KNOWN = 0.05
 #: Runs with a range too much from which on it is not one run that strays.
 _FEWEST = 2
 
@@ -58,10 +60,12 @@ def folded(runs: Runs, look: Callable[[Runs], Diagnosis]) -> Diagnosis | None:
             continue
         # Twice as many values are near one of these as near a multiple of the range.
         rest = np.clip(2 * (reference - mended) / range_j, -0.5, 0.5)
-        if _by_chance(rest, turned, np.zeros_like(turned)) > CHANCE:
+        likely = _CHANCE_KNOWN if runs.wraps_at_j else CHANCE
+        if _by_chance(rest, turned, np.zeros_like(turned)) > likely:
             continue
         found = look(replace(runs, probe_j=mended))
-        if _sound(found):
+        # A gain of the reference leaves each of these runs off by the same share of the range.
+        if _sound(found) or found.leading == _DROPPED:
             return _told(found, turned, f"{range_j:.6g} J less what they used")
     return None
 

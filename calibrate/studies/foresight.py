@@ -75,6 +75,16 @@ class Design:
         wraps = np.floor(self.e / self.wraps_at_j + self.rng.uniform(0, 1, self.w.size))
         return np.asarray(self.e - wraps * self.p * interval_s * self.rng.uniform(0.9, 1.1))
 
+    def slow(self, tau_s: float) -> Vector:
+        """Return what a filter counts whose time constant is `tau_s`."""
+        kept = tau_s * (1 - np.exp(-self.t / tau_s))
+        return np.asarray(self.e - (self.p - self.rest_w) * kept)
+
+    def lost(self, share: float) -> Vector:
+        """Return what is left where single samples, one a second, are lost."""
+        due = np.maximum(self.t.astype(np.int64), 1)
+        return np.asarray(self.e * self.rng.binomial(due, 1 - share) / due)
+
     def leap(self) -> Vector:
         """Return what a counter shows that leaps once."""
         probe = self.e.copy()
@@ -150,6 +160,9 @@ METERS: dict[str, tuple[Callable[[Design], Vector], Keys]] = {
         ("scale-1e-3", "packages-twice"),
     ),
     "renewed every 2 s": (lambda d: d.stale(2.0), ("stale",)),
+    "slow filter": (lambda d: d.slow(12.0), ("slow-response",)),
+    "a fifth of the samples lost": (lambda d: d.lost(0.2), ("samples-lost",)),
+    "PUE, DRAM missing": (lambda d: 1.58 * (d.e - d.dram), ("pue-1.58", "dram-missing")),
     "wrap readings dropped": (lambda d: d.dropped(0.5), ("wrap-dropped",)),
     "one run leaps": (lambda d: d.leap(), ("stray",)),
     "one load is seen part-time": (lambda d: d.part_time(), ("part-time",)),

@@ -12,12 +12,15 @@ import pytest
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
+def _data() -> Path:
+    """Return the folder of published measurements."""
+    beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    return Path(os.environ.get("CROSSWATT_REFERENCE_DATA") or beside)
+
+
 def case(name: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
     """Return the rows (none where the case has no data) and the expected values, or skip."""
-    root = Path(
-        os.environ.get("CROSSWATT_REFERENCE_DATA")
-        or Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    )
+    root = _data()
     found = root / "stats-reference" / f"{name}.json"
     if not found.is_file():
         pytest.skip(f"no reference case {name} under {root}; set CROSSWATT_REFERENCE_DATA")
@@ -40,3 +43,11 @@ def shared_case(name: str) -> Path:
     if not found.exists():
         pytest.skip(f"the case {name} is not here")
     return found
+
+
+def shared_data(name: str) -> Path:
+    """Return a file or folder of the measurements that stand beside the repository, or skip."""
+    root = _data()
+    if not (root / name).exists():
+        pytest.skip(f"{name} is not under {root}; set CROSSWATT_REFERENCE_DATA")
+    return root / name

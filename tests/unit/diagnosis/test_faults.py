@@ -15,6 +15,7 @@ from calibrate.diagnosis import (
     diagnose,
     fault,
     irregular,
+    late,
     losses,
     structures,
 )
@@ -58,7 +59,12 @@ def test_the_models_of_a_diagnosis_stand_for_faults_of_the_list() -> None:
         wraps_at_j=50.0, parts_j={"dram": 0.2 * joules}, busy=watts / 90,
     )  # fmt: skip
     table, _ = _table(runs, np.ones(12, dtype=np.bool_))
-    models = [*catalogue(), *structures.catalogue(table), *irregular.catalogue(table)]
+    models = [
+        *catalogue(),
+        *structures.catalogue(table),
+        *irregular.catalogue(),
+        *late.catalogue(table),
+    ]
     models += losses.catalogue(table)
     listed = {each.key for each in FAULTS} | {"dram-only", "dram-twice"}
     stood_for = {each.key for model in models for each in model.faults}
