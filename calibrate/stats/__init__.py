@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from calibrate.stats.bootstrap_interval import cluster_mean as cluster_mean
     from calibrate.stats.bootstrap_interval import mean_of as mean_of
     from calibrate.stats.conformal_interval import conformal as conformal
+    from calibrate.stats.conformal_interval import guaranteed_level as guaranteed_level
     from calibrate.stats.consensus_mean import Consensus as Consensus
     from calibrate.stats.consensus_mean import consensus as consensus
     from calibrate.stats.deming_line import deming as deming
@@ -155,7 +156,7 @@ _MODULES = {
     ),
     "alignment": "Alignment align",
     "bootstrap_interval": "bootstrap cluster_mean mean_of",
-    "conformal_interval": "conformal",
+    "conformal_interval": "conformal guaranteed_level",
     "consensus_mean": "Consensus consensus",
     "deming_line": "deming exponent weighted_deming",
     "drift": (

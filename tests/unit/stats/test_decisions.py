@@ -12,6 +12,7 @@ from calibrate.stats import (
     conformal,
     constant_truth,
     equivalent_ratio,
+    guaranteed_level,
     holm,
     level_dependent,
     limits_together,
@@ -183,6 +184,14 @@ def test_conformal_needs_enough_and_covers() -> None:
         found = conformal(x[:39])
         hits.append((found.low or 0) <= x[39] <= (found.high or 0))
     assert np.mean(hits) >= 0.95 - 4 * math.sqrt(0.0475 / 500)
+
+
+def test_conformal_says_what_is_guaranteed() -> None:
+    found = conformal(RNG.normal(size=10), [f"w{i // 2}" for i in range(10)], level=0.83)
+    assert found.method == "jackknife+ over workloads, guaranteed 66 %"
+    assert guaranteed_level(5 / 6) == pytest.approx(2 / 3) and guaranteed_level(0.4) == 0.0
+    with pytest.raises(ValueError, match="probability"):
+        guaranteed_level(1.0)
 
 
 def test_conformal_for_a_new_workload_is_wider() -> None:
