@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from calibrate.stats.alignment import Alignment, align
 from calibrate.stats.estimate import Estimate, Vector, encode, measured, t_estimate
 from calibrate.stats.line import least_squares, line_data
+from calibrate.stats.quantile import chi2_quantile
 
 #: Renewals below which a period is a guess.
 _LEAST = 8
@@ -409,7 +410,9 @@ def noise_w(at_s: ArrayLike, joules: ArrayLike, over_s: float = 1.0) -> Estimate
     Notes
     -----
     The Allan deviation: differences of neighbours over sqrt(2), so that a slow drift is no noise
-    (IEEE 1139). u is value/sqrt(2 (n - 1)).
+    (IEEE 1139). Neighbouring differences share a stretch, so that n of them tell as much as 2 n/3:
+    u is value sqrt(3/(4 n)), and the interval chi-square with 2 n/3 degrees of freedom (Lesage &
+    Audoin, IEEE Trans Instrum Meas 1973;22:157).
     """
     t, e = _readings(at_s, joules)
     edges = np.arange(t[0], t[-1], over_s)
@@ -421,9 +424,11 @@ def noise_w(at_s: ArrayLike, joules: ArrayLike, over_s: float = 1.0) -> Estimate
     watts = np.diff(np.interp(edges, t, e)) / over_s
     steps = np.diff(watts)
     value = float(np.sqrt(np.mean(steps**2) / 2))
-    return t_estimate(
-        value, value / math.sqrt(2 * (steps.size - 1)), steps.size - 1, level=0.95,
-        method=f"Allan deviation at {over_s:g} s", n_runs=steps.size, n_clusters=1,
+    df = 2 * steps.size / 3
+    low, high = (value * math.sqrt(df / chi2_quantile(p, df)) for p in (0.975, 0.025))
+    return Estimate(
+        value, value * math.sqrt(3 / (4 * steps.size)), low, high, 0.95,
+        f"Allan deviation at {over_s:g} s, chi-square", steps.size, 1,
     )  # fmt: skip
 
 

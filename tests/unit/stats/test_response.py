@@ -170,6 +170,15 @@ def test_noise_is_that_of_the_power_and_not_its_drift() -> None:
         noise_w(at[:300], at[:300])
 
 
+def test_the_interval_of_the_noise_holds_it() -> None:
+    held = 0
+    for _ in range(400):
+        at = np.arange(0, 15.0, 0.1)
+        found = noise_w(at, integrate(at, 50 + RNG.normal(0, 1, at.size)))
+        held += found.covers(1 / math.sqrt(10))
+    assert held / 400 >= 0.95 - 4 * math.sqrt(0.0475 / 400)
+
+
 def test_linearity_finds_the_bend() -> None:
     x = np.array([20.0, 50, 100, 150, 200])
     straight = linearity(x, 1.02 * x + 5)
