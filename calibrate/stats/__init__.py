@@ -87,6 +87,11 @@ if TYPE_CHECKING:
     from calibrate.stats.linearity_tests import cusum as cusum
     from calibrate.stats.linearity_tests import lack_of_fit as lack_of_fit
     from calibrate.stats.linearity_tests import one_factor as one_factor
+    from calibrate.stats.meter_response import AveragingWindow as AveragingWindow
+    from calibrate.stats.meter_response import PowerResponse as PowerResponse
+    from calibrate.stats.meter_response import averaging_window as averaging_window
+    from calibrate.stats.meter_response import duty_cycle as duty_cycle
+    from calibrate.stats.meter_response import power_response as power_response
     from calibrate.stats.mixed_model import Mixed as Mixed
     from calibrate.stats.mixed_model import mixed as mixed
     from calibrate.stats.mixed_model import probe_effects as probe_effects
@@ -112,12 +117,9 @@ if TYPE_CHECKING:
     from calibrate.stats.repeats import repeated_mean as repeated_mean
     from calibrate.stats.repeats import repeats_until as repeats_until
     from calibrate.stats.repeats import strays as strays
-    from calibrate.stats.response import AveragingWindow as AveragingWindow
     from calibrate.stats.response import Linearity as Linearity
-    from calibrate.stats.response import averaging_window as averaging_window
     from calibrate.stats.response import counter_lag as counter_lag
     from calibrate.stats.response import deficit as deficit
-    from calibrate.stats.response import duty_cycle as duty_cycle
     from calibrate.stats.response import integrate as integrate
     from calibrate.stats.response import linearity as linearity
     from calibrate.stats.response import noise_w as noise_w
@@ -172,6 +174,7 @@ _MODULES = {
     "lin_concordance": "Concordance concordance",
     "line": "Line OriginLine least_squares",
     "linearity_tests": "LackOfFit cusum lack_of_fit one_factor",
+    "meter_response": ("AveragingWindow PowerResponse averaging_window duty_cycle power_response"),
     "mixed_model": "Mixed mixed probe_effects",
     "origin": "deming_through_origin line_through_origin",
     "paired_change": "PairedChange RepeatedValues change_between",
@@ -180,8 +183,8 @@ _MODULES = {
     "quantile": "chi2_quantile chi2_tail f_tail normal_quantile normal_tail t_quantile t_tail",
     "repeats": "LEAST_LOOK RepeatedMean repeated_mean repeats_until strays",
     "response": (
-        "AveragingWindow Linearity averaging_window counter_lag deficit duty_cycle integrate "
-        "linearity noise_w renewals resolution update_period"
+        "Linearity counter_lag deficit integrate linearity noise_w renewals resolution "
+        "update_period"
     ),
     "sequence": (
         "best_rho confidence_sequence log_mixture normal_mixture_bound repeats_expected "

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from calibrate.stats.alignment import lags_of, newey_west
 from calibrate.stats.estimate import Vector, measured
+from calibrate.stats.interval_errors import error_ratio, whitened
 
 #: Intervals that there must be beyond the numbers that are estimated.
 _LEAST = 12
@@ -197,48 +198,6 @@ def _enough(n: int, states: _States) -> None:
 Shares = Callable[[Vector], Vector]
 
 
-def _whitened(columns: Vector, seconds: Vector | None, ratio: float) -> tuple[Vector, float]:
-    """Return columns whose errors are alike and independent, and ln det of their covariance.
-
-    Parameters
-    ----------
-    seconds : lengths of intervals; None for readings that are independent.
-    ratio : variance of what is wrong at a reading over that of the power itself in an interval.
-    """
-    from scipy.linalg import cholesky_banded, solve_banded
-
-    if seconds is None:
-        return columns, 0.0
-    n = seconds.size
-    band = np.zeros((2, n))
-    band[0] = seconds / float(np.median(seconds)) + 2 * ratio
-    band[1, :-1] = -ratio
-    lower = cholesky_banded(band, lower=True)
-    return solve_banded((1, 0), lower, columns), 2 * float(np.log(lower[0]).sum())
-
-
-def _ratio(design: Vector, y: Vector, seconds: Vector | None) -> float:
-    """Return the ratio of both kinds of error by restricted maximum likelihood."""
-    from scipy.optimize import minimize_scalar
-
-    if seconds is None:
-        return 0.0
-    n, k = design.shape
-
-    def deviance(log_ratio: float) -> float:
-        white, log_det = _whitened(np.column_stack([design, y]), seconds, math.exp(log_ratio))
-        x, z = white[:, :-1], white[:, -1]
-        spread = np.linalg.slogdet(x.T @ x)[1]
-        rest = z - x @ np.linalg.lstsq(x, z, rcond=None)[0]
-        misfit = math.log(max(float(rest @ rest), 1e-300))
-        return float(log_det + spread + (n - k) * misfit)
-
-    found = minimize_scalar(
-        deviance, bounds=(-8.0, 12.0), method="bounded", options={"xatol": 0.05}
-    )
-    return math.exp(float(found.x))
-
-
 def _best_of(
     shares: Shares, y: Vector, tried: list[Vector], seconds: Vector | None, gap: float
 ) -> Vector:
@@ -249,7 +208,7 @@ def _best_of(
     _check_rank(shares(tried[len(tried) // 2]))
     best = tried[len(tried) // 2]
     for _ in range(1 if seconds is None else 2):
-        ratio = _ratio(shares(best), y, seconds)
+        ratio = error_ratio(shares(best), y, seconds)
         fits = [_fit(shares(each), y, seconds, ratio) for each in tried]
         losses = np.array([float(rest @ rest) for _, _, rest in fits])
         best = tried[int(np.argmin(losses))]
@@ -274,7 +233,7 @@ def _fit(
     design: Vector, y: Vector, seconds: Vector | None, ratio: float
 ) -> tuple[Vector, Vector, Vector]:
     """Return whitened design, powers, and whitened residuals."""
-    white, _ = _whitened(np.column_stack([design, y]), seconds, ratio)
+    white, _ = whitened(np.column_stack([design, y]), seconds, ratio)
     x, z = white[:, :-1], white[:, -1]
     watts: Vector = np.asarray(np.linalg.lstsq(x, z, rcond=None)[0], dtype=np.float64)
     return x, watts, z - x @ watts
@@ -298,13 +257,13 @@ def _fitted(
     shares: Shares, y: Vector, start: Vector, seconds: Vector | None, gap: float
 ) -> StatePowers:
     """Return powers and covariance from the best lag and window tried, which are refined."""
-    ratio = _ratio(shares(start), y, seconds)
+    ratio = error_ratio(shares(start), y, seconds)
     shift = _refined(lambda at: _fit(shares(at), y, seconds, ratio)[2], start, gap)
     design, watts, rest = _fit(shares(shift), y, seconds, ratio)
     jacobian = design
     for nudge in np.eye(shift.size) * _NUDGE * gap:
         slope = (shares(shift + nudge) - shares(shift - nudge)) @ watts / (2 * _NUDGE * gap)
-        jacobian = np.column_stack([jacobian, _whitened(slope, seconds, ratio)[0]])
+        jacobian = np.column_stack([jacobian, whitened(slope, seconds, ratio)[0]])
     size = np.sqrt((jacobian**2).sum(axis=0))
     if (size <= 1e-12 * size.max()).any():
         raise ValueError("The kinds of phases have the same power: no lag can be seen.")

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from calibrate.stats.alignment import Alignment, align
 from calibrate.stats.estimate import Estimate, Vector, encode, measured, t_estimate
+from calibrate.stats.interval_errors import error_ratio, whitened
 from calibrate.stats.line import least_squares, line_data
 from calibrate.stats.quantile import chi2_quantile
 
@@ -24,6 +25,8 @@ _LEAST = 8
 _WIDE = 5
 #: Share of readings with a new value above which renewals are faster than readings.
 _TOO_FAST = 0.8
+#: Jitter of a period, over itself, beyond which renewals keep no beat.
+_JITTER = 0.15
 #: Floating-point errors of a difference, in units of the largest value.
 _ROUND = 4e-16
 
@@ -45,7 +48,7 @@ def renewals(at_s: ArrayLike, value: ArrayLike) -> tuple[Vector, Vector]:
     ------
     ValueError : not as many of both, or instants that do not increase.
     """
-    t, v = _readings(at_s, value)
+    t, v = instants_and_values(at_s, value)
     new = np.flatnonzero(np.diff(v) != 0) + 1
     return (t[new] + t[new - 1]) / 2, v[new]
 
@@ -70,12 +73,13 @@ def update_period(at_s: ArrayLike, value: ArrayLike, level: float = 0.95) -> Est
 
     Notes
     -----
-    The slope of the instants of renewal over their number; a gap of several periods (a renewal
-    that brought the same value) counts for as many. Renewals are known to a reading's distance,
-    which is in the uncertainty.
+    Generalised least squares of the gaps between renewals over how many periods each is: a gap of
+    several (a renewal that brought the same value) counts for as many. Renewals that keep a beat
+    are off by what readings show of them; where each period has a jitter of its own, the instants
+    walk away from the beat. The shares of both are found by restricted maximum likelihood.
     """
-    t, _ = _readings(at_s, value)
-    when, _ = renewals(at_s, value)
+    t, _ = instants_and_values(at_s, value)
+    when, shown = renewals(at_s, value)
     if when.size < _LEAST:
         raise ValueError(
             f"The value changed {when.size} times; a period takes {_LEAST}. Record for longer, "
@@ -88,44 +92,54 @@ def update_period(at_s: ArrayLike, value: ArrayLike, level: float = 0.95) -> Est
             "often. Read it more often."
         )
     read_s = float(np.median(np.diff(t)))
-    count = _count(when, read_s)
-    beat = least_squares(count, when)
-    away = np.abs(when - beat.at(count))
-    if float(np.quantile(away, 0.9)) > 1.5 * read_s + 0.02 * beat.slope.value:
+    gaps = np.diff(when)
+    count, whole = counted(when, read_s)
+    if not whole and np.unique(shown).size < _LEAST:
+        raise ValueError(
+            f"The value has {np.unique(shown).size} levels only, and the times between its changes "
+            "no common measure: a renewal that brings the same value cannot be seen. Record under "
+            "a load that changes more."
+        )
+    turns = np.diff(count)
+    middle = float(gaps.sum() / turns.sum())
+    away = np.abs(gaps - turns * middle) / np.sqrt(turns)
+    if float(np.quantile(away, 0.9)) > 1.5 * read_s + _JITTER * middle:
         raise ValueError(
             f"The renewals keep no beat that readings every {read_s:.3g} s could show. Read it "
             "more often, or under a load that changes faster."
         )
-    line = least_squares(count, when, level=level).slope
-    return _with(line, "slope of the instants of renewal, t", when.size)
+    ratio = error_ratio(turns[:, None], gaps, turns)
+    white, _ = whitened(np.column_stack([turns, gaps]), turns, ratio)
+    own, seen = white.T
+    period = float(own @ seen) / float(own @ own)
+    df = when.size - 2
+    variance = float(((seen - period * own) ** 2).sum()) / df / float(own @ own)
+    # Renewals that keep step with the readings are off alike, up to a reading at either end.
+    ends = read_s / math.sqrt(6) / float(turns.sum())
+    return t_estimate(
+        period, math.hypot(math.sqrt(variance), ends), df, level=level,
+        method="gaps between renewals over their periods, generalised least squares, t",
+        n_runs=when.size, n_clusters=1,
+    )  # fmt: skip
 
 
-def _count(when: Vector, read_s: float) -> Vector:
-    """Return the number of each renewal; a gap of several periods counts for as many.
+def counted(when: Vector, read_s: float) -> tuple[Vector, bool]:
+    """Return the number of each renewal, and whether gaps are whole periods but for reading.
 
-    Where the load changes seldom most renewals bring nothing new. So the period is the median gap,
-    or the largest whole part of it of which all gaps are multiples, up to a reading's distance.
+    A gap of several periods counts for as many. Where the load changes seldom most renewals bring
+    nothing new. So the period is the median gap, or the largest whole part of it of which all gaps
+    are multiples, up to a reading's distance.
     """
     gaps = np.diff(when)
-    middle = float(np.median(gaps))
+    middle, whole = float(np.median(gaps)), True
     for part in range(1, max(int(middle / (_WIDE * read_s)), 1) + 1):
         turns = gaps / middle * part
         away = np.abs(turns - np.round(turns)) * middle / part
         if float(np.quantile(away, 0.98)) <= 1.2 * read_s:
             break
     else:
-        turns = gaps / middle
-    return np.concatenate([[0.0], np.cumsum(np.maximum(np.round(turns), 1.0))])
-
-
-def _paced(when: Vector, read_s: float) -> Vector:
-    """Return the instants of renewals on the beat that they keep, if they keep one.
-
-    Each is seen up to a reading late; taken as seen, that would widen every window.
-    """
-    count = _count(when, read_s / 1.5)
-    beat = least_squares(count, when).at(count)
-    return beat if float(np.abs(when - beat).max()) <= read_s else when
+        turns, whole = gaps / middle, False
+    return np.concatenate([[0.0], np.cumsum(np.maximum(np.round(turns), 1.0))]), whole
 
 
 def resolution(value: ArrayLike) -> Estimate:
@@ -190,163 +204,6 @@ def _common(one: float, other: float, error: float) -> float:
     return one
 
 
-@dataclass(frozen=True)
-class AveragingWindow:
-    """What a power reading is a mean of.
-
-    Parameters
-    ----------
-    window_s : length of the stretch it averages over.
-    lag_s : how long before the renewal that stretch ends.
-    gain, offset_w : of the meter over the reference.
-    residual_w : sd of what is left.
-    """
-
-    window_s: Estimate
-    lag_s: Estimate
-    gain: float
-    offset_w: float
-    residual_w: float
-
-
-def averaging_window(
-    at_s: ArrayLike,
-    watts: ArrayLike,
-    reference_at_s: ArrayLike,
-    reference_j: ArrayLike,
-    *,
-    longest_s: float = 3.0,
-    longest_lag_s: float = 1.0,
-    level: float = 0.95,
-) -> AveragingWindow:
-    """Return over what stretch of time a power reading is a mean.
-
-    Parameters
-    ----------
-    at_s, watts : readings of the meter, shape (n,).
-    reference_at_s, reference_j : cumulative energy by a finer reference, shape (m,); it must
-        begin `longest_s + longest_lag_s` before the meter.
-    longest_s, longest_lag_s : largest window and lag looked for.
-    level : coverage probability.
-
-    Returns
-    -------
-    AveragingWindow : window and lag, s, gain and offset over the reference.
-
-    Raises
-    ------
-    ValueError : a power that does not change, too few renewals, or a reference that does not
-        reach back.
-
-    Notes
-    -----
-    At a renewal the meter shows gain (E(t - lag) - E(t - lag - window))/window + offset, found by
-    least squares over window and lag (gain and offset are linear and follow). A square wave whose
-    half-period is longer than the window shows both best; one near the update period shows part-
-    time sampling (Yang, Adamek & Armour, arXiv:2312.02741, section 4).
-    """
-    from scipy.optimize import least_squares as minimise
-
-    when, shown = renewals(at_s, watts)
-    t, e = _readings(reference_at_s, reference_j)
-    if when.size >= _LEAST:
-        when = _paced(when, 1.5 * float(np.median(np.diff(measured("at_s", at_s)))))
-    keep = (when - longest_s - longest_lag_s >= t[0]) & (when <= t[-1])
-    when, shown = when[keep], shown[keep]
-    if when.size < _LEAST:
-        raise ValueError(
-            f"{when.size} renewals lie within the reference; a window takes {_LEAST}. Begin the "
-            "reference earlier and record for longer."
-        )
-
-    def linear(window: float, lag: float) -> tuple[Vector, Vector]:
-        """Return residuals and (gain, offset) at a window and a lag."""
-        end = when - lag
-        mean = (np.interp(end, t, e) - np.interp(end - window, t, e)) / window
-        columns = np.stack([mean, np.ones_like(mean)], axis=1)
-        found = np.linalg.lstsq(columns, shown, rcond=None)[0]
-        return shown - columns @ found, found
-
-    step = float(np.median(np.diff(t)))
-    power = np.diff(e) / np.diff(t)
-    if float(np.ptp(power)) <= 1e-9 * float(np.abs(power).max()) or float(np.ptp(shown)) == 0.0:
-        raise ValueError("The power does not change: no window can be seen. Use a square wave.")
-    windows = np.geomspace(max(step, longest_s / 300), longest_s, 60)
-    lags = np.linspace(0.0, longest_lag_s, 41)
-    start = min(
-        ((float(w), float(lag)) for w in windows for lag in lags),
-        key=lambda point: float((linear(*point)[0] ** 2).sum()),
-    )
-    best = minimise(
-        lambda p: linear(p[0], p[1])[0],
-        start,
-        bounds=([step / 4, -step], [1.2 * longest_s, 1.2 * longest_lag_s + step]),
-        diff_step=max(step / 2 / start[0], 1e-3),
-        x_scale=[start[0], max(start[1], step)],
-    )
-    read_s = float(np.median(np.diff(measured("at_s", at_s))))
-    if float(best.x[0]) < read_s:
-        raise ValueError(
-            f"The window is shorter than readings every {read_s:.3g} s can show. Read it more "
-            "often."
-        )
-    df = when.size - 4
-    residual, (gain, offset) = linear(*best.x)
-    variance = float(residual @ residual) / df
-    covariance = variance * np.linalg.pinv(best.jac.T @ best.jac)
-    read = float(np.median(np.diff(measured("at_s", at_s)))) ** 2 / 12
-    # Both ends of a window are off alike; only the lag is, where readings and renewals keep step.
-    edge = step**2 / 12 + read
-    u = np.sqrt(np.diag(covariance) + np.array([edge / when.size, edge]))
-
-    def made(value: float, each: float) -> Estimate:
-        return t_estimate(
-            value, each, df, level=level, method="least squares on the mean over a window, t",
-            n_runs=when.size, n_clusters=1,
-        )  # fmt: skip
-
-    return AveragingWindow(
-        made(float(best.x[0]), float(u[0])),
-        made(float(best.x[1]), float(u[1])),
-        float(gain),
-        float(offset),
-        math.sqrt(variance),
-    )
-
-
-def duty_cycle(window_s: Estimate, update_s: Estimate) -> Estimate:
-    """Return the share of the time that a meter sees: window over update period, at most 1.
-
-    Parameters
-    ----------
-    window_s, update_s : of `averaging_window` and `update_period`.
-
-    Returns
-    -------
-    Estimate : a share, 0 to 1.
-
-    Raises
-    ------
-    ZeroDivisionError : a window or an update period of zero.
-
-    Notes
-    -----
-    Yang, Adamek & Armour, arXiv:2312.02741: 25 of 100 ms on A100 and H100.
-    """
-    share = window_s.value / update_s.value
-    relative = math.hypot(*((e.u or 0.0) / e.value for e in (window_s, update_s)))
-    return t_estimate(
-        min(share, 1.0),
-        share * relative,
-        min(window_s.n_runs, update_s.n_runs) - 2,
-        level=window_s.level,
-        method="window over update period",
-        n_runs=window_s.n_runs,
-        n_clusters=1,
-        checks=("It averages over more than one update period: all is seen.",) if share > 1 else (),
-    )
-
-
 def counter_lag(
     at_s: ArrayLike, joules: ArrayLike, reference_at_s: ArrayLike, reference_j: ArrayLike
 ) -> Alignment:
@@ -370,7 +227,7 @@ def counter_lag(
     `align`, of a counter that is new at every reading as it is. One that is renewed less often
     than it is read is taken at its renewals alone, so that the time it stands still is no lag.
     """
-    t, v = _readings(at_s, joules)
+    t, v = instants_and_values(at_s, joules)
     step = float(np.median(np.diff(t)))
     when, new = renewals(t, v)
     if when.size >= _TOO_FAST * (t.size - 1):
@@ -414,7 +271,7 @@ def noise_w(at_s: ArrayLike, joules: ArrayLike, over_s: float = 1.0) -> Estimate
     u is value sqrt(3/(4 n)), and the interval chi-square with 2 n/3 degrees of freedom (Lesage &
     Audoin, IEEE Trans Instrum Meas 1973;22:157).
     """
-    t, e = _readings(at_s, joules)
+    t, e = instants_and_values(at_s, joules)
     edges = np.arange(t[0], t[-1], over_s)
     if edges.size < _LEAST + 1:
         raise ValueError(
@@ -539,7 +396,7 @@ def deficit(
     )  # fmt: skip
 
 
-def _readings(at_s: ArrayLike, value: ArrayLike) -> tuple[Vector, Vector]:
+def instants_and_values(at_s: ArrayLike, value: ArrayLike) -> tuple[Vector, Vector]:
     """Return instants and values, or refuse them."""
     t, v = measured("at_s", at_s), measured("value", value)
     if t.size != v.size or t.size < 2:
@@ -547,10 +404,6 @@ def _readings(at_s: ArrayLike, value: ArrayLike) -> tuple[Vector, Vector]:
     if (np.diff(t) <= 0).any():
         raise ValueError("The instants do not increase; sort the readings.")
     return t, v
-
-
-def _with(found: Estimate, method: str, n: int) -> Estimate:
-    return Estimate(found.value, found.u, found.low, found.high, found.level, method, n, 1)
 
 
 def integrate(at_s: Sequence[float] | Vector, watts: Sequence[float] | Vector) -> Vector:
@@ -569,5 +422,5 @@ def integrate(at_s: Sequence[float] | Vector, watts: Sequence[float] | Vector) -
     ------
     ValueError : not as many of both, not finite, or instants that do not increase.
     """
-    t, w = _readings(at_s, watts)
+    t, w = instants_and_values(at_s, watts)
     return np.concatenate([[0.0], np.cumsum(np.diff(t) * w[:-1])])

@@ -24,13 +24,14 @@ from calibrate.probe import Domain
 from calibrate.stats import (
     Estimate,
     Linearity,
-    averaging_window,
+    PowerResponse,
     counter_lag,
     deficit,
     duty_cycle,
     integrate,
     linearity,
     noise_w,
+    power_response,
     resolution,
     t_estimate,
     update_period,
@@ -179,7 +180,7 @@ def _sheet(
     having = [run for run in runs if domain.name in run.logs[probe].domains]
     case = _Case(probe, domain, having, reference, beside)
     # Each is several entries, and found once.
-    window, line = cache(lambda: _window(case)), cache(lambda: _line(case, comparison))
+    response, line = cache(lambda: _response(case)), cache(lambda: _line(case, comparison))
     made = [("cost of a read", "s", lambda: _cost(case))]
     if domain.kind != "window":
         made += [
@@ -191,9 +192,11 @@ def _sheet(
         made += [("lag", "s", lambda: _lag(case)), ("wrap", "J", lambda: _wrap(case))]
     if domain.kind == "power":
         made += [
-            ("averaging window", "s", lambda: window()[0]),
-            ("lag", "s", lambda: window()[1]),
-            ("duty cycle", "1", lambda: duty_cycle(window()[0], _update(case))),
+            ("averaging window", "s", lambda: _span(response(), "window")),
+            ("time constant", "s", lambda: _span(response(), "exponential")),
+            ("lag", "s", lambda: response().lag_s),
+            ("mean delay", "s", lambda: response().mean_delay_s),
+            ("duty cycle", "1", lambda: duty_cycle(_span(response(), "window"), _update(case))),
         ]
     made += [
         ("gain", "1", lambda: line().gain),
@@ -260,18 +263,29 @@ def _lag(case: _Case) -> Estimate:
     return counter_lag(*case.curve(run), *case.truth(run)).lag_s
 
 
-def _window(case: _Case) -> tuple[Estimate, Estimate]:
-    """Return window and lag beside the reference, or else beside the load's own marks."""
+def _response(case: _Case) -> PowerResponse:
+    """Return how a power responds beside the reference, or else beside the load's own marks."""
     run = case.of("square")[0]
     if case.beside is not None:
-        found = averaging_window(*case.curve(run), *case.truth(run))
-        return found.window_s, found.lag_s
-    found = averaging_window(*case.curve(run), *_commanded(run))
+        return power_response(*case.curve(run), *case.truth(run))
+    found = power_response(*case.curve(run), *_commanded(run), watts_known=False)
     said = "The load's own marks are the reference: a device that follows them late looks late."
-    window, lag = (
-        replace(each, checks=(*each.checks, said)) for each in (found.window_s, found.lag_s)
+    span, lag, delay = (
+        replace(each, checks=(*each.checks, said))
+        for each in (found.span_s, found.lag_s, found.mean_delay_s)
     )
-    return window, lag
+    return replace(found, span_s=span, lag_s=lag, mean_delay_s=delay)
+
+
+def _span(found: PowerResponse, form: str) -> Estimate:
+    """Return the window or the time constant of a response, or say that it has the other."""
+    if found.form != form:
+        raise ValueError(
+            "It averages over a window: see there."
+            if found.form == "window"
+            else "It responds exponentially: see its time constant."
+        )
+    return found.span_s
 
 
 def _commanded(run: Run) -> Curve:

@@ -16,7 +16,7 @@ from calibrate.probe.contract import Domain
 from calibrate.stats import Vector
 from calibrate.store import CampaignRecord, Job, PhaseRecord, ProbeState, RunRecord, SourceRecord
 from calibrate.studies import Datasheet, characterize
-from calibrate.studies.datasheet import _Case, _window
+from calibrate.studies.datasheet import _Case, _response
 from tests.helpers.campaigns import MACHINE
 
 RUNS = (("idle", 20.0, 0.0), ("square", 30.0, 1.0), ("integer", 2.0, 1.0), ("integer", 4.0, 1.0),
@@ -155,6 +155,8 @@ def test_the_window_of_a_power_is_seen_from_the_loads_own_marks(
     )  # fmt: skip
     store.save(place / store.RUN, run)
     case = _Case("meter", domain, [store.load_run(place)], None, None)
-    window, lag = _window(case)
+    found = _response(case)
+    window, lag = found.span_s, found.lag_s
+    assert found.form == "window"
     assert window.value == pytest.approx(window_s, rel=0.1)
     assert lag.value == pytest.approx(0.0, abs=0.01) and "own marks" in window.checks[-1]
