@@ -99,13 +99,15 @@ class Feed:
 class Window:
     """A stretch of time that is a run: what ran, and when.
 
-    ``probes`` are those that were measuring, where not all were.
+    ``probes`` are those that were measuring, where not all were; ``columns`` those of their columns
+    that have a figure, where not all have.
     """
 
     workload: str
     begin_ns: int
     end_ns: int
     probes: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
     result: Mapping[str, float | int | str | None] = field(default_factory=dict)
 
 

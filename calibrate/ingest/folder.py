@@ -136,13 +136,16 @@ class Sink:
                     found[name] = int(at_ns[first]), int(at_ns[self.count - 1 - last])
         return found
 
-    def put(self, chunk: Chunk, keep: slice) -> None:
-        """Append some of a chunk's readings; the file is not kept open, for there may be many."""
+    def put(self, chunk: Chunk, keep: slice, columns: Sequence[str] | None = None) -> None:
+        """Append some of a chunk's readings, of all columns or of some.
+
+        The file is not kept open, for there may be many.
+        """
         at_ns = chunk.at_ns[keep]
         records = np.empty(at_ns.size, dtype=self._type)
         records["at_ns"] = at_ns
         for name in self._names:
-            column = chunk.values.get(name)
+            column = chunk.values.get(name) if columns is None or name in columns else None
             records[name] = np.nan if column is None else column[keep]
         with self._path.open("ab") as file:
             file.write(records.tobytes())
@@ -306,7 +309,7 @@ def _pour(
             for window, sink in mine:
                 keep = _around(chunk, window)
                 if keep.stop > keep.start:
-                    sink.put(chunk, keep)
+                    sink.put(chunk, keep, window.columns)
             total += chunk.at_ns.size
             watch(total)
             if isinstance(feed.chunks, Resumable) and time.monotonic() - kept_s > CHECK_S:

@@ -39,8 +39,9 @@ def runs(
 ) -> Found:
     """Return runs as a probe's counters that stand still between them.
 
-    Where runs overlap by no more than `step_ns`, the step of their time stamps, the later one is
-    moved to the end of the other; where by more, they ran at once, and the later one is left out.
+    A domain without a figure in a run is not there in that run: what it used is not known. Where
+    runs overlap by no more than `step_ns`, the step of their time stamps, the later one is moved to
+    the end of the other; where by more, they ran at once, and the later one is left out.
 
     Raises
     ------
@@ -60,7 +61,9 @@ def runs(
         for key, joules in each.joules.items():
             long += [(begin_ns, key, sums[key]), (end_ns, key, sums[key] + joules)]
             sums[key] += joules
-        windows.append(Window(slug(each.what), begin_ns, end_ns))
+        lacking = domains.keys() - each.joules.keys()
+        columns = tuple(each.joules) if lacking else None
+        windows.append(Window(slug(each.what), begin_ns, end_ns, columns=columns))
         last = end_ns
     at_ns, names, values = zip(*long, strict=True)
     chunks = [pivot(at_ns, names, values)]
