@@ -85,6 +85,8 @@ def _parts(run: NextRun, form: float, rows: Sequence[PairedRun], resolution_j: f
     ]
     if run.runs_df:
         parts.append(Part("repeatability", run.runs, df=float(run.runs_df)))
+    if run.correlation:
+        parts.append(Part("correlation of the runs", run.correlation, df=run.correlation_df))
     each = readings(rows, resolution_j)
     together = math.hypot(*each.values())
     parts += [

@@ -223,7 +223,8 @@ class Runs:
         pair = self.pair
         if seen is None:
             return None
-        return next_run(seen, self.rows, pair.resolution_j, pair.u_reference)
+        serial = pair.serial if pair.correlated else None
+        return next_run(seen, self.rows, pair.resolution_j, pair.u_reference, serial)
 
 
 def _inflated(found: Estimate, seen: Scatter | None) -> Estimate:

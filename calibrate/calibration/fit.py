@@ -105,6 +105,8 @@ def _correct(comparison: Comparison, pair: Pair, diagnosis: Diagnosis, need: flo
     note = ""
     if chosen is factor and _exact(runs, diagnosis) is None:
         runs, chosen, note = _perhaps_loaded(runs, factor, need)
+    if pair.serial is not None and pair.correlated:
+        note += f". {pair.serial.sentence.removesuffix('.')}"
     return _decide(runs, chosen, diagnosis, need, note)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from calibrate.comparison import PairedRun
 from calibrate.quantity import u_of_step
-from calibrate.stats import MAX_LOG, Vector, encode, t_quantile
+from calibrate.stats import MAX_LOG, SerialCorrelation, Vector, encode, t_quantile
 from calibrate.store import Document
 
 LEVEL = 0.95
@@ -94,6 +94,8 @@ class NextRun(Document):
     ``loads``: where the workloads are; None in older documents. ``known``: how much of the first
     three the readings explain, their steps and the ends of windows, in runs of ``seconds``; it goes
     with the inverse of the length. The rest may differ from run to run whatever their length.
+    ``correlation``: what runs whose neighbours err alike hide of their own scatter and of their
+    mean, with ``correlation_df``; zero where they are independent.
     """
 
     workloads: float
@@ -105,6 +107,8 @@ class NextRun(Document):
     loads: Loads | None = None
     known: float = 0.0
     seconds: float | None = None
+    correlation: float = 0.0
+    correlation_df: float | None = None
 
     def expanded(
         self, form: float, watts: float | None = None, seconds: float | None = None
@@ -123,7 +127,9 @@ class NextRun(Document):
         means = self.workloads**2 * (own + beyond**2) + form**2
         runs = own * self.runs**2
         variance = means + runs + own * self.readings**2 + self.reference**2
+        variance += self.correlation**2
         free = means**2 / self.workloads_df + (runs**2 / self.runs_df if self.runs_df else 0.0)
+        free += self.correlation**4 / self.correlation_df if self.correlation_df else 0.0
         df = variance**2 / free if free > 0 else math.inf
         k = t_quantile((1 + LEVEL) / 2, df)
         return Expanded(math.sqrt(variance), k, df if math.isfinite(df) else None)
@@ -194,6 +200,7 @@ def next_run(
     rows: Sequence[PairedRun],
     resolution_j: float,
     u_reference: float | None,
+    serial: SerialCorrelation | None = None,
 ) -> NextRun:
     """Return the uncertainty of one new run.
 
@@ -203,7 +210,9 @@ def next_run(
     rows : the runs.
     resolution_j : step of the probe's counters, J.
     u_reference : relative standard uncertainty of the reference's gain; None where it states none.
+    serial : how much neighbouring runs err alike; None where they do not.
     """
+    hidden, hidden_df = _hidden(found, serial)
     runs = found.runs * (1 - found.within)
     known = sum(each**2 for each in readings(rows, resolution_j).values())
     lasting = known and sum(
@@ -219,7 +228,17 @@ def next_run(
         loads=_loads(rows),
         known=_SKEWED * math.sqrt(known),  # as much is allowed for in what the runs show
         seconds=math.sqrt(lasting / known) if known else None,
+        correlation=hidden,
+        correlation_df=hidden_df,
     )
+
+
+def _hidden(found: Scatter, serial: SerialCorrelation | None) -> tuple[float, float | None]:
+    """Return what correlated runs hide of their scatter and of their mean, and its freedom."""
+    if serial is None:
+        return 0.0, None
+    own = max(serial.sd**2 - found.runs, 0.0)
+    return math.sqrt(own + serial.extra_variance), max(serial.n_effective - 1, 1.0)
 
 
 def _loads(rows: Sequence[PairedRun]) -> Loads:

@@ -16,6 +16,7 @@ from calibrate.comparison import Comparison, Pair, PairedRun, ProbeSummary
 from calibrate.diagnosis import NO_FAULT, UNEXPLAINED, Diagnosis
 from calibrate.errors import CrosswattError
 from calibrate.reporting.verdict import instruction
+from calibrate.stats import serial_correlation
 
 WATTS = [15.0, 120.0, 60.0, 70.0, 100.0]
 KILO = "scale 1e-3 (kW taken for W)"
@@ -248,3 +249,48 @@ def test_the_class_of_the_reference_does_not_shrink() -> None:
     pair = made.pairs[0].model_copy(update={"u_reference": 0.05})
     _, corrector = fitted(made.model_copy(update={"pairs": (pair,)}))
     assert relative_u(corrector, 3600.0) > 0.05
+
+
+def wandering(lag1: float, seed: int, k: int = 5, m: int = 10) -> tuple[Comparison, float]:
+    """Return runs in an order that is shuffled, and how far off one later run is (ln)."""
+    rng = np.random.default_rng(seed)
+    value, rows = float(rng.normal()), list[PairedRun]()
+    for j in range(m):
+        for i in rng.permutation(k):
+            value = lag1 * value + math.sqrt(1 - lag1**2) * float(rng.normal())
+            watts = 20.0 + 35 * int(i)
+            rows.append(
+                PairedRun(
+                    run=f"{j}-{i}", workload=f"w{i}", repeat=j + 1, seconds=5.0,
+                    probe_j=0.8 * watts * 5 * math.exp(0.02 * value), reference_j=watts * 5,
+                    u_reference_j=0.0,
+                )
+            )  # fmt: skip
+    made = comparison([1.0] * 5)
+    d = [math.log(row.probe_j / row.reference_j) for row in rows]
+    serial = serial_correlation(d, [row.workload for row in rows], shuffles=199)
+    pair = made.pairs[0].model_copy(update={"rows": tuple(rows), "serial": serial})
+    return made.model_copy(update={"pairs": (pair,)}), 0.02 * float(rng.normal())
+
+
+def test_runs_that_err_alike_are_said_and_widen_the_interval() -> None:
+    made, _ = wandering(0.95, 3)
+    assert made.pairs[0].correlated
+    found, _ = fitted(made)
+    assert "Repeats are not independent" in found.reason
+    alone = made.pairs[0].model_copy(update={"serial": None})
+    narrow, _ = fitted(made.model_copy(update={"pairs": (alone,)}))
+    assert found.fitness and narrow.fitness
+    assert (found.fitness.expanded_u or 0) > 1.2 * (narrow.fitness.expanded_u or 0)
+
+
+def test_limits_hold_a_later_run_where_runs_err_alike() -> None:
+    held = 0
+    for seed in range(60):
+        made, off = wandering(0.95, seed)
+        found, corrector = fitted(made)
+        assert found.verdict in {"factor", "offset", "gain and offset"}
+        reading = corrector.correct(0.8 * 400 * math.exp(off), seconds=5.0)
+        assert reading.low is not None and reading.high is not None
+        held += reading.low <= 400 <= reading.high
+    assert held >= 53
