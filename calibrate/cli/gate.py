@@ -9,7 +9,7 @@ import typer
 
 from calibrate.cli.console import out
 from calibrate.cli.help import Commands, examples
-from calibrate.cli.options import DEFAULT_NEED
+from calibrate.cli.options import asked_need
 from calibrate.errors import CrosswattError
 
 commands = Commands()
@@ -46,7 +46,7 @@ def gate(
         typer.Option(
             "--need",
             metavar="SHARE",
-            help=f"With --init: the error that is admitted; {DEFAULT_NEED} without it.",
+            help="With --init: the error that is admitted; by default the campaign's need, or 5%.",
         ),
     ] = None,
     accept: Annotated[
@@ -77,7 +77,7 @@ def gate(
     if init:
         if target is None or folder or policy:
             raise CrosswattError(_INIT)
-        return _init(init, target, need or DEFAULT_NEED, accept, consistency=consistency)
+        return _init(init, target, need, accept, consistency=consistency)
     if need or accept or consistency:
         raise CrosswattError(f"--need, --accept and --consistency are for a new policy. {_INIT}")
     if folder is None or policy is None:
@@ -96,19 +96,21 @@ def gate(
     return gates.EXIT[state]
 
 
-def _init(folder: Path, target: Path, need: str, accept: str | None, *, consistency: bool) -> int:
+def _init(
+    folder: Path, target: Path, need: str | None, accept: str | None, *, consistency: bool
+) -> int:
     """Write a policy, and say what it cannot decide yet."""
     from calibrate import analysis, store
     from calibrate import gate as gates
-    from calibrate.comparison import parse_goal
+    from calibrate.calibration import NEED
 
     if accept is not None and not accept.strip():
         raise CrosswattError('Say why, for whoever reads the policy: --accept "why".')
     if target.exists():
         raise CrosswattError(f"{target} exists; choose another --out.")
-    policy, rulings = gates.propose(
-        analysis.analyze(folder), parse_goal(need), accept, consistency=consistency
-    )
+    found = analysis.analyze(folder)
+    wanted = asked_need(need) or found.campaign.record.need or NEED
+    policy, rulings = gates.propose(found, wanted, accept, consistency=consistency)
     store.write(target, gates.policy_text(policy))
     for each in rulings:
         if each.state != "pass" or any(
