@@ -11,6 +11,7 @@ from calibrate.campaign.plan import Plan
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.probe.adapter import load_probe
 from calibrate.probe.available import Source, known_probes
+from calibrate.probe.secret import HOW, is_literal
 from calibrate.quantity import parse_joules, parse_share, u_of_class
 from calibrate.store import (
     SourceRecord,
@@ -151,6 +152,10 @@ def with_settings(chosen: Sequence[Source], settings: Sequence[str]) -> list[Sou
             names = [source.name for source in chosen]
             raise UnknownName("probe of this campaign", where.partition(".")[0], names)
         key = where.removeprefix(f"{name}.")
+        if is_literal(key, value):
+            raise CrosswattError(
+                f"{where} is a secret, and settings are kept in the record: {HOW}."
+            )
         try:
             wanted.setdefault(name, {}).update(_option(key, value))
         except ValueError as error:

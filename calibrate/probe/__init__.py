@@ -4,6 +4,7 @@ contract   `Probe`, `Domain` and what else an adapter file needs
 adapter    load an adapter file
 available  which probes there are
 recorder   the process that records one probe
+secret     secrets among the settings of a probe
 program    follow the output of a program
 counts     performance counters of processes and control groups
 formulas   power of processes from their counters

@@ -47,6 +47,7 @@ from calibrate.linux.processes import die_with_parent
 from calibrate.probe.adapter import load_probe
 from calibrate.probe.checked import BadReturn, CheckedProbe
 from calibrate.probe.contract import Domain, Probe, Target, Unavailable
+from calibrate.probe.secret import revealed
 
 SCHEMA = 1
 #: How long the threads of a closed probe may take to end.
@@ -254,7 +255,7 @@ class ProbeRecorder:
         try:
             if self._probe is None:
                 self._probe = load_probe(self._adapter)()
-            self._probe.open(Target(order.pid, self._settings))
+            self._probe.open(Target(order.pid, revealed(self._settings)))
             recorder = Recorder(self._probe, journal, self._answer, self._period_s, self._stated)
             recorder.describe()
             recorder.try_read()

@@ -189,7 +189,6 @@ def test_secrets_come_from_the_environment(
     home = {"address": token.address, "entity": "sensor.plug_power", "token_env": "HA_TOKEN"}
     assert makers()["home-assistant"](home).ask().watts == pytest.approx(42.1)
     for bad, words in (
-        ({"password": "geheim"}, "would be written into the record"),
         ({"password_env": "NOT_THERE"}, "NOT_THERE is not set"),
         ({"address": "http://a:b@127.0.0.1"}, "holds a password"),
         ({"address": "192.168.1.40"}, "write it as http://"),
