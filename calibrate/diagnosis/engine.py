@@ -37,14 +37,13 @@ from calibrate.diagnosis.faults import FAULTS, Keys
 from calibrate.diagnosis.load_model import modelled
 from calibrate.diagnosis.material import hidden_by_steps, immaterial
 from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT, Table, catalogue
-from calibrate.diagnosis.part_time import scattered
+from calibrate.diagnosis.part_time import PART_TIME, scattered
 from calibrate.diagnosis.resolution import diagnose_above_step
 from calibrate.diagnosis.result import UNEXPLAINED, Candidate, Diagnosis, Flag, Runs
 from calibrate.diagnosis.single_runs import (
     FALSE_WRAP,
     LOST_WRAP,
     NO_ENERGY,
-    PART_TIME,
     STRAY,
     explain,
     places,

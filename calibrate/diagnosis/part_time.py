@@ -6,19 +6,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibrate.diagnosis.faults import fault
 from calibrate.diagnosis.result import Diagnosis, Flag, Runs
-from calibrate.diagnosis.single_runs import _SCATTERS, _named, _sound, moved, places
+from calibrate.diagnosis.single_runs import _named, _sound, moved, places
 from calibrate.stats import Vector, f_tail
 
 _PART_TIME = fault("part-time")
+PART_TIME = _PART_TIME.title
+#: Chance below which workloads scatter more than the others.
+_SCATTERS = 0.0003
 #: Scatter of runs of a changing load from which it matters, relative.
 _FAR = 0.03
 #: Farthest that looking at a part of the time takes a run, ln(ratio).
 _FARTHEST = 1.2
+#: How many times the variance of the steady ones is left without the farthest run.
+_STILL = 3.0
 #: Workloads with several runs that have to be steady, and their runs.
 _STEADY, _STEADY_RUNS = 2, 6
+
+Labels = NDArray[np.str_]
 
 
 def scattered(runs: Runs, look: Callable[[Runs], Diagnosis]) -> Diagnosis | None:
@@ -55,7 +63,7 @@ def scattered(runs: Runs, look: Callable[[Runs], Diagnosis]) -> Diagnosis | None
     return None
 
 
-def _splits(y: Vector, labels: np.ndarray[tuple[int], np.dtype[np.str_]]) -> Iterator[list[str]]:
+def _splits(y: Vector, labels: Labels) -> Iterator[list[str]]:
     """Yield the workloads that scatter more than the rest, the fewest first."""
     names = [str(n) for n in dict.fromkeys(labels) if int((labels == n).sum()) > 1]
     names.sort(key=lambda name: -_pooled(y, labels, [name]))
@@ -64,17 +72,26 @@ def _splits(y: Vector, labels: np.ndarray[tuple[int], np.dtype[np.str_]]) -> Ite
         excess = _pooled(y, labels, wild) / max(_pooled(y, labels, steady), 1e-12)
         chance = f_tail(excess, _df(labels, wild), _df(labels, steady))
         # Any of the subsets of this size could have been the one that scatters.
-        if chance * len(names) ** count < _SCATTERS:
+        if chance * len(names) ** count < _SCATTERS and _without_one(y, labels, wild, steady):
             yield wild
 
 
-def _df(labels: np.ndarray[tuple[int], np.dtype[np.str_]], names: list[str]) -> int:
+def _without_one(y: Vector, labels: Labels, wild: list[str], steady: list[str]) -> bool:
+    """Tell whether these scatter more without the farthest run of each: tails are heavy."""
+    keep = np.ones(y.size, dtype=np.bool_)
+    for name in wild:
+        own = np.flatnonzero(labels == name)
+        keep[own[np.argmax(np.abs(y[own] - np.median(y[own])))]] = False
+    if _df(labels[keep], wild) < 1:
+        return False
+    return _pooled(y[keep], labels[keep], wild) >= _STILL * _pooled(y, labels, steady)
+
+
+def _df(labels: Labels, names: list[str]) -> int:
     return int(np.isin(labels, names).sum()) - len(names)
 
 
-def _pooled(
-    y: Vector, labels: np.ndarray[tuple[int], np.dtype[np.str_]], names: list[str]
-) -> float:
+def _pooled(y: Vector, labels: Labels, names: list[str]) -> float:
     """Return the variance within some workloads."""
     squares = sum(float(((y[labels == n] - y[labels == n].mean()) ** 2).sum()) for n in names)
     return squares / _df(labels, names)

@@ -18,13 +18,11 @@ from calibrate.diagnosis.faults import Fault, fault
 from calibrate.diagnosis.models import NO_FAULT
 from calibrate.diagnosis.result import UNEXPLAINED, Diagnosis, Flag, Runs
 from calibrate.quantity import u_of_step
-from calibrate.stats import Vector, chi2_quantile, chi2_tail, f_tail, t_quantile
+from calibrate.stats import Vector, chi2_quantile, chi2_tail, t_quantile
 
-_LOST_WRAP, _FALSE_WRAP, _ZERO, _STRAY, _PART_TIME = map(
-    fault, ("wrap", "wrap-added", "zero", "stray", "part-time")
-)
+_LOST_WRAP, _FALSE_WRAP, _ZERO, _STRAY = map(fault, ("wrap", "wrap-added", "zero", "stray"))
 LOST_WRAP, FALSE_WRAP = _LOST_WRAP.title, _FALSE_WRAP.title
-NO_ENERGY, STRAY, PART_TIME = _ZERO.title, _STRAY.title, _PART_TIME.title
+NO_ENERGY, STRAY = _ZERO.title, _STRAY.title
 
 #: Predictive p-value below which a model does not fit, however much better than the others it is.
 MISFIT_BELOW = 0.001
@@ -45,8 +43,6 @@ _BY_SCATTER, _TAILS = 0.002, 3.0
 _LUCKY = 0.01
 #: How far one run of a sound meter may be off by such tails, ln(ratio).
 _ODD = 0.4
-#: Chance below which a workload scatters more than the others.
-_SCATTERS = 0.001
 
 #: Run to run standard deviation, relative, from which a meter is not steady.
 _STEADY = 0.06
@@ -64,12 +60,7 @@ def explain(runs: Runs, whole: Diagnosis, look: Look) -> Diagnosis | None:
     whole : the verdict on all of them.
     look : diagnoses runs as they stand.
     """
-    return (
-        _wrapped(runs, look)
-        or _standing(runs, whole)
-        or _stray(runs, look)
-        or _scattered(runs, look)
-    )
+    return _wrapped(runs, look) or _standing(runs, whole) or _stray(runs, look)
 
 
 def wild(found: Diagnosis) -> bool:
@@ -257,41 +248,6 @@ def _energy(probe_j: float, reference_j: float) -> str:
     if not np.isfinite(probe_j) or probe_j <= 0:
         return f"{probe_j:g} J"
     return f"{probe_j / reference_j:.3g} times the reference"
-
-
-def _scattered(runs: Runs, look: Look) -> Diagnosis | None:
-    """Return the diagnosis without the one workload whose runs scatter far more than the others."""
-    probe = np.asarray(runs.probe_j, dtype=np.float64)
-    reference = np.asarray(runs.reference_j, dtype=np.float64)
-    if not (np.isfinite(probe) & (probe > 0) & (reference > 0)).all():
-        return None
-    y, labels = np.log(probe) - np.log(reference), np.asarray(runs.workload)
-    names = [n for n in dict.fromkeys(runs.workload) if int((labels == n).sum()) > 1]
-    if len(names) < 3:
-        return None
-    within = {name: float(np.var(y[labels == name], ddof=1)) for name in names}
-    wildest = max(names, key=lambda name: within[name])
-    df = {name: int((labels == name).sum()) - 1 for name in names}
-    others = sum(within[n] * df[n] for n in names if n != wildest)
-    rest_df = sum(df[n] for n in names if n != wildest)
-    excess = within[wildest] * rest_df / max(others, 1e-12)
-    if f_tail(excess, df[wildest], rest_df) * len(names) > _SCATTERS:
-        return None
-    keep = labels != wildest
-    rest = look(runs.only(keep))
-    if not _sound(rest) or float(np.std(y[~keep])) < _FAR:
-        return None
-    text = (
-        f"The runs of {wildest} scatter by {100 * float(np.std(y[~keep], ddof=1)):.0f} %, those of "
-        "the others do not."
-    )
-    flag = Flag("scatter", places(~keep), text)
-    return replace(
-        _named(rest, _PART_TIME),
-        sentence=f"{text} Apart from that: {rest.sentence}",
-        flags=(flag, *moved(rest.flags, keep)),
-        n_runs=int(keep.size),
-    )
 
 
 def _sound(found: Diagnosis) -> bool:

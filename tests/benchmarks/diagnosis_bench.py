@@ -23,7 +23,8 @@ from pathlib import Path
 from calibrate.analysis import Analysis, analyze
 from calibrate.comparison import Pair
 from calibrate.diagnosis import NO_ENERGY, NO_FAULT, STRAY
-from calibrate.diagnosis.single_runs import FALSE_WRAP, LOST_WRAP, PART_TIME
+from calibrate.diagnosis.part_time import PART_TIME
+from calibrate.diagnosis.single_runs import FALSE_WRAP, LOST_WRAP
 
 CPU, GPU = "server", "gpu-node"
 #: Machine -> meters, and of what scope the column is that is judged; the headline unless told.
@@ -35,7 +36,7 @@ ADAPTERS = Path(__file__).parents[1] / "adapters"
 SOUND = {CPU: 0.02, GPU: 0.12}
 #: What a meter has besides, on a machine in good health: pyJoules takes a GPU's mJ for uJ.
 ALWAYS = {("pyjoules", GPU): ("scale 1e-3",)}
-WINDOW = ("window deficit", "lag", "stale counter", "fixed energy")
+WINDOW = ("window deficit", "lag", "slow response", "stale counter", "fixed energy")
 STOPPED = (NO_ENERGY, STRAY, "only ")
 
 

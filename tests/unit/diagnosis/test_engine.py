@@ -21,7 +21,8 @@ from calibrate.diagnosis import (
     diagnose,
 )
 from calibrate.diagnosis.models import CONSTANT_GAIN, MULTIPLES, SCALES, catalogue
-from calibrate.diagnosis.single_runs import FALSE_WRAP, LOST_WRAP, PART_TIME
+from calibrate.diagnosis.part_time import PART_TIME
+from calibrate.diagnosis.single_runs import FALSE_WRAP, LOST_WRAP
 
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 #: Energy a probe reports, from (random numbers, true joules, seconds, number of the workload).
