@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from calibrate import analysis
 from calibrate.analysis import Analysis
 from calibrate.comparison import Pair
@@ -21,6 +23,7 @@ from calibrate.stats import (
     Estimate,
     PairedChange,
     RepeatedValues,
+    SerialCorrelation,
     change_between,
     en_number,
     least_squares,
@@ -38,6 +41,9 @@ EXIT: Mapping[State, int] = {"same": 0, "changed": 1, "inconclusive": 2}
 ALPHA = 0.05
 #: Relative to a reading, an uncertainty below this is rounding: all runs are identical.
 _ROUNDING = 1e-9
+#: Probability below which repeats are taken to correlate; widening in vain costs little.
+_CORRELATED_P = 0.05
+_CORRELATED = "Repeats are not independent: the interval is widened."
 #: From so many workloads on, a change of the line's slope is looked for, too.
 _LEAST_FOR_SLOPE = 4
 
@@ -175,7 +181,7 @@ def difference(one: Pair, two: Pair, tolerance: float, alpha: float) -> Differen
     power = _change_of_power(one, two, common)
     if one.across and power:
         return _across(found, one, two, power, tolerance, alpha)
-    ratio = change_between(log_ratios(one, common), log_ratios(two, common))
+    ratio = _change([one, two], [log_ratios(each, common) for each in (one, two)])
     questions = 2 if power else 1
     judged = [judge(ratio, math.log1p(tolerance), alpha / questions)]
     if power:
@@ -250,6 +256,31 @@ def log_ratios(pair: Pair, workloads: Sequence[str]) -> RepeatedValues:
     )
 
 
+def _change(pairs: Sequence[Pair], values: Sequence[RepeatedValues]) -> PairedChange:
+    """Return the change from the first to the second, wider where repeats correlate in time."""
+    found = change_between(values[0], values[1])
+    missed = sum(
+        _missed(pair.serial, each)
+        for pair, each in zip(pairs, values, strict=True)
+        if pair.serial is not None and pair.serial.p_value < _CORRELATED_P
+    )
+    if not missed or found.change.u is None:
+        return found
+    wide = interval_of(found, math.hypot(found.change.u, missed**0.5))
+    return replace(found, change=replace(wide, checks=(*wide.checks, _CORRELATED)))
+
+
+def _missed(serial: SerialCorrelation, runs: RepeatedValues) -> float:
+    """Return the variance of a mean that is missed where correlated runs count as independent."""
+    means: dict[str, list[float]] = {}
+    for name, value in zip(runs.workload, np.asarray(runs.value).tolist(), strict=True):
+        means.setdefault(name, []).append(value)
+    squares = sum(float(np.var(group)) * len(group) for group in means.values())
+    free = sum(map(len, means.values())) - len(means)
+    share = serial.n * (1 / serial.n_effective - 1 / serial.n)
+    return squares / free / (free + len(means)) * share if free else 0.0
+
+
 def _change_of_power(
     one: Pair, two: Pair, common: Sequence[str]
 ) -> tuple[PairedChange, float] | None:
@@ -257,7 +288,7 @@ def _change_of_power(
     line = common_line([one, two], common)
     if line is None:
         return None
-    found = change_between(beyond(one, line, common), beyond(two, line, common))
+    found = _change([one, two], [beyond(each, line, common) for each in (one, two)])
     # Where the loads have moved along the line, the slope's error is an error of the offset.
     moved = (mean_power(two, common) - mean_power(one, common)) * line.u_slope
     u = None if found.change.u is None else math.hypot(found.change.u, moved)
@@ -338,4 +369,6 @@ def _reason(found: PairedChange, common: Sequence[str]) -> str:
         return "one run of one workload each: no spread to judge by"
     if found.change.u <= _ROUNDING:
         return "identical runs"
-    return "one workload, from its repeats alone" if len(common) == 1 else ""
+    if len(common) == 1:
+        return "one workload, from its repeats alone"
+    return "repeats are not independent" if _CORRELATED in found.change.checks else ""

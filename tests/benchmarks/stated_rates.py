@@ -17,10 +17,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.signal import lfilter
 from scipy.special import ndtr
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
+from calibrate.comparison import Pair, PairedRun
 from calibrate.stats import (
     RepeatedValues,
     align,
@@ -33,9 +35,10 @@ from calibrate.stats import (
     limits_of_agreement,
     linearity,
     mean_ratio,
+    serial_correlation,
     t_quantile,
 )
-from calibrate.studies.differences import judge
+from calibrate.studies.differences import difference, judge, log_ratios
 
 Rng = np.random.Generator
 Array = np.ndarray
@@ -201,6 +204,77 @@ def few(rng: Rng, trials: int) -> Iterator[Rate]:
             yield Rate("drift: changed", size, alpha, True, None, after, trials)
 
 
+def correlated(rng: Rng, trials: int) -> Iterator[Rate]:
+    """Intervals of a change that hold none, where neighbouring runs of a campaign err alike."""
+    for lag1 in (0.0, 0.6, 0.8):
+        for k, m in ((5, 4), (5, 10), (10, 3)):
+            before = after = 0
+            for _ in range(trials):
+                walks = [wander(rng, k * m, lag1) for _ in range(2)]
+                made = [pair_of(0.01 * each, k, m) for each in walks]
+                one, two = (log_ratios(each, [f"w{i}" for i in range(k)]) for each in made)
+                before += change_between(one, two).change.covers(0.0)
+                found = difference(made[0], made[1], 0.01, 0.05)
+                after += (found.low or 0.0) <= 0 <= (found.high or 0.0)
+            size = f"{k} x {m}, AR({lag1:g})"
+            yield Rate("diff: 95 % interval holds", size, 0.95, False, before, after, trials)
+
+
+def wander(rng: Rng, n: int, lag1: float) -> Array:
+    """Return a noise of sd 1 that correlates in time."""
+    white = rng.normal(size=n + 50) * math.sqrt(1 - lag1**2)
+    return np.asarray(lfilter([1], [1, -lag1], white))[50:]
+
+
+def pair_of(noise: Array, k: int, m: int, rest_w: float | None = None, moved: float = 0.0) -> Pair:
+    """Return a column beside the reference, in order of time, with this noise of ln(ratio).
+
+    With `rest_w`, the reference covers more than the column: so many watts, and 1.2 for each.
+    """
+    rows = []
+    for i, error in enumerate(noise):
+        true_w, seconds = 160.0 + 80 * (i % k) / max(k - 1, 1) + moved, 60.0
+        whole_w = true_w if rest_w is None else rest_w + 1.2 * true_w
+        rows.append(
+            PairedRun(
+                run=str(i), workload=f"w{i % k}", repeat=i // k + 1, seconds=seconds,
+                probe_j=true_w * seconds * math.exp(error), reference_j=whole_w * seconds,
+                u_reference_j=0.0,
+            )
+        )  # fmt: skip
+    d = [math.log(row.ratio or 1.0) for row in rows]
+    names = [row.workload for row in rows]
+    scope = "node" if rest_w is not None else "machine"
+    return Pair(
+        probe="p", column="c", scope="machine", reference_scope=scope, rows=tuple(rows),
+        basis="measured", family="f", same_family=False, headline=True, resolution_j=0.0,
+        ratio=None, limits=None, prediction=None,
+        serial=serial_correlation(d, names, shuffles=199) if m > 2 and rest_w is None else None,
+    )  # fmt: skip
+
+
+def across(rng: Rng, trials: int) -> Iterator[Rate]:
+    """A wall meter beside a part of the node: nothing changed, and 2 % of the node added."""
+    for k, m in SIZES:
+        false = held = seen = 0
+        for _ in range(trials):
+            noise = [
+                0.003 * rng.normal(size=(m, 1)).repeat(k, 1).ravel()
+                + 0.003 * rng.normal(size=k * m)
+                for _ in range(3)
+            ]
+            first = pair_of(noise[0], k, m, 900.0)
+            same = difference(first, pair_of(noise[1], k, m, 900.0, 3.0), 0.01, 0.05)
+            more = difference(first, pair_of(noise[2], k, m, 924.0), 0.01, 0.05)
+            false += same.state == "changed"
+            held += (same.low_w or 0.0) <= 0 <= (same.high_w or 0.0)
+            seen += more.state == "changed"
+        size = f"{k} x {m}"
+        yield Rate("across: changed", size, 0.05, True, None, false, trials)
+        yield Rate("across: 95 % interval in W holds", size, 0.95, False, None, held, trials)
+        yield Rate("across: 24 W of 1140 W are seen", size, 0.9, False, None, seen, trials)
+
+
 def nodes(rng: Rng, trials: int) -> Iterator[Rate]:
     """Sound fleets with a node that is called odd."""
     for n in (4, 6, 10, 20, 50):
@@ -290,7 +364,20 @@ def line(rng: Rng, trials: int) -> Iterator[Rate]:
 
 PARTS = {
     each.__name__: each
-    for each in (drift, few, change, en, en_sees, nodes, limits, jackknife, lag, line)
+    for each in (
+        drift,
+        few,
+        change,
+        correlated,
+        en,
+        en_sees,
+        across,
+        nodes,
+        limits,
+        jackknife,
+        lag,
+        line,
+    )
 }
 
 

