@@ -20,6 +20,7 @@ from calibrate.calibration.correction import (
     NEED,
     Band,
     Calibration,
+    Conditions,
     Correction,
     Fitness,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Band",
     "Calibration",
     "Columns",
+    "Conditions",
     "Corrected",
     "CorrectedReading",
     "Correction",

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibrate import store
-from calibrate.calibration.correction import Calibration, Correction
+from calibrate.calibration.correction import Calibration, Conditions, Correction
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.stats import Estimate, t_quantile
 
@@ -348,6 +348,8 @@ class Corrector:
         if ours.simulated:
             yield Note("simulated", "This calibration was made on a simulated machine.")
         yield from self._made_with(reading.release, reading.machine, correction)
+        if correction.conditions:
+            yield from _outside_of(correction.conditions, reading)
         if ours.expires and reading.on.isoformat() > ours.expires:
             yield Note(
                 "expired", f"The calibration, made on {ours.made}, expired on {ours.expires}."
@@ -398,6 +400,20 @@ class Note:
     kind: str
     text: str
     far: bool = False
+
+
+def _outside_of(under: Conditions, reading: CorrectedReading) -> Iterator[Note]:
+    """Yield in what a reading departs from the conditions of a correction between two scopes."""
+    if reading.machine is None:
+        text = f"whether the reading is of {under.machine} is not known."
+        yield Note("whose", f"The correction carries {under.carries}; {text}")
+    if reading.on.isoformat() != under.made:
+        day = f"as it was on {under.made}" if under.made else "on a day that is not known"
+        yield Note(
+            "since",
+            f"The correction carries {under.carries} {day}; the reading is of {reading.on}. "
+            "Measure again where a part was added or taken out since.",
+        )
 
 
 def _outside(unit: str, value: float, what: str, low: float, high: float) -> Iterator[Note]:

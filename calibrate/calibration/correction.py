@@ -107,6 +107,30 @@ def _percent(value: float) -> str:
     return f"{math.ceil(percent / step - 1e-9) * step:.12g} %"
 
 
+class Conditions(Document):
+    """Under what a correction between two scopes holds: ``made`` is a date, empty if not known.
+
+    It carries what the wider scope has beyond the narrower one: a supply, fans, disks, a GPU. That
+    is of one machine, as it was on one day.
+    """
+
+    machine: str
+    made: str
+    narrower: str
+    wider: str
+
+    @property
+    def carries(self) -> str:
+        """What it carries, in words."""
+        return f"all that {self.wider} has beyond {self.narrower}"
+
+    @property
+    def words(self) -> str:
+        """The conditions, in words."""
+        day = f" on {self.made}" if self.made else ""
+        return f"it carries {self.carries}, of {self.machine}{day}"
+
+
 class Correction(Document):
     """The correction of one column of one probe.
 
@@ -115,7 +139,8 @@ class Correction(Document):
     what that is made of. ``offset_w`` is an estimate of the watts to subtract; ``line`` belongs to
     ``gain and offset``, ``bands`` to ``by load``. ``next_run`` is what a new run adds to the
     uncertainty of these; None in older documents, whose ``offset_w`` has an interval for a new
-    workload. ``fitness`` compares all of it with a need; None in older documents.
+    workload. ``fitness`` compares all of it with a need; None in older documents. ``conditions`` is
+    None within one scope.
 
     ``distribution_free`` is an interval of the factor for a new workload that assumes no
     distribution; its level is what the number of workloads allows. ``held_out`` is the relative
@@ -141,6 +166,7 @@ class Correction(Document):
     valid: Range | None = None
     next_run: NextRun | None = None
     fitness: Fitness | None = None
+    conditions: Conditions | None = None
 
     @property
     def worst_held_out(self) -> float | None:

@@ -17,7 +17,13 @@ from datetime import date, timedelta
 import numpy as np
 
 from calibrate.calibration.candidates import Candidate, Runs, error_left
-from calibrate.calibration.correction import NEED, Calibration, Correction, Fitness
+from calibrate.calibration.correction import (
+    NEED,
+    Calibration,
+    Conditions,
+    Correction,
+    Fitness,
+)
 from calibrate.calibration.reading import readings
 from calibrate.comparison import Comparison, Pair
 from calibrate.diagnosis import (
@@ -73,10 +79,29 @@ def fit_calibration(
         expires=(made + timedelta(days=VALID_DAYS)).isoformat() if made else "",
         reference=comparison.reference,
         corrections=tuple(
-            _correct(comparison, pair, diagnoses[pair.probe, pair.column], need)
+            _with_conditions(
+                _correct(comparison, pair, diagnoses[pair.probe, pair.column], need),
+                pair,
+                comparison.machine,
+                made,
+            )
             for pair in comparison.pairs
         ),
     )
+
+
+def _with_conditions(made: Correction, pair: Pair, machine: str, day: date | None) -> Correction:
+    """Return a correction between two scopes with the conditions under which it holds."""
+    if not pair.across or made.verdict == "not calibratable":
+        return made
+    under = Conditions(
+        machine=machine,
+        made=day.isoformat() if day else "",
+        narrower=pair.scope,
+        wider=pair.reference_scope,
+    )
+    reason = f"{made.reason}; {under.words}"
+    return made.model_copy(update={"conditions": under, "reason": reason})
 
 
 def _correct(comparison: Comparison, pair: Pair, diagnosis: Diagnosis, need: float) -> Correction:

@@ -75,6 +75,8 @@ def instruction(correction: Correction) -> str:
     if correction.valid:
         low_w, high_w = correction.valid.watts
         between = f", {brief(low_w)} to {brief(high_w)} W"
+    if correction.conditions and correction.conditions.made:
+        between += f", as on {correction.conditions.made}"
     return f"{_do(correction)}{_good_for(correction)}{between}"
 
 

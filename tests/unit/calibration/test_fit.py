@@ -6,12 +6,18 @@ import math
 import re
 import warnings
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pytest
 
-from calibrate.calibration import Correction, Corrector, fit_calibration
+from calibrate.calibration import (
+    Correction,
+    CorrectionWarning,
+    Corrector,
+    fit_calibration,
+)
 from calibrate.comparison import Comparison, Pair, PairedRun, ProbeSummary
 from calibrate.diagnosis import NO_FAULT, UNEXPLAINED, Diagnosis
 from calibrate.errors import CrosswattError
@@ -294,3 +300,33 @@ def test_limits_hold_a_later_run_where_runs_err_alike() -> None:
         assert reading.low is not None and reading.high is not None
         held += reading.low <= 400 <= reading.high
     assert held >= 53
+
+
+def test_a_correction_between_scopes_says_what_it_carries_and_warns_on_another_day() -> None:
+    made = comparison([1.0] * 5, [120, 160, 200, 240, 300], 0.002, offset_w=-100.0)
+    pair = made.pairs[0].model_copy(update={"reference_scope": "node"})
+    day = date(2025, 3, 1)
+    found = fit_calibration(
+        made.model_copy(update={"pairs": (pair,)}),
+        {("p", "c"): Diagnosis(UNEXPLAINED, None, False, "By hand.")},
+        made=day,
+    )
+    [correction] = found.corrections
+    assert correction.verdict == "offset" and correction.conditions is not None
+    assert "carries all that node has beyond package, of m on 2025-03-01" in correction.reason
+    assert instruction(correction).endswith("as on 2025-03-01")
+    corrector = Corrector(found)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not corrector.correct(500.0, seconds=5.0, machine="m", on=day).notes
+    with pytest.warns(
+        CorrectionWarning, match="as it was on 2025-03-01; the reading is of 2025-04"
+    ):
+        corrector.correct(500.0, seconds=5.0, machine="m", on=date(2025, 4, 1))
+    with pytest.warns(CorrectionWarning, match="whether the reading is of m is not known"):
+        corrector.correct(500.0, seconds=5.0, on=day)
+
+
+def test_a_correction_within_a_scope_has_no_such_conditions() -> None:
+    found, _ = fitted(comparison([0.9, 0.88, 0.87, 0.91, 0.89], noise=0.004))
+    assert found.conditions is None
