@@ -72,6 +72,11 @@ def figure(value: Any, form: str = "{}") -> str:
     return text(value)
 
 
+def printable(words: str) -> str:
+    """Return text without control characters: a name is data, and no command to a terminal."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in words)
+
+
 def text(value: object, empty: str = UNKNOWN) -> str:
     """Return text in one line; what some program wrote for a missing value is not known."""
     line = " ".join(str(value).split())

@@ -5,8 +5,15 @@ from collections.abc import Iterable, Sequence
 
 from calibrate import reporting
 from calibrate.analysis import Analysis
-from calibrate.reporting import Card, Chapter, Digest, Table, campaign_chapters
-from calibrate.simulated import before_figures
+from calibrate.reporting import (
+    Card,
+    Chapter,
+    Digest,
+    Table,
+    before_figures,
+    campaign_chapters,
+    printable,
+)
 
 SUFFIX = "md"
 
@@ -117,7 +124,17 @@ def _folded(name: str, body: str, label: str) -> str:
 
 
 def _cell(words: str) -> str:
-    """Return text in one line that Markdown and HTML take for text."""
-    words = " ".join(words.split()).replace("&", "&amp;").replace("<", "&lt;")
+    """Return text in one line that Markdown, HTML and GitHub take for text."""
+    words = printable(" ".join(words.split())).replace("&", "&amp;").replace("<", "&lt;")
     # An underscore inside a word is no markup, and names of columns are full of them.
-    return re.sub(r"[\\|*`\[\]~$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", words)
+    words = re.sub(r"[\\|*`\[\]~$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", words)
+    words = re.sub(r"^(?:[#>+=-]|\d+(?=[.)]))", _unmark, words)  # headings, quotes, lists
+    words = re.sub(r"(?<=\w):(?=//)|(?<=www)\.|(?<=mailto):", r"\\\g<0>", words, flags=re.I)
+    # A comment parts what GitHub takes for a person or an issue.
+    return re.sub(r"(?<!\w)[@#](?=\w)", r"\g<0><!-- -->", words)
+
+
+def _unmark(found: re.Match[str]) -> str:
+    """Return what would start a block as text."""
+    word = found.group()
+    return f"{word}<!-- -->" if word.isdigit() else f"\\{word}"

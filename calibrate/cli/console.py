@@ -7,13 +7,27 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from calibrate.quantity import printable
+
+
+class SafeConsole(Console):
+    """A console to which text is text: what stands in a file gives a terminal no orders."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return text without control characters and without markup of its own."""
+        lines = "\n".join(map(printable, text.expandtabs().split("\n")))
+        return super().render_str(lines, **{**options, "markup": False, "emoji": False})
+
 
 #: Where nobody has a terminal, a table is as wide as it likes: a log is searched, not looked at.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = SafeConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
+err = SafeConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def plain_table(*columns: str, title: str | None = None) -> Table:

@@ -90,7 +90,7 @@ def gate(
     ruled = {rule.name for rule in rules.probe} | {rules.reference}
     for name in found.comparison.probes:
         if name not in ruled:
-            out.print(f"not judged: {gates.printable(name)} is not in the policy", markup=False)
+            out.print(f"not judged: {name} is not in the policy", markup=False)
     state = gates.overall(rulings)
     out.print(state, markup=False)
     return gates.EXIT[state]

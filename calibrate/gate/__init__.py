@@ -13,7 +13,7 @@ proposal   write a policy from a campaign
 from calibrate.gate.judging import judge
 from calibrate.gate.policy import Accepted, AcceptedWorkload, Policy, PolicyMachine, Rule, load
 from calibrate.gate.proposal import policy_text, propose
-from calibrate.gate.ruling import EXIT, STATES, Kind, Ruling, Shown, State, overall, printable
+from calibrate.gate.ruling import EXIT, STATES, Kind, Ruling, Shown, State, overall
 
 __all__ = [
     "EXIT",
@@ -31,6 +31,5 @@ __all__ = [
     "load",
     "overall",
     "policy_text",
-    "printable",
     "propose",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal
 
+from calibrate.quantity import printable
 from calibrate.store import Document
 
 State = Literal["pass", "fail", "inconclusive"]
@@ -84,8 +85,3 @@ def overall(rulings: Iterable[Ruling]) -> State:
     """Return the worst: a failure, else anything inconclusive, else a pass."""
     states = {ruling.state for ruling in rulings}
     return "fail" if "fail" in states else "inconclusive" if states != {"pass"} else "pass"
-
-
-def printable(text: str) -> str:
-    """Return text without control characters: a name is data, and no command to a terminal."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

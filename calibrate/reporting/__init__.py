@@ -11,6 +11,7 @@ agreement  meters in a table of runs; agreement_figures
 chapters   the parts that only some campaigns have
 """
 
+from calibrate.quantity import printable
 from calibrate.reporting.agreement import (
     P_MEANS,
     AgreementSection,
@@ -26,6 +27,7 @@ from calibrate.reporting.figures import figure_legend, identity_panel, power_pan
 from calibrate.reporting.said import first_sentence, lost_runs, uncovered
 from calibrate.reporting.tables import Digest, digest
 from calibrate.reporting.verdict import verdicts
+from calibrate.simulated import before_figures
 
 __all__ = [
     "P_MEANS",
@@ -36,6 +38,7 @@ __all__ = [
     "Table",
     "agreement_page",
     "agreement_sections",
+    "before_figures",
     "campaign_chapters",
     "column_names",
     "digest",
@@ -44,6 +47,7 @@ __all__ = [
     "identity_panel",
     "lost_runs",
     "power_panels",
+    "printable",
     "ratio_panels",
     "uncovered",
     "verdicts",

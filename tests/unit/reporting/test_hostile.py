@@ -1,0 +1,83 @@
+"""Names from a folder of somebody else are text: terminals and pages obey none of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from calibrate import analyze, cli
+from calibrate.cli.console import SafeConsole, plain_table
+from tests.helpers.campaigns import Fake, build, domain, truth
+
+#: Sets the clipboard, a title, colours; a link; a script; a picture; a person; an issue.
+HOSTILE = (
+    "\x1b]52;c;aGk=\x07", "\x1b[31mred", "\x9b31m", "\u202etxt.exe", "[red]bold[/red]",
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "![x](http://evil.example/x.png)",
+    "[click](javascript:alert(1))", "# head", "> quote", "1. list", "- list", "@everybody",
+    "#123", "see http://evil.example", "www.evil.example", "`code`", "| cell |", "~~~", "$x$",
+)  # fmt: skip
+
+
+def label(folder: Path, words: str) -> None:
+    """Have a folder say something where it is free to."""
+    document = json.loads((folder / "campaign.json").read_text())
+    document["machine"]["label"] = words
+    document["machine"]["cpu"] = words
+    document["command"] = ["crosswatt", words]
+    (folder / "campaign.json").write_text(json.dumps(document))
+    for path in folder.glob("*/half.jsonl"):
+        first, *rest = path.read_text().splitlines(keepends=True)
+        about = json.loads(first) | {"facts": {"release": words, words: words}}
+        path.write_text(json.dumps(about) + "\n" + "".join(rest))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    half = Fake(lambda watts, seconds: 0.5 * watts * seconds, domain("package-0"))
+    place = tmp_path_factory.mktemp("hostile") / "campaign"
+    made = build(place, {"truth": truth(), "half": half}, {"idle": 20.0, "gemm": 60.0}, (2.0,))
+    label(made, " ".join(HOSTILE))
+    return made
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_a_terminal_gets_no_orders(words: str) -> None:
+    file = io.StringIO()
+    console = SafeConsole(file=file, force_terminal=True, width=200, color_system=None)
+    table = plain_table("name", title=words)
+    table.add_row(words)
+    console.print(table)
+    console.print(words)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", file.getvalue()) if "\x1b[" not in words else ""
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown)
+    assert "\x1b]" not in file.getvalue() and "\x1b[31m" not in file.getvalue()
+    if words.startswith("[red]"):
+        assert file.getvalue().count("[red]bold[/red]") == 3
+
+
+def test_commands_print_no_control_characters(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["analyze", str(folder)]) in {0, 2}
+    said = capsys.readouterr()
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", said.out + said.err)
+
+
+def test_markdown_has_no_markup_of_theirs(folder: Path) -> None:
+    page = analyze(folder).report("markdown")
+    html = MarkdownIt("commonmark", {"linkify": False}).enable("table").render(page)
+    assert "<script" not in html and "onerror" not in re.sub(r"&lt;img.*?>", "", html)
+    assert "<img" not in html and "<a " not in html and 'javascript:alert(1)"' not in html
+    assert not re.search(r"(?<![\w\\])(https?://|www\.)evil", page)
+    assert not re.search(r"(?<!\w)[@#]\w", re.sub(r"\[.*?\]", "", page))
+
+
+def test_pages_allow_no_scripts_and_load_nothing(folder: Path) -> None:
+    page = analyze(folder).report("html")
+    assert "default-src 'none'" in page.split("<style>")[0]
+    assert "<script" not in page and "<img src=x" not in page
