@@ -77,7 +77,7 @@ def gate(
     if init:
         if target is None or folder or policy:
             raise CrosswattError(_INIT)
-        return _init(init, target, need, accept, consistency=consistency)
+        return _init(init, target, asked_need(need), accept, consistency=consistency)
     if need or accept or consistency:
         raise CrosswattError(f"--need, --accept and --consistency are for a new policy. {_INIT}")
     if folder is None or policy is None:
@@ -97,20 +97,18 @@ def gate(
 
 
 def _init(
-    folder: Path, target: Path, need: str | None, accept: str | None, *, consistency: bool
+    folder: Path, target: Path, need: float | None, accept: str | None, *, consistency: bool
 ) -> int:
     """Write a policy, and say what it cannot decide yet."""
     from calibrate import analysis, store
     from calibrate import gate as gates
-    from calibrate.calibration import NEED
 
     if accept is not None and not accept.strip():
         raise CrosswattError('Say why, for whoever reads the policy: --accept "why".')
     if target.exists():
         raise CrosswattError(f"{target} exists; choose another --out.")
     found = analysis.analyze(folder)
-    wanted = asked_need(need) or found.campaign.record.need or NEED
-    policy, rulings = gates.propose(found, wanted, accept, consistency=consistency)
+    policy, rulings = gates.propose(found, need, accept, consistency=consistency)
     store.write(target, gates.policy_text(policy))
     for each in rulings:
         if each.state != "pass" or any(

@@ -75,6 +75,9 @@ def _answers(
             Kind.SAME_SOURCE,
             f"the reference reads the same source ({pair.family}); consistency = true admits it",
         )
+    if finding.diagnosis.least_s is not None:
+        yield Answer(Kind.TOO_SHORT, finding.diagnosis.sentence.rstrip("."))
+        return
     yield from _fault(finding, rule)
     expected = _expected(finding, rule)
     near = [row for row in pair.rows if policy.is_near_zero(row)]

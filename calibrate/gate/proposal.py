@@ -42,7 +42,7 @@ _HEAD = """\
 
 def propose(
     analysis: Analysis,
-    need: float = NEED,
+    need: float | None = None,
     accept: str | None = None,
     *,
     consistency: bool = False,
@@ -52,7 +52,7 @@ def propose(
     Parameters
     ----------
     analysis : of the campaign.
-    need : relative error that is admitted of every column.
+    need : relative error that is admitted of every column; None takes that of the campaign, or 5 %.
     accept : why columns that fail are taken as they are; None refuses such a campaign.
     consistency : admit a reference that reads the same source as a probe.
 
@@ -65,6 +65,7 @@ def propose(
             f"Nothing in {analysis.campaign.folder} was compared with "
             f"{analysis.comparison.reference}: a policy needs a column beside the reference."
         )
+    need = need or analysis.campaign.record.need or NEED
     rules = [Rule(name=each.probe, column=each.column) for each in analysis.findings]
     policy = Policy(
         reference=analysis.comparison.reference,

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     NOT_MEASURED = "not measured"  # the probe did not take part, or never worked
     NOT_COMPARED = "not compared"  # the reference has nothing of its scope
     SAME_SOURCE = "same source"  # the reference reads what the probe reads
+    TOO_SHORT = "too short"  # the runs, for the step of the meter
     TOO_FEW = "too few"  # runs or workloads
     REFERENCE = "reference"  # it is known less well than the need
     STRADDLES = "straddles"  # the interval lies across a limit

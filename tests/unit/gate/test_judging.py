@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,16 @@ def lose(folder: Path, probe: str, run: str) -> None:
     store.save(folder / run / store.RUN, record.model_copy(update={"probes": failed}))
     log = folder / run / f"{probe}.jsonl"
     log.write_text(log.read_text().replace('"status": "ok"', '"status": "failed"'))
+
+
+def test_runs_below_a_step_are_too_short_and_no_failure(tmp_path: Path) -> None:
+    def plug(watts: float, seconds: float) -> float:
+        return 3600.0 * int(watts * seconds / 3600)
+
+    coarse = Fake(plug, replace(domain(kind="window"), resolution_j=3600.0))
+    ruling = only(measured(tmp_path / "c", good=coarse), policy())
+    assert (ruling.kind, ruling.state) == (Kind.TOO_SHORT, "inconclusive")
+    assert "too short for this meter, whose step is 3600 J" in ruling.sentence
 
 
 def test_a_fault_in_one_workload_is_not_hidden_in_the_mean(tmp_path: Path) -> None:

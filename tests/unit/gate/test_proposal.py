@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibrate import analysis, gate
+from calibrate import analysis, gate, store
 from calibrate.analysis import Analysis
 from calibrate.errors import BadFile, CrosswattError
 from calibrate.gate import Kind, Policy, PolicyMachine, Rule
-from tests.helpers.campaigns import Fake, build, domain
+from calibrate.store import CampaignRecord
+from tests.helpers.campaigns import Fake, build, domain, truth
 from tests.helpers.gating import LENGTHS, about, measured
 
 MACHINE = '[machine]\nlabel = "m"\nsimulated = true\n'
@@ -56,6 +57,15 @@ def test_a_policy_demands_agreement_and_not_what_was_found(tmp_path: Path) -> No
     assert policy.need == 0.1
     assert [each.kind for each in rulings] == [Kind.WITHIN]
     assert read_back(policy, tmp_path) == policy
+
+
+def test_the_need_is_that_of_the_campaign_unless_another_is_stated(tmp_path: Path) -> None:
+    folder = build(tmp_path / "c", {"truth": truth(), "good": about(1.0)}, lengths=LENGTHS)
+    assert gate.propose(analysis.analyze(folder))[0].need == 0.05
+    record = store.read(folder / store.CAMPAIGN, CampaignRecord)
+    store.save(folder / store.CAMPAIGN, record.model_copy(update={"need": 0.08}))
+    assert gate.propose(analysis.analyze(folder))[0].need == 0.08
+    assert gate.propose(analysis.analyze(folder), 0.03)[0].need == 0.03
 
 
 def test_a_faulty_campaign_is_refused_with_every_column_that_fails(found: Analysis) -> None:
