@@ -48,6 +48,8 @@ def severity_of(found: Diagnosis) -> Severity:
         return Severity.DEAD
     if found.name != UNEXPLAINED:
         return Severity.FAULT
+    if found.least_s is not None:  # the runs are too short for the meter's step
+        return Severity.UNTRIED
     if found.conclusive or _far_off(found):
         return Severity.UNEXPLAINED
     return Severity.UNTRIED if _likely_sound(found) else Severity.UNDECIDED

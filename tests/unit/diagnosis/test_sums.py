@@ -81,3 +81,13 @@ def test_a_sum_that_agrees_although_a_part_does_not_says_so() -> None:
 def test_a_meter_that_counts_nothing_at_all_is_dead_after_two_runs() -> None:
     two = Runs([0.0, 0.0], [3000.0, 5000.0], [9.0, 9.0], ["a", "b"])
     assert diagnose(two).name == "no energy counted"
+
+
+def test_a_meter_whose_step_is_longer_than_the_runs_is_not_tried_and_not_at_fault() -> None:
+    runs = Runs(
+        np.array([0.0, 3600.0, 0.0, 0.0]), [900.0, 1000.0, 1100.0, 950.0], [9.0] * 4, list("aabb"),
+        resolution_j=3600.0,
+    )  # fmt: skip
+    short = diagnose(runs)
+    assert short.least_s is not None
+    assert severity_of(short) is Severity.UNTRIED
