@@ -269,8 +269,10 @@ def _fitted(
         raise ValueError("The kinds of phases have the same power: no lag can be seen.")
     window = float(shift[1]) if shift.size > 1 else None
     overlap = max((window or gap) / gap, 1.0)
-    reach = lags_of(y.size, math.ceil(1.5 * overlap))
-    covariance = newey_west(jacobian, rest, reach) * _few(reach / y.size) ** 2
+    reach = min(lags_of(y.size, math.ceil(3 * overlap)), y.size // 3)
+    # Figures that overlap are worth as many fewer, of which the fit takes some.
+    taken = jacobian.shape[1] * (overlap - 1) / y.size
+    covariance = newey_west(jacobian, rest, reach) * _few(reach / y.size) ** 2 / max(1 - taken, 0.1)
     k = watts.size
     floor = (_ROUND * float(np.abs(watts).max())) ** 2
     say = (jacobian / size) @ np.linalg.pinv((jacobian / size).T @ (jacobian / size))
