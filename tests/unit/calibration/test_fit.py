@@ -330,3 +330,18 @@ def test_a_correction_between_scopes_says_what_it_carries_and_warns_on_another_d
 def test_a_correction_within_a_scope_has_no_such_conditions() -> None:
     found, _ = fitted(comparison([0.9, 0.88, 0.87, 0.91, 0.89], noise=0.004))
     assert found.conditions is None
+
+
+@pytest.mark.parametrize(("between", "within"), [(0.01, 0.01), (0.0, 0.04)])
+def test_limits_hold_a_single_run_with_five_workloads(between: float, within: float) -> None:
+    """Also where runs scatter and workloads do not."""
+    rng = np.random.default_rng(12)
+    held = 0
+    for _ in range(60):
+        gains = list(0.9 * np.exp(rng.normal(0, between, 5)))
+        _, corrector = fitted(comparison(gains, noise=within, seed=int(rng.integers(10**9))))
+        off = rng.normal(0, between) + rng.normal(0, within)
+        reading = corrector.correct(0.9 * 400 * math.exp(off), seconds=5.0)
+        assert reading.low is not None and reading.high is not None
+        held += reading.low <= 400 <= reading.high
+    assert held >= 52
