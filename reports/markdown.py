@@ -17,6 +17,8 @@ from calibrate.reporting import (
 
 SUFFIX = "md"
 
+#: What starts a heading, a quote, a list, or makes the line above a heading.
+_BLOCK = re.compile(r"^(?:#(?=[#\s])|>|[+-](?=\s)|[=-](?=[=-]+$)|\d+(?=[.)]\s))")
 _HEAD = ("", "probe", "probe / reference", "verdict", "correction")
 
 
@@ -128,7 +130,7 @@ def _cell(words: str) -> str:
     words = printable(" ".join(words.split())).replace("&", "&amp;").replace("<", "&lt;")
     # An underscore inside a word is no markup, and names of columns are full of them.
     words = re.sub(r"[\\|*`\[\]~$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", words)
-    words = re.sub(r"^(?:[#>+=-]|\d+(?=[.)]))", _unmark, words)  # headings, quotes, lists
+    words = _BLOCK.sub(_unmark, words)
     words = re.sub(r"(?<=\w):(?=//)|(?<=www)\.|(?<=mailto):", r"\\\g<0>", words, flags=re.I)
     # A comment parts what GitHub takes for a person or an issue.
     return re.sub(r"(?<!\w)[@#](?=\w)", r"\g<0><!-- -->", words)
