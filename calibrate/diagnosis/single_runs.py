@@ -41,8 +41,8 @@ _FAR = 0.05
 _BY_SCATTER, _TAILS = 0.002, 3.0
 #: Chance that the others scatter as little as they do.
 _LUCKY = 0.01
-#: How far one run of a sound meter may be off by such tails, ln(ratio).
-_ODD = 0.4
+#: How far one run of a sound meter may be off by such tails, ln(ratio), and in standard deviations.
+_ODD, _FAR_SD = 0.4, 5.0
 
 #: Run to run standard deviation, relative, from which a meter is not steady.
 _STEADY = 0.06
@@ -166,7 +166,7 @@ def _odd(runs: Runs, y: Vector, at: int, look: Look) -> Diagnosis | None:
     if abs(float(y[at] - np.median(y[keep]))) > _ODD or _gone(runs.workload, keep):
         return None
     rest = look(runs.only(keep))
-    if rest.name != NO_FAULT:
+    if rest.name != NO_FAULT or wild(rest):
         return None
     text = (
         f"Run {at + 1} has {math.exp(float(y[at])):.3g} times the reference, which is no more than "
@@ -208,7 +208,8 @@ def _farthest(others: Vector, open_: Vector, count: int) -> Vector:
     df = others.size - 1
     # A few runs often scatter less than the meter does: the upper limit of their scatter counts.
     scatter = float(np.std(others, ddof=1)) * math.sqrt(df / chi2_quantile(_LUCKY, df))
-    return np.maximum(_FAR, heavy * scatter + 2 * open_)
+    limit = np.minimum(heavy * scatter, max(_ODD, _FAR_SD * scatter))
+    return np.asarray(np.maximum(_FAR, limit + 2 * open_))
 
 
 def _gone(workload: Sequence[str], keep: Mask) -> bool:
