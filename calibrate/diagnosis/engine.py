@@ -46,6 +46,7 @@ from calibrate.diagnosis.single_runs import (
     NO_ENERGY,
     STRAY,
     explain,
+    odd_run,
     places,
     wild,
 )
@@ -103,7 +104,7 @@ def _single_runs(runs: Runs) -> Diagnosis:
         return found
     turned = folded(runs, _diagnose) or polled(runs, _diagnose)
     if chance and not wild(found):
-        return turned or found
+        return turned or odd_run(runs, _diagnose) or found
     single = turned or explain(runs, found, _diagnose) or scattered(runs, _diagnose)
     return due(runs, single or modelled(runs, found) or found)
 

@@ -160,6 +160,17 @@ def _stray(runs: Runs, look: Look) -> Diagnosis | None:
     return None if bad else _odd(runs, y, int(farthest[0]), look)
 
 
+def odd_run(runs: Runs, look: Look) -> Diagnosis | None:
+    """Return the verdict on a sound meter whose farthest run alone looks like a fault, or None."""
+    probe = np.asarray(runs.probe_j, dtype=np.float64)
+    reference = np.asarray(runs.reference_j, dtype=np.float64)
+    good = np.isfinite(probe) & (probe > 0) & np.isfinite(reference) & (reference > 0)
+    if not good.all() or probe.size <= _REMAIN:
+        return None
+    y = np.log(probe) - np.log(reference)
+    return _odd(runs, y, int(np.argmax(np.abs(y - np.median(y)))), look)
+
+
 def _odd(runs: Runs, y: Vector, at: int, look: Look) -> Diagnosis | None:
     """Return the verdict on a sound meter one run of which is off by no more than heavy tails."""
     keep = np.arange(y.size) != at
