@@ -99,8 +99,9 @@ def _unfolded(probe: Vector, reference: Vector, range_j: float) -> tuple[Vector,
     plain = probe + range_j * np.maximum(np.round((reference - probe) / range_j), 0)
     turned = range_j * np.maximum(np.round((reference + probe) / range_j), 1) - probe
     nearer = np.abs(turned - reference) < np.abs(plain - reference)
-    # A run that is right as it stands needs nothing else.
+    # A run that is right as it stands, or with its ranges added, needs nothing else.
     nearer &= np.abs(probe - reference) > 0.05 * reference
+    nearer &= np.abs(plain - reference) > 0.1 * reference
     return np.where(nearer, turned, plain), nearer
 
 
