@@ -287,9 +287,7 @@ CASES: dict[str, Case] = {
     "mean ratio, clustered": clustered,
     "mean ratio, clustered, unequal spread": unequal,
     "mean ratio, clustered, unequal sizes": unequal_sizes,
-    "mean ratio, correlated runs": correlated,
     "mean ratio, correlated runs, widened": correlated_and_widened,
-    "mean ratio, the same with 3 repeats": correlated_and_widened_of_three,
     "limit of agreement, clustered": limit,
     "limit, repeats of a constant truth": replicates,
     "prediction of the next run": next_run,
@@ -318,6 +316,12 @@ CASES: dict[str, Case] = {
     "GUM budget": gum,
     "lag of an alignment": lag,
 }
+#: Intervals that hold the truth less often than they say, shown beside those that do: runs that
+#: correlate, taken as independent, and with so few repeats that this cannot be seen.
+TOO_NARROW: dict[str, Case] = {
+    "mean ratio, correlated runs as if independent": correlated,
+    "mean ratio, correlated runs, 3 repeats": correlated_and_widened_of_three,
+}
 
 
 def coverage(case: Case, campaigns: int, seed: int) -> float:
@@ -338,12 +342,12 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     given = options.parse_args()
     print(f"simulated, {given.campaigns} campaigns each; 95 % intervals\n")
-    for name, case in CASES.items():
+    for name, case in (CASES | TOO_NARROW).items():
         if given.names and not any(part in name for part in given.names):
             continue
         start = time.perf_counter()
         share = coverage(case, given.campaigns, given.seed)
-        print(f"{name:42} {100 * share:6.2f} %  ({time.perf_counter() - start:4.1f} s)", flush=True)
+        print(f"{name:46} {100 * share:6.2f} %  ({time.perf_counter() - start:4.1f} s)", flush=True)
 
 
 if __name__ == "__main__":
