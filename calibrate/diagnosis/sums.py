@@ -33,10 +33,10 @@ def of_sum(whole: Diagnosis, parts: Mapping[str, Diagnosis]) -> Diagnosis:
 
     Returns
     -------
-    Diagnosis : `whole` where no part is at fault, or all of them have its fault; the same with a
-        reason where the sum agrees although a part does not; else `faulty part`.
+    Diagnosis : `whole` where every part can be trusted, or all of them have its fault; the same
+        with a reason where the sum agrees although a part does not; else `faulty part`.
     """
-    faulty = {name: each for name, each in parts.items() if severity_of(each) >= Severity.FAULT}
+    faulty = {name: each for name, each in parts.items() if severity_of(each).untrusted}
     if not faulty or (len(faulty) == len(parts) and all(_alike(whole, p) for p in parts.values())):
         return whole
     names = tuple(faulty)
@@ -62,6 +62,7 @@ def of_sum(whole: Diagnosis, parts: Mapping[str, Diagnosis]) -> Diagnosis:
         keys=((_PART.key,),),
         reported=next((each.reported for each in faulty.values() if each.reported), ""),
         factor=None,
+        constant_w=None,
         faulty_parts=names,
     )
 

@@ -36,9 +36,9 @@ def one_memory_wrong(folder: Path, command: str) -> None:
     line = measured(
         folder, "-n", "2", "--bench", "server", "--fault", "unit=33,scope=dram-0", command=command
     )
-    assert line.startswith(
-        "SIMULATED MACHINE. 1 of 1 meter cannot be trusted here: rapl (dram-0) reports 3"
-    )
+    # Where the machine was too busy for the memory to work, only the sum has a name for it.
+    assert line.startswith("SIMULATED MACHINE. 1 of 1 meter cannot be trusted here: rapl (")
+    assert "dram-0" in line
     found = analyze(folder)
     for column in ("dram", "machine"):
         total = found["rapl", column]

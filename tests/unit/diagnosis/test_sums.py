@@ -65,6 +65,15 @@ def test_a_sum_with_a_dead_part_is_at_fault_however_small_the_part() -> None:
     assert of_sum(sound, {"a": sound, "b": parts["dram-0"]}).name == FAULTY_PART
 
 
+def test_a_part_that_is_far_off_is_at_fault_though_no_load_shows_why() -> None:
+    rest_j = 4.0 * SECONDS
+    part = diagnose(Runs(33 * rest_j, rest_j, SECONDS, WORKLOADS))
+    assert severity_of(part) is Severity.UNEXPLAINED
+    other = found(MEMORY_J, MEMORY_J)
+    whole = found(33 * rest_j + MEMORY_J, rest_j + MEMORY_J)
+    assert of_sum(whole, {"dram-0": part, "dram-1": other}).faulty_parts == ("dram-0",)
+
+
 def test_a_slip_in_all_parts_is_the_slip_of_the_sum() -> None:
     whole, _ = summed(1e-3, 1e-3)
     assert whole.name.startswith("scale 1e-3")
