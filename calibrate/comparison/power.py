@@ -107,7 +107,9 @@ def _run_power(run: Run, comparison: Comparison) -> RunPower:
 
 
 def _reference_traces(run: Run, reference: str, main: list[Pair]) -> Iterator[PowerTrace]:
-    log = run.logs[reference]
+    log = run.logs.get(reference)
+    if log is None:
+        return
     by_scope = columns_by_scope(probe_columns(log.domains.values()))
     drawn = set()
     for pair in main:
