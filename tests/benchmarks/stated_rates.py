@@ -142,18 +142,23 @@ def old_change(one: RepeatedValues, two: RepeatedValues, shape: tuple[int, int])
     return bool(abs(steps.mean()) <= t_quantile(0.975, df) * u)
 
 
+def apart_as_before(one: RepeatedValues, two: RepeatedValues) -> bool:
+    """Tell whether En was above 1 while it took each mean ratio with its own uncertainty."""
+    logs = []
+    for each in (one, two):
+        ratio = mean_ratio(each.value, each.workload).ratio
+        half = (math.log(ratio.high or 1) - math.log(ratio.low or 1)) / 2
+        logs.append((math.log(ratio.value), half))
+    return abs(logs[0][0] - logs[1][0]) > math.hypot(logs[0][1], logs[1][1])
+
+
 def en(rng: Rng, trials: int) -> Iterator[Rate]:
     """En above 1 where nothing changed: 5 %, and far fewer while it counted what is shared."""
     for shape in SIZES:
         before = after = 0
         for _ in range(trials):
             one, two = campaigns(rng, shape, "normal", 0.005)
-            logs = []
-            for each in (one, two):
-                ratio = mean_ratio(each.value, each.workload).ratio
-                half = (math.log(ratio.high or 1) - math.log(ratio.low or 1)) / 2
-                logs.append((math.log(ratio.value), half))
-            before += abs(logs[0][0] - logs[1][0]) > math.hypot(logs[0][1], logs[1][1])
+            before += apart_as_before(one, two)
             after += not change_between(one, two).change.covers(0.0)
         size = f"{shape[0]} x {shape[1]}"
         yield Rate("En above 1, no change", size, 0.05, True, before, after, trials)
@@ -166,12 +171,7 @@ def en_sees(rng: Rng, trials: int) -> Iterator[Rate]:
         for _ in range(trials):
             one, two = campaigns(rng, shape, "normal", 0.002)
             two = RepeatedValues(np.asarray(two.value) + 0.02, two.workload, two.repeat)
-            logs = []
-            for each in (one, two):
-                ratio = mean_ratio(each.value, each.workload).ratio
-                half = (math.log(ratio.high or 1) - math.log(ratio.low or 1)) / 2
-                logs.append((math.log(ratio.value), half))
-            before += abs(logs[0][0] - logs[1][0]) > math.hypot(logs[0][1], logs[1][1])
+            before += apart_as_before(one, two)
             after += not change_between(one, two).change.covers(0.0)
         size = f"{shape[0]} x {shape[1]}"
         yield Rate("En above 1, 2 % changed", size, 0.9, False, before, after, trials)

@@ -34,6 +34,7 @@ def test_marks_are_taken_and_the_rest_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "output.log"
     text = r"printf 'one\n50 %%crosswatt: a mark\ncrosswatt: no\nlast without an end'"
     with printing(text, path) as (found, marks):
+        found.join(60)
         found.leave(10)
     assert [mark.strip() for mark in marks] == ["a mark", "no"]
     assert path.read_text() == "one\n50 %crosswatt: no\nlast without an end"
@@ -46,6 +47,7 @@ def test_output_without_a_line_end_takes_no_memory_and_little_room(
     monkeypatch.setattr(output, "MOST_BYTES", 1 << 20)
     path = tmp_path / "output.log"
     with printing("head -c 20000000 /dev/zero", path) as (found, _):
+        found.join(60)
         found.leave(60)
     assert (1 << 20) < path.stat().st_size < (1 << 20) + 100
     assert found.last_words() == f"... {20_000_000 - (1 << 20)} bytes of output are left out"
@@ -54,7 +56,9 @@ def test_output_without_a_line_end_takes_no_memory_and_little_room(
 def test_a_daemon_that_holds_the_output_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "output.log"
     with printing("echo before; sleep 60 & echo after", path) as (found, _):
-        time.sleep(0.5)
+        until_s = time.monotonic() + 60
+        while "after" not in path.read_text() and time.monotonic() < until_s:
+            time.sleep(0.05)
         start_s = time.monotonic()
         found.leave(20)
         assert time.monotonic() - start_s < 15
