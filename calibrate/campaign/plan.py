@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from calibrate import catalog, store
-from calibrate.campaign.publication import Publication
+from calibrate.campaign.publication import Positive, Publication
 from calibrate.campaign.run import Pause
 from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.quantity import parse_joules, parse_share
@@ -23,9 +23,6 @@ from calibrate.store import Document, Job
 #: The name of a workload that is a command of the user's own.
 COMMAND = "command"
 FOLDER = Path(__file__).resolve().parent / "plans"
-
-#: A number in a file that is above nothing and has an end.
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def workload_of(selector: str) -> str:

@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 
 from calibrate.store import Document
 
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+#: A number in a file that is above nothing and has an end.
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class SameOrder(Document):
@@ -36,7 +37,7 @@ class Cheapest(Document):
     text: str
     first: str
     second: str
-    ratio: tuple[_Positive, _Positive]
+    ratio: tuple[Positive, Positive]
 
     @property
     def algorithms(self) -> tuple[str, ...]:
@@ -51,7 +52,7 @@ class Dearest(Document):
     text: str
     algorithm: str
     over: str
-    ratio: _Positive
+    ratio: Positive
 
     @property
     def algorithms(self) -> tuple[str, ...]:
