@@ -3,6 +3,7 @@
     CrosswattError      anything refused; the message gives the cause and the next step
     |- UnknownName      a probe, workload, model or format that does not exist; names the nearest
     |- BadFile          a file that cannot be read as what it should be; names file and line
+    |- MachineLost      the simulated machine that something ran on has ended
     `- Unsupported      this machine cannot do it; says what would make it able
 
 This module imports the standard library only: recorders under other interpreters use it.
@@ -51,6 +52,10 @@ class BadFile(CrosswattError):
         self.path = Path(path)
         where = f"{path}, line {line}" if line else f"{path}"
         super().__init__(f"{where}: {why}." + (f" {fix}" if fix else ""))
+
+
+class MachineLost(CrosswattError):
+    """The simulated machine that something ran on has ended, and can be started again."""
 
 
 class Unsupported(CrosswattError):

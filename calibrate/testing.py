@@ -20,7 +20,6 @@ import math
 import os
 import re
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -33,6 +32,7 @@ from calibrate import catalog
 from calibrate.probe import About, Domain, Probe, Target, Unavailable
 from calibrate.probe.adapter import load_probe
 from calibrate.probe.checked import BadReturn, CheckedProbe
+from calibrate.scratch import scratch_folder
 
 __all__ = ["ContractError", "ProbeReport", "check_probe"]
 
@@ -354,8 +354,7 @@ def _recorded(
     seconds = min(max(2 * kind.period_s, _LEAST_S), _MOST_S)
     nap = (sys.executable, "-c", f"import time; time.sleep({seconds})")
     job = Job(folder="-", number=1, workload="nap", arguments=nap)
-    with tempfile.TemporaryDirectory(prefix="crosswatt-") as place:
-        folder = Path(place)
+    with scratch_folder() as folder:
         source = Source(report.name, file, options=options)
         state = perform_run(job, [source], folder, Pause(0.1, 0.1)).probes[report.name]
         count = len(load_run(folder).logs[report.name].readings)

@@ -7,8 +7,10 @@ environment   releases of meters, each with its own interpreter
 machine       what this computer is
 crew          the recorders of one run, one process for each probe
 work          the process of the workload
+guard         ends the workload when its runner is gone
 output        what a workload prints: marks, and the rest in a file of bounded size
 run           one run: start the recorders, run the workload, stop the recorders
+lost          runs that lost a process, and whether to repeat them
 disturbed     finds runs that another program disturbed
 duration      how long a campaign is meant to take, and when it has taken too long
 tenants       what else runs on the machine when a campaign starts

@@ -1,7 +1,8 @@
 """A campaign: planned runs on one machine, in a folder that can be continued.
 
 A run that was interrupted leaves a folder without ``run.json``; continuing removes it and does
-that run again. A disturbed run (`calibrate.campaign.disturbed`) is kept under another name and done
+that run again. A disturbed run (`calibrate.campaign.disturbed`), one that lost a process
+(`calibrate.campaign.lost`) and one whose files are damaged are kept under another name and done
 again. Nothing else is ever changed.
 """
 
@@ -14,7 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -26,13 +27,19 @@ from calibrate.campaign.crew import Crew, Timeouts
 from calibrate.campaign.disturbed import disturbed_runs, repeating_helps
 from calibrate.campaign.duration import Deadline
 from calibrate.campaign.lock import lock_folder
-from calibrate.campaign.machine import FIXED, describe_machine, machine_differences
+from calibrate.campaign.lost import Losses, loss
+from calibrate.campaign.machine import (
+    FIXED,
+    describe_machine,
+    machine_differences,
+    require_bench,
+)
 from calibrate.campaign.plan import Plan, jobs_alone, plan_jobs, planned_s
 from calibrate.campaign.probes import recorded_sources, source_records, with_meters
 from calibrate.campaign.run import describe_probes, perform_run
 from calibrate.campaign.trust import PYTHON_TITLES, SIGNATURE, sign_campaign
 from calibrate.campaign.work import check_workloads
-from calibrate.errors import CrosswattError
+from calibrate.errors import BadFile, CrosswattError, MachineLost
 from calibrate.probe.available import Source
 from calibrate.quantity import parse_share
 from calibrate.store import (
@@ -107,10 +114,13 @@ class Ending:
     ----------
     left_out : runs that were not begun, since the campaign has taken twice its announced time.
     straying : runs that stray and were not repeated again, since repeating did not help.
+    lost : runs that lost the process of a probe or of the workload in every attempt, each with
+        what was lost.
     """
 
     left_out: tuple[Job, ...] = ()
     straying: tuple[str, ...] = ()
+    lost: Mapping[str, str] = field(default_factory=dict)
 
 
 def create_campaign(
@@ -209,14 +219,16 @@ def perform_campaign(
     ------
     CrosswattError : this is another machine than the campaign began on, another process measures
         into the folder, there is no room, no probe works, or a workload lacks something.
+    MachineLost : the simulated machine has ended; the run that it ended in is gone.
     """
     record = store.read(folder / store.CAMPAIGN, CampaignRecord)
-    if (folder / store.STOP).exists():
-        return Ending()
     require_same_machine(record)
     lock = lock_folder(folder)
     try:
         watcher.planned(record)
+        _repair(folder, record, watcher)
+        if (folder / store.STOP).exists():
+            return Ending()
         with Crew() as crew:
             return _perform(folder, record, watcher, limits, goal, crew, meanwhile)
     finally:
@@ -234,6 +246,7 @@ def _perform(
 ) -> Ending:
     """Do what is left of a campaign, all of it with one crew."""
     chosen = recorded_sources(record.sources)
+    require_bench()
     with _nothing_left(folder):
         due = _due(folder, record)
 
@@ -248,80 +261,170 @@ def _perform(
     if not working:
         reasons = "; ".join(f"{name}: {state.reason}" for name, (state, _) in states.items())
         raise CrosswattError(f"No probe works here ({reasons}). Try 'crosswatt doctor'.")
-    plan = Plan.model_validate(record.plan)
-
-    def do(job: Job) -> RunRecord:
-        place = folder / job.folder
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-        watcher.started(job, place)
-        taking_part = [s for s in working if job.probes is None or s.name in job.probes]
-        planned = max(limits.workload_s, _PATIENCE * planned_s(job))
-        longest_s = planned if job.script else math.inf  # a training of one's own may take days
-        mine = replace(limits, workload_s=longest_s)
-        ended = perform_run(job, taking_part, place, plan.pause, mine, watcher.stage, crew)
-        watcher.finished(ended)
-        return ended
-
-    done = {
-        job.folder: store.read(folder / job.folder / store.RUN, RunRecord)
-        for job in record.jobs
-        if store.is_finished(folder, job)
-    }
-    deadline = Deadline(plan, [job for job in record.jobs if job.folder not in done])
+    runs = _Runs(folder, record, working, limits, watcher, crew)
+    plan = runs.plan
+    deadline = Deadline(plan, runs.left)
     for number, repeat in groupby(record.jobs, lambda job: job.repeat):
         planned = list(repeat)
         for job in planned:
-            if job.folder in done:
-                continue
-            if not deadline.allows(job):
-                left = tuple(job for job in record.jobs if job.folder not in done)
-                return Ending(left, _straying(folder, plan, done))
-            done[job.folder] = do(job)
-        again = _settle(folder, record.jobs, plan, done, do, watcher, deadline)
+            if job in runs.left and not deadline.allows(job):
+                return runs.ending()
+            runs.do(job, deadline)
+        again = _settle(runs, deadline)
         changed = [*(job for job in again if job not in planned), *planned]
         if goal and _enough(folder, record, goal, changed, number, watcher):
-            break
-    return Ending((), _straying(folder, plan, done))
+            return replace(runs.ending(), left_out=())
+    return runs.ending()
 
 
-def _settle(
-    folder: Path,
-    jobs: Sequence[Job],
-    plan: Plan,
-    done: dict[str, RunRecord],
-    do: Callable[[Job], RunRecord],
-    watcher: Watcher,
-    deadline: Deadline,
-) -> list[Job]:
+class _Runs:
+    """The runs of a campaign: those that are done, and those that are left.
+
+    Parameters
+    ----------
+    folder, record : the campaign.
+    working : the probes that take part.
+    limits, watcher, crew : as of `perform_campaign`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        record: CampaignRecord,
+        working: Sequence[Source],
+        limits: Timeouts,
+        watcher: Watcher,
+        crew: Crew,
+    ) -> None:
+        self.folder, self.jobs = folder, record.jobs
+        self.plan = Plan.model_validate(record.plan)
+        self._working, self._limits, self._watcher, self._crew = working, limits, watcher, crew
+        #: By folder, how each that is done ended.
+        self.done = {
+            job.folder: store.read(folder / job.folder / store.RUN, RunRecord)
+            for job in record.jobs
+            if store.is_finished(folder, job)
+        }
+        self._losses = Losses(self.plan.retries)
+
+    @property
+    def left(self) -> list[Job]:
+        """Those that are not done."""
+        return [job for job in self.jobs if job.folder not in self.done]
+
+    def do(self, job: Job, deadline: Deadline) -> None:
+        """Do a run unless it is done; again where it lost a process, and there is time."""
+        if job.folder not in self.done:
+            self.done[job.folder] = self._attempt(job)
+        while self._losses.again(job, why := self._lost(job)) and deadline.allows(job):
+            self.repeat(job, StrayRecord(reason=why, tolerance=None))
+
+    def repeat(self, job: Job, why: StrayRecord) -> None:
+        """Set a run aside, and do it again."""
+        self._watcher.strayed(job, why.reason)
+        store.set_aside(self.folder, job, why)
+        self.done[job.folder] = self._attempt(job)
+
+    def ending(self) -> Ending:
+        """Return what is missing."""
+        there = [job for job in self.jobs if job.folder in self.done]
+        lost = {job.folder: why for job in there if (why := self._lost(job))}
+        return Ending(tuple(self.left), _straying(self), lost)
+
+    def _attempt(self, job: Job) -> RunRecord:
+        place = self.folder / job.folder
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        self._watcher.started(job, place)
+        probes = [s for s in self._working if job.probes is None or s.name in job.probes]
+        limits = replace(self._limits, workload_s=self._longest_s(job))
+        stage = self._watcher.stage
+        ended = perform_run(job, probes, place, self.plan.pause, limits, stage, self._crew)
+        try:
+            require_bench()
+        except MachineLost:
+            shutil.rmtree(place)  # what was recorded is of no machine
+            raise
+        self._watcher.finished(ended)
+        return ended
+
+    def _lost(self, job: Job) -> str:
+        return loss(self.done[job.folder], self._longest_s(job))
+
+    def _longest_s(self, job: Job) -> float:
+        """Return after how long a workload is stopped; a command of one's own never is."""
+        longest_s = max(self._limits.workload_s, _PATIENCE * planned_s(job))
+        return longest_s if job.script else math.inf
+
+
+def _repair(folder: Path, record: CampaignRecord, watcher: Watcher) -> None:
+    """Set damaged runs aside, so that they are done again; a stop that came before holds no more.
+
+    Raises
+    ------
+    CrosswattError : runs are damaged that cannot be done again: they were imported, or are of a
+        Python program.
+    """
+    damaged = {path.name: why for path, why in _damaged_runs(folder, record)}
+    if damaged and (record.is_import or record.plan.get("title") in PYTHON_TITLES):
+        how = "import the files again" if record.is_import else "run the program again"
+        raise CrosswattError(f"{next(iter(damaged.values()))} It cannot be done again here: {how}.")
+    for job in record.jobs:
+        if job.folder in damaged:
+            kept = store.set_damaged_aside(folder / job.folder)
+            watcher.strayed(job, f"{damaged[job.folder]} What is left of it: {kept.name}")
+    if damaged or not _stop_can_be_read(folder / store.STOP):
+        (folder / store.STOP).unlink(missing_ok=True)
+
+
+def _stop_can_be_read(path: Path) -> bool:
+    try:
+        return bool(store.read(path, StopRecord))
+    except BadFile:
+        return False
+
+
+def _damaged_runs(folder: Path, record: CampaignRecord) -> Iterator[tuple[Path, str]]:
+    """Yield the finished runs that cannot be read, with the reason."""
+    for path in store.finished_folders(folder, record.jobs):
+        try:
+            store.load_run(path)
+        except BadFile as error:
+            yield path, str(error)
+
+
+def _settle(runs: _Runs, deadline: Deadline) -> list[Job]:
     """Repeat the runs that stray, until none does or each has had its retries; return them.
 
     None is repeated where repeating does not help, or takes the time of runs that are due.
     """
     again: list[Job] = []
+    plan = runs.plan
     while plan.strays:
-        found = disturbed_runs(done, plan.strays)
-        tried = Counter(each.run for each in store.load_set_aside(folder))
-        due = [job for job in jobs if job.folder in found and tried[job.folder] < plan.retries]
-        waiting = [job for job in jobs if job.folder not in done]
-        if not due or not repeating_helps(tried, found) or not deadline.allows(*waiting, *due):
+        found = disturbed_runs(runs.done, plan.strays)
+        tried = _strays_repeated(runs.folder)
+        due = [job for job in runs.jobs if job.folder in found and tried[job.folder] < plan.retries]
+        if not due or not repeating_helps(tried, found) or not deadline.allows(*runs.left, *due):
             break
         for job in due:
-            watcher.strayed(job, found[job.folder])
-            why = StrayRecord(reason=found[job.folder], tolerance=plan.strays)
-            store.set_aside(folder, job, why)
-            done[job.folder] = do(job)
+            runs.repeat(job, StrayRecord(reason=found[job.folder], tolerance=plan.strays))
         again += due
     return again
 
 
-def _straying(folder: Path, plan: Plan, done: Mapping[str, RunRecord]) -> tuple[str, ...]:
+def _straying(runs: _Runs) -> tuple[str, ...]:
     """Return the runs that stray, where repeating them did not help."""
-    if not plan.strays:
+    if not runs.plan.strays:
         return ()
-    found = disturbed_runs(done, plan.strays)
-    tried = Counter(each.run for each in store.load_set_aside(folder))
+    found = disturbed_runs(runs.done, runs.plan.strays)
+    tried = _strays_repeated(runs.folder)
     return () if repeating_helps(tried, found) else tuple(sorted(found))
+
+
+def _strays_repeated(folder: Path) -> Counter[str]:
+    """Return how often each run was repeated since it strayed."""
+    aside = store.load_set_aside(folder)
+    return Counter(each.run for each in aside if each.why.tolerance is not None)
 
 
 @contextmanager

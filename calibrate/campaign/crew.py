@@ -26,6 +26,7 @@ from typing import IO, Self, cast
 from calibrate import store
 from calibrate.errors import CrosswattError
 from calibrate.probe.available import Source
+from calibrate.scratch import ScratchFolder
 from calibrate.store import ProbeState
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -49,6 +50,10 @@ class Recording:
     ----------
     source : the probe.
     import_path : where the process finds this package.
+
+    Raises
+    ------
+    OSError : its interpreter cannot be started.
     """
 
     def __init__(self, source: Source, import_path: str) -> None:
@@ -59,15 +64,19 @@ class Recording:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the recorder
         self._errors_read = 0
         options = [f"{key}={value}" for key, value in source.options.items()]
-        self._process = subprocess.Popen(
-            [source.python, "-P", "-m", "calibrate.probe.recorder", source.adapter, *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**os.environ, "PYTHONPATH": _python_path(source, import_path)},
-            start_new_session=True,  # Ctrl-C is for the parent, which then stops everybody
-            bufsize=0,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [source.python, "-P", "-m", "calibrate.probe.recorder", source.adapter, *options],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, "PYTHONPATH": _python_path(source, import_path)},
+                start_new_session=True,  # Ctrl-C is for the parent, which then stops everybody
+                bufsize=0,
+            )
+        except OSError:
+            self._errors.close()
+            raise
         self._orders = cast(IO[bytes], self._process.stdin)
         #: What the recorder answers on.
         self.pipe = cast(IO[bytes], self._process.stdout)
@@ -183,6 +192,8 @@ class Crew:
         self._recordings: dict[str, Recording] = {}
         #: Those of the present run.
         self._members: list[Recording] = []
+        #: Probes of the present run whose recorder cannot be started, each with its file.
+        self._unstarted: dict[str, tuple[ProbeState, Path]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -195,7 +206,7 @@ class Crew:
         self.dismiss()
         for each in self._recordings.values():
             each.end()
-        self._imports.cleanup()
+        self._imports.close()
 
     def open(self, sources: Iterable[Source], folder: Path, pid: int | None = None) -> None:
         """Begin a run: open the probes that take part; ``ready`` is their answer.
@@ -206,7 +217,16 @@ class Crew:
         folder : where their files go.
         pid : the workload, for probes that measure processes.
         """
-        self._members = [self._recording(source) for source in sources]
+        self._members, self._unstarted = [], {}
+        for source in sources:
+            path = folder / f"{source.name}.jsonl"
+            try:
+                member = self._recording(source)
+            except OSError as error:
+                self._unstarted[source.name] = (_cannot_start(source, error), path)
+                store.close_log(path, self._unstarted[source.name][0], time.monotonic_ns())
+            else:
+                self._members.append(member)
         for member in self._members:
             member.open(folder / f"{member.source.name}.jsonl", pid)
 
@@ -226,15 +246,21 @@ class Crew:
         for member in [each for each in self._members if each.source.name in gone]:
             self._members.remove(member)
             member.path.unlink(missing_ok=True)
+        for name in gone & self._unstarted.keys():
+            _, path = self._unstarted.pop(name)
+            path.unlink(missing_ok=True)
 
     @property
     def states(self) -> dict[str, ProbeState]:
         """How the run ended for each probe, by name."""
-        return {each.source.name: each.state for each in self._members if each.state}
+        unstarted = {name: state for name, (state, _) in self._unstarted.items()}
+        return unstarted | {each.source.name: each.state for each in self._members if each.state}
 
     def logs(self) -> dict[str, store.ProbeLog]:
         """Read the files of the run, by name of the probe."""
-        return {each.source.name: store.load_log(each.path) for each in self._members}
+        paths = {name: path for name, (_, path) in self._unstarted.items()}
+        paths |= {each.source.name: each.path for each in self._members}
+        return {name: store.load_log(path) for name, path in paths.items()}
 
     def tell(self, word: str) -> None:
         """Send a word to every living member."""
@@ -276,18 +302,27 @@ class Crew:
                 member.kill("killed", "the run was interrupted")
 
 
+def _cannot_start(source: Source, error: OSError) -> ProbeState:
+    """Return the state of a probe whose interpreter is gone, or may not be run."""
+    return ProbeState(
+        status="unavailable",
+        reason=f"its interpreter {source.python} cannot be started ({error.strerror})",
+        fix="install it again; 'crosswatt probes' lists the environments that have one",
+    )
+
+
 def _python_path(source: Source, import_path: str) -> str:
     """Return where a recorder imports from: a foreign interpreter gets nothing of this one's."""
     own = source.python == Path(sys.executable) and os.environ.get("PYTHONPATH")
     return f"{import_path}{os.pathsep}{own}" if own else import_path
 
 
-def _import_folder() -> tempfile.TemporaryDirectory[str]:
+def _import_folder() -> ScratchFolder:
     """Return a folder in which only this package can be imported.
 
     A recorder under a foreign interpreter needs `calibrate`, and must not see whatever else is
     installed beside it.
     """
-    place = tempfile.TemporaryDirectory(prefix="crosswatt-")
-    (Path(place.name) / "calibrate").symlink_to(PACKAGE)
+    place = ScratchFolder()
+    (place.path / "calibrate").symlink_to(PACKAGE)
     return place

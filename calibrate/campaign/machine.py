@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from calibrate.errors import MachineLost
 from calibrate.linux.cpus import cpu_fields
 from calibrate.linux.sysfs import POWERCAP
 from calibrate.simulated import SIMULATED, bench_folder
@@ -74,6 +75,21 @@ def machine_differences(
 def on_bench() -> bool:
     """Tell whether this process sees a simulated machine."""
     return bench_folder() is not None
+
+
+def require_bench() -> None:
+    """Refuse to go on where this process was on a simulated machine, and that has ended.
+
+    Raises
+    ------
+    MachineLost : its file server ended.
+    """
+    place = bench_folder()
+    if place and not os.path.exists(f"{place}/truth"):  # noqa: PTH110 - the answer may be an error
+        raise MachineLost(
+            "The simulated machine has ended: its file server was killed. Start it again; "
+            "'crosswatt run --resume' goes on with the runs that are left."
+        )
 
 
 def rapl_readable() -> bool:

@@ -10,7 +10,6 @@ processes are a crew's: given one, they stay for the next run.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -22,6 +21,7 @@ from calibrate.campaign.crew import Crew, Timeouts
 from calibrate.campaign.work import WorkloadProcess
 from calibrate.loads import Value
 from calibrate.probe.available import Source
+from calibrate.scratch import scratch_folder
 from calibrate.store import Job, PhaseRecord, ProbeState, RunRecord
 
 
@@ -235,8 +235,8 @@ def describe_probes(
     crew : the recorders of a campaign, which are kept; without them new ones.
     meanwhile : what to do while the probes open.
     """
-    with tempfile.TemporaryDirectory(prefix="crosswatt-") as place, _crew_or_new(crew) as present:
-        present.open(sources, Path(place))
+    with scratch_folder() as place, _crew_or_new(crew) as present:
+        present.open(sources, place)
         meanwhile()
         present.gather("ready", within_s)
         present.close(within_s)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
@@ -18,9 +17,11 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from calibrate import store
+from calibrate.campaign.guard import Guard
 from calibrate.campaign.output import Output
 from calibrate.errors import CrosswattError
 from calibrate.loads import PREFIX, VARIABLE, Value
+from calibrate.scratch import scratch_folder
 from calibrate.store import Job, PhaseRecord
 
 
@@ -61,6 +62,7 @@ class WorkloadProcess:
             bufsize=0,
             start_new_session=True,
         )
+        self._guard = Guard(self._process.pid)
         pipe = cast(IO[bytes], self._process.stdout)
         self._output = Output(pipe, folder / store.OUTPUT, self._mark, PREFIX)
 
@@ -146,6 +148,7 @@ class WorkloadProcess:
         self._join()
 
     def _join(self) -> None:
+        self._guard.dismiss()
         self._output.leave(2)
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
@@ -165,12 +168,12 @@ def check_workloads(jobs: Iterable[Job], at_once: int) -> None:
     CrosswattError : one cannot be started, or its last words: the first that fails.
     """
     started: deque[WorkloadProcess] = deque()
-    with tempfile.TemporaryDirectory(prefix="crosswatt-") as place:
+    with scratch_folder() as place:
         try:
             for number, job in enumerate(jobs):
                 if len(started) == at_once:
                     _check_first(started)
-                folder = Path(place) / str(number)
+                folder = place / str(number)
                 folder.mkdir()
                 started.append(WorkloadProcess(job, folder))
             while started:

@@ -10,8 +10,8 @@ import typer
 from calibrate._version import __version__
 from calibrate.cli.commands import LazyGroup
 from calibrate.cli.help import examples
-from calibrate.cli.options import IMPOSSIBLE, INTERNAL, INTERRUPTED, REFUSED
-from calibrate.errors import CrosswattError, Unsupported
+from calibrate.cli.options import IMPOSSIBLE, INTERNAL, INTERRUPTED, LOST, REFUSED
+from calibrate.errors import CrosswattError, MachineLost, Unsupported
 
 NAME = "crosswatt"
 
@@ -41,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     except Unsupported as error:
         _complain(str(error))
         return IMPOSSIBLE
+    except MachineLost as error:
+        _complain(str(error))
+        return LOST
     except CrosswattError as error:
         _complain(str(error))
         return REFUSED

@@ -125,8 +125,9 @@ def run(
     """Run workloads while several probes measure, then compare, explain, correct, report.
 
     Where RAPL cannot be read it runs on a simulated machine, and says so. The exit code is 1 when
-    a workload failed in every run, and 2 when the goal of --until was missed or runs were left
-    out, since the plan took more than twice the time it announces (and two minutes).
+    a workload failed in every run. It is 2 when the goal of --until was missed, when runs were left
+    out, since the plan took more than twice the time it announces (and two minutes), or when runs
+    lost the process of a probe or of the workload each time they were repeated.
     """
     from calibrate import bench as benches
     from calibrate import campaign, store

@@ -26,8 +26,9 @@ Made by `python -m calibrate.cli.reference`; `crosswatt COMMAND --help` prints t
 - `crosswatt --install-completion` installs completion for bash, zsh or fish;
   `--show-completion` prints it.
 - Exit codes: 0 done or passed, 1 failed, 2 inconclusive (too little data for a gate, a goal of
-  `run --until` that was missed, runs that were left out), 64 refused (a sentence says why), 69 not
-  possible on this machine, 70 an internal error, 130 interrupted.
+  `run --until` that was missed, runs that were left out or lost), 64 refused (a sentence says why),
+  69 not possible on this machine, 70 an internal error, 75 the simulated machine was lost (run
+  again with `--resume`), 130 interrupted.
 """
 
 

@@ -121,6 +121,9 @@ def say_verdicts(found: Analysis) -> None:
 
     comparison = found.comparison
     say_sentence(found)
+    for run in found.campaign.damaged:
+        text = f"Left out, since it is damaged: run {run.folder.name}. {run.reason}"
+        out.print(text, style="yellow", markup=False)
     table = Table(
         title=f"Energy beside {comparison.reference}, {comparison.runs} runs",
         title_justify="left",

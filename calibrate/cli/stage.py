@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibrate.cli.console import err, out, stdout_for_json
-from calibrate.cli.options import DEFAULT_MODEL, INCONCLUSIVE
+from calibrate.cli.options import DEFAULT_MODEL, INCONCLUSIVE, LOST
 from calibrate.errors import CrosswattError
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Runs that are named where many were left out.
 _NAMED = 5
+#: How often a simulated machine that was lost is started again.
+_RESTARTS = 2
 
 
 def bench_model(bench: str | None, faults: list[str], no_bench: bool) -> str | None:
@@ -49,19 +51,24 @@ def inside(wanted: Setup, target: Path) -> int:
     err.print(f"Running on a simulated machine ({told}).", markup=False)
     # That it may run was settled here; -P: nothing in the current folder is imported.
     command = [sys.executable, "-P", "-m", "calibrate", "run", "--trust", "--resume", str(target)]
+    for _ in range(_RESTARTS):
+        code = bench.execute(wanted, command)
+        if code != LOST:
+            return code
+        err.print("The simulated machine is started again.")
     return bench.execute(wanted, command)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let the first Ctrl-C (or SIGTERM) interrupt, and no later one disturb the clearing up."""
+    """Let the first Ctrl-C or signal to end interrupt, and no later one disturb the clearing up."""
 
     def interrupt(_number: int, _frame: object) -> None:
         for number in handled:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    handled = (signal.SIGINT, signal.SIGTERM)
+    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
     before = [signal.signal(number, interrupt) for number in handled]
     try:
         yield
@@ -88,24 +95,35 @@ def warn_of_others() -> None:
 
 
 def shortfall(ending: Ending, folder: Path) -> int:
-    """Say what a campaign lacks; return the exit code, 2 where runs were left out."""
+    """Say what a campaign lacks; return the exit code, 2 where runs were left out or lost."""
     if ending.straying:
         err.print(
             f"Repeating disturbed runs did not help ({', '.join(ending.straying)} stray still), so "
             "no more were repeated. Measure while nothing else runs on the machine.",
             markup=False,
         )
+    if ending.lost:
+        err.print(
+            f"Lost in every attempt: {_few([f'{run}: {why}' for run, why in ending.lost.items()])}."
+            " Find what kills or stops these processes, and measure again.",
+            markup=False,
+        )
     if not ending.left_out:
-        return 0
-    names = [job.folder for job in ending.left_out]
-    told = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" * (len(names) > _NAMED))
+        return INCONCLUSIVE if ending.lost else 0
     err.print(
-        f"This takes more than twice the announced time. Left out: {told}. Go on with: "
+        "This takes more than twice the announced time. Left out: "
+        f"{_few([job.folder for job in ending.left_out])}. Go on with: "
         f"crosswatt run --resume {shlex.quote(str(folder))} (where a workload always takes longer "
         "than its seconds, the plan may say so: about_s = 60)",
         markup=False,
     )
     return INCONCLUSIVE
+
+
+def _few(names: Sequence[str]) -> str:
+    """Return names in a row; of many, the first and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def perform(

@@ -20,7 +20,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -45,6 +44,7 @@ from calibrate.conformance.trial import COUNTERS, TRIAL, Counters, Trial
 from calibrate.diagnosis import find_report, load_reports
 from calibrate.energy import Column, native_columns, probe_columns, window_energy
 from calibrate.errors import CrosswattError, UnknownName
+from calibrate.scratch import scratch_folder
 from calibrate.store import Document, Job, Library
 
 TrialVerdict = Literal["right", "modelled", "refused", "noticed", "misled", "silent", "stopped"]
@@ -241,10 +241,10 @@ def run_trials(
     """
     facts: dict[str, str] = {}
     trials: list[_Done | str] = []
-    with tempfile.TemporaryDirectory(prefix="crosswatt-") as place:
+    with scratch_folder() as place:
 
         def one(number: int) -> _Done | str:
-            folder = Path(place) / str(number)
+            folder = place / str(number)
             folder.mkdir()
             trouble = _try(meter, scenarios.scenario[number], scenarios, folder)
             return trouble or _measure(meter, store.load_run(folder), tolerance)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from calibrate import store
 from calibrate.energy.column import REFERENCES
 from calibrate.energy.series import Curve, counter_curve
 from calibrate.errors import BadFile
+from calibrate.scratch import scratch_folder
 
 COLUMN = "time_s"
 
@@ -38,8 +38,8 @@ def power_trace(source: Path | None) -> Iterator[str | None]:
         runs: tuple[store.Run, ...] = (store.load_run(source),)
     else:
         runs = store.load_campaign(source).runs
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "trace.csv"
+    with scratch_folder() as place:
+        path = place / "trace.csv"
         _write(path, [row for run in runs for row in _rows(source, run)])
         yield str(path)
 

@@ -42,6 +42,8 @@ from calibrate.reporting.verdict import way
 from calibrate.simulated import SIMULATED
 from calibrate.stats import Estimate, LimitsOfAgreement
 
+#: What does the runs of a campaign that are missing.
+RESUME = "crosswatt run --resume {}"
 #: More workloads than a cell can list.
 _MANY = 8
 
@@ -256,24 +258,31 @@ def _left(analysis: Analysis) -> Table:
         for run in campaign.runs if run.record.exit_code != 0
     ]  # fmt: skip
     cells += _strays(analysis)
-    done = {run.folder.name for run in campaign.runs}
-    resume = f"crosswatt run --resume {shlex.quote(campaign.folder.name)}"
     cells += [
-        (f"run {job.folder}", "planned, not finished", resume)
+        (f"run {each.folder.name}", f"left out, since it is damaged: {text(each.reason)}",
+         "" if campaign.record.is_import else RESUME.format(shlex.quote(campaign.folder.name)))
+        for each in campaign.damaged
+    ]  # fmt: skip
+    done = {run.folder.name for run in campaign.runs}
+    done |= {run.folder.name for run in campaign.damaged}
+    cells += [
+        (f"run {job.folder}", "planned, not finished",
+         RESUME.format(shlex.quote(campaign.folder.name)))
         for job in campaign.record.jobs
         if job.folder not in done and campaign.stop is None
-    ]
+    ]  # fmt: skip
     rows = tuple(Row((what, text(why), text(fix, MISSING))) for what, why, fix in cells)
     return Table(("what", "why", "what would help"), rows)
 
 
 def _strays(analysis: Analysis) -> list[tuple[str, str, str]]:
-    """Return the runs whose load strayed: set aside and repeated, or compared all the same."""
+    """Return the runs that strayed or lost a process: repeated, or compared all the same."""
     quiet = "Measure while nothing else runs on the machine"
     aside = [
-        (f"run {each.folder.name}", f"rejected and repeated, {text(each.why.reason)}", quiet)
+        (f"run {each.folder.name}", f"rejected and repeated, {text(each.why.reason)}",
+         "Find what kills or stops processes here" if each.why.tolerance is None else quiet)
         for each in analysis.campaign.set_aside
-    ]
+    ]  # fmt: skip
     return aside + [
         (f"run {name}", f"compared, though it strays: {text(why)}", quiet)
         for name, why in analysis.disturbed.items()

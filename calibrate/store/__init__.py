@@ -45,14 +45,17 @@ from calibrate.store.files import (
 )
 from calibrate.store.folder import (
     Campaign,
+    DamagedRun,
     Run,
     changed_copy,
+    finished_folders,
     is_finished,
     library_of,
     load_campaign,
     load_run,
     load_set_aside,
     set_aside,
+    set_damaged_aside,
 )
 from calibrate.store.readings import Library, ProbeLog, close_log, columns_type, load_log
 
@@ -66,6 +69,7 @@ __all__ = [
     "STOP",
     "Campaign",
     "CampaignRecord",
+    "DamagedRun",
     "Document",
     "FileName",
     "Job",
@@ -86,6 +90,7 @@ __all__ = [
     "changed_copy",
     "close_log",
     "columns_type",
+    "finished_folders",
     "is_finished",
     "is_folder",
     "library_of",
@@ -102,6 +107,7 @@ __all__ = [
     "read_toml",
     "save",
     "set_aside",
+    "set_damaged_aside",
     "sync_folder",
     "write",
 ]

@@ -296,11 +296,15 @@ class StopRecord(Saved):
 
 
 class StrayRecord(Saved):
-    """Why a run was set aside and repeated: its load strayed by more than the tolerance."""
+    """Why a run was set aside and repeated.
+
+    Its load strayed by more than ``tolerance``. Where that is None, the run was lost: the process
+    of a probe or of the workload was killed or hung.
+    """
 
     kind: Literal["stray"] = "stray"
     reason: str
-    tolerance: Finite
+    tolerance: Finite | None
 
 
 class ProbesRecord(Saved):

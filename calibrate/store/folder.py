@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 from calibrate.errors import BadFile, CrosswattError
 from calibrate.store.documents import (
@@ -33,6 +36,10 @@ from calibrate.store.readings import Library, ProbeLog, load_log
 
 #: The name of a copy in its working folder, where nothing else has a name.
 _COPY = "copy"
+#: What comes after the name of a run that was set aside, before the number of the attempt.
+_STRAYED, _DAMAGED = ".stray-", ".damaged-"
+
+_Loaded = TypeVar("_Loaded")
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,20 @@ class SetAside:
 
 
 @dataclass(frozen=True)
+class DamagedRun:
+    """A run that was finished, and cannot be read any more.
+
+    Parameters
+    ----------
+    folder : where it lies.
+    reason : what is wrong: a sentence with the file and the line.
+    """
+
+    folder: Path
+    reason: str
+
+
+@dataclass(frozen=True)
 class Campaign:
     """A campaign as it lies on disk, with the runs that are finished.
 
@@ -74,6 +95,7 @@ class Campaign:
         ns, exit code) and its ``logs``: by probe, domains and readings in J and W.
     stop : why it ended before all that was planned, where it did.
     set_aside : runs that were rejected and repeated.
+    damaged : runs, finished or set aside, that cannot be read; they take no part.
     """
 
     folder: Path
@@ -82,10 +104,13 @@ class Campaign:
     runs: tuple[Run, ...]
     stop: StopRecord | None = None
     set_aside: tuple[SetAside, ...] = ()
+    damaged: tuple[DamagedRun, ...] = ()
 
 
 def load_campaign(folder: Path | str) -> Campaign:
     """Read a campaign folder and every finished run in it.
+
+    A run whose files are damaged is left out and named in ``damaged``.
 
     Parameters
     ----------
@@ -99,18 +124,33 @@ def load_campaign(folder: Path | str) -> Campaign:
     Raises
     ------
     CrosswattError : there is no such folder.
-    BadFile : a document or a line of readings in it is damaged, or is a link.
+    BadFile : a document of the campaign itself is damaged, or is a link.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise CrosswattError(f"{folder}: there is no such folder. {FOREIGN}")
     record = read(folder / CAMPAIGN, CampaignRecord)
-    runs = [load_run(folder / job.folder) for job in record.jobs if is_finished(folder, job)]
+    damaged: list[DamagedRun] = []
+    runs = _readable(load_run, finished_folders(folder, record.jobs), damaged)
+    aside = _readable(_load_aside, _folders_set_aside(folder), damaged)
     tried = folder / PROBES
     probes = read(tried, ProbesRecord).probes if tried.exists() else {}
     ended = folder / STOP
     stop = read(ended, StopRecord) if ended.exists() else None
-    return Campaign(folder, record, probes, tuple(runs), stop, tuple(load_set_aside(folder)))
+    return Campaign(folder, record, probes, tuple(runs), stop, tuple(aside), tuple(damaged))
+
+
+def _readable(
+    load: Callable[[Path], _Loaded], folders: Iterable[Path], damaged: list[DamagedRun]
+) -> list[_Loaded]:
+    """Load runs; those that are damaged are added to a list instead."""
+    found = []
+    for folder in folders:
+        try:
+            found.append(load(folder))
+        except BadFile as error:
+            damaged.append(DamagedRun(folder, str(error)))
+    return found
 
 
 def library_of(campaign: Campaign, probe: str) -> Library:
@@ -152,40 +192,68 @@ def changed_copy(folder: Path, out: Path) -> Iterator[Path]:
 
 
 def is_finished(folder: Path, job: Job) -> bool:
-    """Tell whether a planned run has been done.
-
-    Raises
-    ------
-    BadFile : what should be its folder is a link.
-    """
+    """Tell whether a planned run has been done; whether it can be read is another question."""
     place = folder / job.folder
-    if place.is_symlink():
-        raise BadFile(place, "it is a link", fix="Put the folder itself there.")
-    return (place / RUN).exists()
+    return place.is_symlink() or (place / RUN).exists() or (place / RUN).is_symlink()
+
+
+def finished_folders(folder: Path, jobs: Iterable[Job]) -> list[Path]:
+    """Return the folders of the runs that have been done, in their order."""
+    return [folder / job.folder for job in jobs if is_finished(folder, job)]
 
 
 def set_aside(folder: Path, job: Job, why: StrayRecord) -> None:
     """Keep a finished run under another name, with the reason, so that it can be done again."""
-    number = 1 + sum(each.run == job.folder for each in load_set_aside(folder))
     save(folder / job.folder / STRAY, why)
-    (folder / job.folder).rename(folder / f"{job.folder}.stray-{number}")
+    (folder / job.folder).rename(_free_name(folder, f"{job.folder}{_STRAYED}"))
+    sync_folder(folder)
+
+
+def set_damaged_aside(run: Path) -> Path:
+    """Keep a run that cannot be read under another name; return it. Nothing in it is read again."""
+    place = _free_name(run.parent, f"{run.name}{_DAMAGED}")
+    run.rename(place)
+    sync_folder(run.parent)
+    return place
 
 
 def load_set_aside(folder: Path) -> list[SetAside]:
-    """Read the runs that were set aside, the first attempts first."""
-    found: dict[tuple[str, int], Path] = {}
-    for path in folder.iterdir():
-        run, dot, number = path.name.rpartition(".stray-")
-        if dot and number.isascii() and number.isdecimal() and is_folder(path):
-            found[run, int(number)] = path
-    return [
-        SetAside(path, run, read(path / RUN, RunRecord), read(path / STRAY, StrayRecord))
-        for (run, _), path in sorted(found.items())
-    ]
+    """Read the runs that were set aside, the first attempts first; damaged ones are left out."""
+    return _readable(_load_aside, _folders_set_aside(folder), [])
 
 
 def load_run(folder: Path) -> Run:
-    """Read one run and all its probes."""
+    """Read one run and all its probes.
+
+    Raises
+    ------
+    BadFile : one of its files is damaged, missing or a link.
+    """
+    if folder.is_symlink():
+        raise BadFile(folder, "it is a link", fix="Put the folder itself there.")
     record = read(folder / RUN, RunRecord)
     logs = {name: load_log(folder / f"{name}.jsonl") for name in record.probes}
     return Run(folder, record, logs, (folder / OUTPUT).exists())
+
+
+def _load_aside(folder: Path) -> SetAside:
+    """Read a run that was set aside, without its readings."""
+    run = folder.name.rpartition(_STRAYED)[0]
+    return SetAside(folder, run, read(folder / RUN, RunRecord), read(folder / STRAY, StrayRecord))
+
+
+def _folders_set_aside(folder: Path) -> list[Path]:
+    """Return the folders of runs that were set aside, the first attempts first."""
+    found: dict[tuple[str, int], Path] = {}
+    for path in folder.iterdir():
+        run, dot, number = path.name.rpartition(_STRAYED)
+        if dot and number.isascii() and number.isdecimal() and is_folder(path):
+            found[run, int(number)] = path
+    return [path for _, path in sorted(found.items())]
+
+
+def _free_name(folder: Path, start: str) -> Path:
+    """Return the first name of a kind that is not taken."""
+    return next(
+        path for number in count(1) if not os.path.lexists(path := folder / f"{start}{number}")
+    )

@@ -139,15 +139,32 @@ def test_a_probe_that_never_opened_in_one_run_is_no_reason_to_fail(
     assert "good is not in this table: package-0: in no run has good readings" in said
 
 
-def test_a_damaged_line_is_refused_and_nothing_is_written(
+def test_a_damaged_run_is_left_out_and_the_others_are_analysed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = folder / "002-gemm" / "good.jsonl"
     path.write_text(path.read_text().replace('{"doc": "reading"', '{"doc" "reading"', 1))
+    (folder / "001-idle" / "run.json").write_text("")
+    assert main(["analyze", str(folder)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"left out.*: run 001-idle.*run\.json", told, re.IGNORECASE)
+    assert re.search(r"left out.*: run 002-gemm.*good\.jsonl, line 3", told, re.IGNORECASE)
+    assert main(["report", str(folder), "--format", "markdown", "--out", "-"]) == 0
+    report = capsys.readouterr().out
+    assert "run 002-gemm" in report
+    assert "left out, since it is damaged" in report
+
+
+def test_where_every_run_is_damaged_the_first_reason_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in folder.glob("*/run.json"):
+        path.write_text("")
     before = listing(folder)
-    for command in (["analyze"], ["report", "--format", "json"]):
-        assert main([command[0], str(folder), *command[1:]]) == 64
-        assert re.search(r"good\.jsonl, line 3: the line is damaged", capsys.readouterr().err)
+    assert main(["analyze", str(folder)]) == 64
+    assert re.search(
+        r"no run can be read.*001-\w+/run\.json", " ".join(capsys.readouterr().err.split())
+    )
     assert listing(folder) == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -37,13 +38,16 @@ def test_a_killed_recorders_last_line_is_forgiven(folder: Path) -> None:
     assert log.stop["status"] == "killed"
 
 
-def test_a_damaged_line_is_named(folder: Path) -> None:
+def test_a_run_with_a_damaged_line_is_left_out_and_named(folder: Path) -> None:
     path = folder / "001-idle" / "truth.jsonl"
     lines = path.read_text().splitlines()
     lines[2] = lines[2][:10]
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(BadFile, match=r"truth\.jsonl, line 3: the line is damaged"):
-        store.load_campaign(folder)
+    campaign = store.load_campaign(folder)
+    assert [run.folder.name for run in campaign.damaged] == ["001-idle"]
+    assert re.search(r"truth\.jsonl, line 3: the line is damaged", campaign.damaged[0].reason)
+    assert "001-idle" not in {run.folder.name for run in campaign.runs}
+    assert len(campaign.runs) == 7
 
 
 @pytest.mark.parametrize("line", ["[1]", '{"doc": "song"}', '{"doc": "reading"}', '{"a": 1}'])
