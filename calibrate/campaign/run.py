@@ -12,13 +12,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from calibrate import store
 from calibrate.campaign.crew import Crew, Timeouts
 from calibrate.campaign.work import WorkloadProcess
+from calibrate.errors import CrosswattError
 from calibrate.loads import Value
 from calibrate.probe.available import Source
 from calibrate.scratch import scratch_folder
@@ -173,6 +174,9 @@ def _keep(
         result=dict(result),
         probes=crew.states,
     )
+    for name in record.probes:
+        with suppress(OSError, CrosswattError):  # the lines are there still, and are as good
+            store.pack(folder / f"{name}.jsonl")
     store.sync_folder(folder, files=True)  # run.json says that all of this is there
     store.save(folder / store.RUN, record)
     return record

@@ -39,6 +39,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "correct": ("correct", "Apply a calibration to a table of readings."),
         "import": ("ingest", "Make a campaign from measurements that were taken elsewhere."),
         "merge": ("merge", "Add the log of another meter to a campaign, as its reference."),
+        "readings": (
+            "readings",
+            "Print a probe's file with one reading per line, also where its readings are packed.",
+        ),
     },
     "Study probes": {
         "conformance": ("conformance", "Test a meter on simulated machines with faults."),

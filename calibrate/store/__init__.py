@@ -2,6 +2,7 @@
 
 files       files read within bounds and written whole, never through a link
 documents   the JSON documents and their schema
+packed      many readings as one line, and back
 readings    the readings of one probe in one run
 folder      a campaign with its finished runs
 """
@@ -57,6 +58,7 @@ from calibrate.store.folder import (
     set_aside,
     set_damaged_aside,
 )
+from calibrate.store.packed import pack, unpacked_lines
 from calibrate.store.readings import Library, ProbeLog, close_log, columns_type, load_log
 
 __all__ = [
@@ -100,6 +102,7 @@ __all__ = [
     "load_set_aside",
     "make_working_folder",
     "open_file",
+    "pack",
     "parse_json",
     "read",
     "read_lines",
@@ -109,5 +112,6 @@ __all__ = [
     "set_aside",
     "set_damaged_aside",
     "sync_folder",
+    "unpacked_lines",
     "write",
 ]

@@ -3,7 +3,7 @@
     campaign.json             the plan, the machine, the order of the runs
     probes.json               which probes take part, and why the others do not
     001-gemm/run.json         one finished run; a run without it never happened
-    001-gemm/rapl.jsonl       one probe: describe, readings, stop
+    001-gemm/rapl.jsonl       one probe: describe, readings (packed when the run has ended), stop
     001-gemm/wall.columns     the readings of an imported probe, little-endian, one record each
     001-gemm/output.log       what the workload printed
     001-gemm.stray-1/         a run that was rejected and repeated; stray.json in it says why
@@ -16,7 +16,8 @@ Schema history
     `Job.seconds` and `RunRecord.planned_s`, the length that a script was told, which older
     documents say in their arguments only; and the library in a probe's description;
     `Correction.next_run` and `fitness`, the uncertainty of one new run and what it is fit for;
-    `StopRecord.reason` and what `KnownFactor` says of drift, strays and effective repeats.
+    `StopRecord.reason` and what `KnownFactor` says of drift, strays and effective repeats;
+    blocks of readings, packing 1 (`calibrate.store.packed`), which older releases do not read.
 """
 
 from __future__ import annotations

@@ -29,11 +29,7 @@ from calibrate.store.files import (
     parse_json,
     read_lines,
 )
-
-#: Columns of one probe beyond which its file is refused; a machine of 1024 cores has fewer.
-MOST_DOMAINS = 4096
-#: Joules or watts that nothing on earth reaches, and the last instant of a clock in ns.
-_LARGEST_J, _LAST_NS = 1e30, 2**62
+from calibrate.store.packed import LARGEST_J, LAST_NS, MOST_DOMAINS, unpack
 
 
 @dataclass(frozen=True)
@@ -71,19 +67,55 @@ class Readings:
         ------
         TypeError, OverflowError : an instant or a value is no number.
         """
-        before, after = array("q"), array("q")
-        values: dict[str, array[float]] = {}
+        taken = _Taken()
         for each in readings:
-            for name in each.values.keys() - values.keys():
-                values[name] = array("d", [math.nan]) * len(before)
-            before.append(each.before_ns)
-            after.append(each.after_ns)
-            for name, column in values.items():
-                column.append(each.values.get(name, math.nan))
-        return cls(
-            np.array(before, dtype=np.int64),
-            np.array(after, dtype=np.int64),
-            {name: np.array(column, dtype=np.float64) for name, column in values.items()},
+            taken.add(each)
+        return taken.readings()
+
+
+class _Taken:
+    """Readings that are being read, one by one or many at a time, as growing columns."""
+
+    def __init__(self) -> None:
+        self._before, self._after = array("q"), array("q")
+        self._values: dict[str, array[float]] = {}
+
+    def add(self, reading: Reading) -> None:
+        """Append one."""
+        self._name(reading.values.keys() - self._values.keys())
+        self._before.append(reading.before_ns)
+        self._after.append(reading.after_ns)
+        for name, column in self._values.items():
+            column.append(reading.values.get(name, math.nan))
+
+    def add_all(
+        self,
+        before_ns: NDArray[np.int64],
+        after_ns: NDArray[np.int64],
+        values: dict[str, NDArray[np.float64]],
+    ) -> None:
+        """Append many."""
+        self._name(values.keys() - self._values.keys())
+        self._before.frombytes(before_ns.tobytes())
+        self._after.frombytes(after_ns.tobytes())
+        for name, column in self._values.items():
+            more = values.get(name)
+            missing = array("d", [math.nan])
+            column.extend(missing * before_ns.size if more is None else array("d", more.tobytes()))
+
+    def _name(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._values[name] = array("d", [math.nan]) * len(self._before)
+
+    def readings(self) -> Readings:
+        """Return all of them."""
+        if not self._before:
+            values = {name: np.empty(0) for name in self._values}
+            return Readings(np.empty(0, np.int64), np.empty(0, np.int64), values)
+        return Readings(
+            np.frombuffer(self._before, np.int64),
+            np.frombuffer(self._after, np.int64),
+            {name: np.frombuffer(column, np.float64) for name, column in self._values.items()},
         )
 
 
@@ -140,9 +172,9 @@ def load_log(path: Path) -> ProbeLog:
     """
     log: dict[str, Any] = {"name": path.stem}
     marks: dict[str, tuple[int, int]] = {}
-    taken = Readings.of(_readings(path, log, marks))
+    taken = _taken(path, log, marks)
     columns = log.pop("columns", None)
-    log["readings"] = taken if columns is None else _mapped(path, columns)
+    log["readings"] = taken.readings() if columns is None else _mapped(path, columns)
     if len(marks) == 2:
         log["window_ns"] = (marks["begin"][1], marks["end"][0])
     log.setdefault("stop", {"status": "killed", "reason": "its file has no stop document"})
@@ -174,7 +206,7 @@ class _Description(_Line):
         domains = [Domain(**each) for each in self.domains]
         for each in domains:
             sizes = each.resolution_j, each.wraps_at_j, each.u_relative
-            if not all(size is None or (0 <= size <= _LARGEST_J) for size in sizes):
+            if not all(size is None or (0 <= size <= LARGEST_J) for size in sizes):
                 raise ValueError(f"domain {each.name!r}: a size is negative or no size of energy")
         if len({each.name for each in domains}) < len(domains):
             raise ValueError("two domains have one name")
@@ -217,15 +249,16 @@ class _Columns(_Line):
     count: int = Field(ge=0, le=2**40)
 
 
-def _readings(
-    path: Path, log: dict[str, Any], marks: dict[str, tuple[int, int]]
-) -> Iterator[Reading]:
-    """Yield the readings of a file; what else it says goes into `log` and `marks`."""
+def _taken(path: Path, log: dict[str, Any], marks: dict[str, tuple[int, int]]) -> _Taken:
+    """Return the readings of a file; what else it says goes into `log` and `marks`."""
+    taken = _Taken()
     for number, data in _lines(path):
         try:
             match data["doc"]:
                 case "reading":
-                    yield _reading(data)
+                    taken.add(_reading(data))
+                case "readings":
+                    taken.add_all(*unpack(data))
                 case "probe":
                     about = _Description.model_validate(data)
                     log["domains"], log["library"] = about.named_domains(), about.source()
@@ -244,6 +277,7 @@ def _readings(
             raise BadFile(path, f"it is not a probe's document ({_first(error)})", number) from None
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BadFile(path, f"it is not a probe's document ({error!r:.200})", number) from None
+    return taken
 
 
 def _first(error: ValidationError) -> str:
@@ -271,7 +305,7 @@ def _mapped(path: Path, columns: _Columns) -> Readings:
     except (ValueError, OSError) as error:
         raise BadFile(path, f"its columns cannot be read ({error})") from None
     at_ns = records["at_ns"]
-    if at_ns.size and not (at_ns.min() >= -_LAST_NS and at_ns.max() <= _LAST_NS):
+    if at_ns.size and not (at_ns.min() >= -LAST_NS and at_ns.max() <= LAST_NS):
         raise BadFile(place, "an instant is out of any range")
     return Readings(at_ns, at_ns, {name: records[name] for name in columns.names})
 
@@ -279,12 +313,12 @@ def _mapped(path: Path, columns: _Columns) -> Readings:
 def _reading(data: dict[str, Any]) -> Reading:
     """Return a reading, or raise what its document makes of it."""
     before, after, values = data["before_ns"], data["after_ns"], data["values"]
-    if type(before) is not int or type(after) is not int or not 0 <= before <= after <= _LAST_NS:
+    if type(before) is not int or type(after) is not int or not 0 <= before <= after <= LAST_NS:
         raise ValueError("its instants are not two whole numbers of nanoseconds in order")
     if len(values) > MOST_DOMAINS:
         raise ValueError(f"it has more than {MOST_DOMAINS} values")
     for value in values.values():
-        if type(value) not in (float, int) or not -_LARGEST_J <= value <= _LARGEST_J:
+        if type(value) not in (float, int) or not -LARGEST_J <= value <= LARGEST_J:
             raise ValueError("a value is not a number, or larger than any energy")
     return Reading(before, after, values)
 

@@ -205,7 +205,7 @@ def clocks_document(found: Sequence[Clock]) -> Mapping[str, object]:
 def _move(path: Path, clock: Clock) -> None:
     """Take the lag out of one probe's file."""
     lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in store.unpacked_lines(path):
         data = json.loads(line)
         if data["doc"] == "reading":
             lag_ns = round(float(clock.at(np.array([data["before_ns"]]))[0]) * 1e9)
@@ -216,7 +216,8 @@ def _move(path: Path, clock: Clock) -> None:
         elif data["doc"] == "probe":
             data["facts"]["lag taken out"] = f"{clock.lag_s.value:.3f} s" if clock.lag_s else ""
         lines.append(json.dumps(data) + "\n")
-    path.write_text("".join(lines), encoding="utf-8")
+    store.write(path, lines)
+    store.pack(path)
 
 
 def _move_columns(path: Path, names: Sequence[str], clock: Clock) -> None:
