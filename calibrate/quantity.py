@@ -77,6 +77,11 @@ def printable(words: str) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in words)
 
 
+def csv_text(words: str) -> str:
+    """Return text for a cell that no spreadsheet takes for a formula."""
+    return f"'{words}" if words[:1] in {"=", "+", "-", "@", "\t", "\r"} else words
+
+
 def text(value: object, empty: str = UNKNOWN) -> str:
     """Return text in one line; what some program wrote for a missing value is not known."""
     line = " ".join(str(value).split())

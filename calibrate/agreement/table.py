@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ import pandas as pd
 
 from calibrate.errors import BadFile, CrosswattError
 from calibrate.stats import Vector
+from calibrate.textfile import TABLE_BYTES, read_text
 
 #: What stands in a cell where nothing was measured.
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "-"})
+#: A table of more cells than this is refused: 50,000 runs of 20 meters.
+MOST_CELLS = 1_000_000
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -33,12 +37,7 @@ def read_table(path: Path) -> pd.DataFrame:
     ------
     BadFile : the file cannot be read, has no rows, a name twice, or lines of unequal length.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadFile(path, f"it cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise BadFile(path, "it is not UTF-8 text", fix="Save the table as CSV, UTF-8.") from error
+    text = read_text(path, TABLE_BYTES, "Give a table as CSV, UTF-8.")
     header, rows, lines = _cells(path, text)
     table = pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype=object)
     for name in header:
@@ -63,6 +62,9 @@ def _cells(path: Path, text: str) -> tuple[list[str], list[list[str | None]], li
                 why = f"it has {len(row)} cells for {len(header)} columns"
                 fix = "Put cells that have a comma in them between quotes."
                 raise BadFile(path, why, reader.line_num, fix)
+            if len(header) * len(rows) > MOST_CELLS:
+                why = f"it has more than {MOST_CELLS:,} cells"
+                raise BadFile(path, why, reader.line_num, "Give fewer columns or rows.")
             cells = (cell.strip() for cell in row)
             rows.append([None if cell.lower() in MISSING else cell for cell in cells])
             lines.append(reader.line_num)
@@ -80,7 +82,7 @@ def _check_header(path: Path, header: list[str]) -> None:
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         why = "its cells are not separated by commas"
         raise BadFile(path, why, 1, "Save it as CSV with commas, and with decimal points.")
-    twice = next((name for name in header if header.count(name) > 1), None)
+    twice = next((name for name, count in Counter(header).items() if count > 1), None)
     if twice is not None:
         raise BadFile(path, f"two columns are named {twice!r}", 1, "Rename one of them.")
 

@@ -25,6 +25,7 @@ from calibrate.bench.activity import Activity, blocks
 from calibrate.bench.model import Model
 from calibrate.bench.power import Conditions, Rate, at_rest, is_constant
 from calibrate.errors import BadFile
+from calibrate.textfile import TABLE_BYTES, read_text
 
 _REMEMBERED_S = 5.0
 _MOST_STRETCHES = 100_000  # begun whenever a workload declares something or the past is asked for
@@ -267,9 +268,9 @@ def read_trace(path: Path) -> Trace:
     BadFile : the file cannot be read, or a line of it makes no sense.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        lines = read_text(path, TABLE_BYTES).splitlines(keepends=True)
+        rows = list(csv.DictReader(lines))
+    except csv.Error as error:
         raise BadFile(path, f"cannot be read ({error})") from None
     if len(rows) < 2 or "time_s" not in rows[0] or len(rows[0]) < 2:
         raise BadFile(path, "needs a column time_s, a column of watts a zone, and two rows")

@@ -31,7 +31,6 @@ classes below say what each table may hold.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -40,6 +39,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from calibrate.errors import BadFile, UnknownName
+from calibrate.textfile import read_toml
 
 _HERE = Path(__file__).resolve().parent / "models"
 
@@ -333,14 +333,7 @@ def load(name_or_path: str | Path) -> Model:
 
 def _read(path: Path) -> Model:
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise BadFile(path, f"cannot be read ({reason})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadFile(path, f"is not TOML: {str(error).rstrip('.')}") from None
-    try:
-        return Model.model_validate(raw)
+        return Model.model_validate(read_toml(path))
     except ValidationError as error:
         raise BadFile(
             path, _first(error), fix="See calibrate/bench/model.py for the keys."

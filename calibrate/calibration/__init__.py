@@ -30,6 +30,7 @@ from calibrate.calibration.tables import (
     carbontracker_table,
     codecarbon_columns,
     correct_csv,
+    read_header,
     read_table,
 )
 
@@ -50,5 +51,6 @@ __all__ = [
     "correct_csv",
     "fit_calibration",
     "load_calibration",
+    "read_header",
     "read_table",
 ]

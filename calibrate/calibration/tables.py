@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from calibrate import textfile
 from calibrate.calibration.apply import UNITS, CorrectedReading, Corrector
 from calibrate.calibration.correction import Correction
 from calibrate.errors import BadFile, CrosswattError, UnknownName
 from calibrate.ingest import consumptions
+from calibrate.quantity import csv_text
 
 #: CodeCarbon's columns of kWh, and the name of the same figure in a campaign.
 CODECARBON = {"cpu_energy": "cpu", "gpu_energy": "gpu", "ram_energy": "ram"}
@@ -26,13 +28,9 @@ def read_table(path: Path) -> str:
 
     Raises
     ------
-    BadFile : it cannot be read.
+    BadFile : it cannot be read, or is too large.
     """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise BadFile(path, f"it cannot be read ({why})", fix="Give a CSV file.") from None
+    return textfile.read_text(path, textfile.TABLE_BYTES, "Give a CSV file.")
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def correct_csv(
     if columns.unit not in UNITS:
         raise UnknownName("unit", columns.unit, UNITS)
     reader = csv.DictReader(io.StringIO(text))
-    header = list(reader.fieldnames or ())
+    header = read_header(text)
     for name in (*columns.energy, columns.seconds):
         if name not in header:
             raise UnknownName("column in the file", name, header)
@@ -153,17 +151,39 @@ def correct_csv(
     writer.writeheader()
     rows = corrected = 0
     first = ""
-    for row in reader:
-        if None in row:
-            raise BadFile("the table", "it has more cells than its header", reader.line_num)
+    for row in _rows(reader):
         cells, notes = _row(row, possible, corrector, columns, anyway)
         rows, corrected = rows + 1, corrected + any(n.endswith("_corrected") for n in cells)
         first = first or " ".join(notes)
         said = " ".join(dict.fromkeys([*always, *notes]))
-        writer.writerow(row | cells | {"crosswatt_notes": said})
+        writer.writerow(row | cells | {"crosswatt_notes": csv_text(said)})
     if rows and not corrected:
         raise CrosswattError(f"None of {rows} rows was corrected: {first}")
     return out.getvalue()
+
+
+def read_header(text: str) -> list[str]:
+    """Return the names in the first line of a CSV file.
+
+    Raises
+    ------
+    BadFile : it is no line of CSV.
+    """
+    try:
+        return next(csv.reader(io.StringIO(text)), [])
+    except csv.Error as error:
+        raise BadFile("the table", f"it is not CSV ({error})", 1) from None
+
+
+def _rows(reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
+    """Yield the rows of a table, or raise `BadFile`."""
+    try:
+        for row in reader:
+            if None in row:
+                raise BadFile("the table", "it has more cells than its header", reader.line_num)
+            yield row
+    except csv.Error as error:
+        raise BadFile("the table", f"it is not CSV ({error})", reader.line_num) from None
 
 
 def _row(

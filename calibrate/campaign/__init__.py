@@ -15,6 +15,7 @@ disturbed     finds runs that another program disturbed
 duration      how long a campaign is meant to take, and when it has taken too long
 tenants       what else runs on the machine when a campaign starts
 campaign      all runs of a plan, in order; can be interrupted and resumed
+withheld      secrets in the commands of workloads, kept out of the record
 trust         who started a campaign: what a folder names runs only then
 lock          one process at a time measures into a folder
 session       one more run of a folder, of what the current process does
@@ -69,6 +70,7 @@ from calibrate.campaign.run import Pause, describe_probes, perform_run
 from calibrate.campaign.session import TITLE, Session
 from calibrate.campaign.tenants import busy_cores, disturbance
 from calibrate.campaign.trust import is_own_campaign, programs, require_own_campaign
+from calibrate.campaign.withheld import withheld_names
 from calibrate.probe.available import Source, environments_home, known_probes
 
 __all__ = [
@@ -124,5 +126,6 @@ __all__ = [
     "why_no_rapl",
     "with_reference",
     "with_settings",
+    "withheld_names",
     "workload_of",
 ]

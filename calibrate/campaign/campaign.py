@@ -38,6 +38,7 @@ from calibrate.campaign.plan import Plan, jobs_alone, plan_jobs, planned_s
 from calibrate.campaign.probes import recorded_sources, source_records, with_meters
 from calibrate.campaign.run import describe_probes, perform_run
 from calibrate.campaign.trust import PYTHON_TITLES, SIGNATURE, sign_campaign
+from calibrate.campaign.withheld import withhold
 from calibrate.campaign.work import check_workloads
 from calibrate.errors import BadFile, CrosswattError, MachineLost
 from calibrate.probe.available import Source
@@ -52,6 +53,7 @@ from calibrate.store import (
     StopRecord,
     StrayRecord,
 )
+from calibrate.tokens import masked
 
 #: A workload of a plan is stopped after so many times what was planned, and an hour at least.
 _PATIENCE = 2
@@ -154,6 +156,7 @@ def create_campaign(
     CrosswattError : the folder has something in it.
     UnknownName : the plan states something of a probe that does not take part.
     """
+    plan = withhold(plan)
     chosen = with_meters(chosen, plan)
     if need is None and plan.need is not None:
         need = parse_share(plan.need)
@@ -175,7 +178,7 @@ def create_campaign(
         jobs=_jobs(plan, seed, workloads, alone, [s.name for s in chosen]),
         until=until,
         need=need,
-        command=tuple(sys.argv),
+        command=masked(sys.argv),
     )
     folder.mkdir(parents=True, exist_ok=True)
     store.save(folder / store.CAMPAIGN, record)

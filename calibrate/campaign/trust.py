@@ -20,6 +20,7 @@ from calibrate import store
 from calibrate.errors import BadFile, CrosswattError
 from calibrate.probe.available import data_home
 from calibrate.store import CampaignRecord
+from calibrate.tokens import masked
 
 #: The file of the code, in the folder of a campaign.
 SIGNATURE = "started.hmac"
@@ -71,7 +72,7 @@ def programs(record: CampaignRecord) -> Iterator[str]:
         *((job.script,) if job.script else job.arguments for job in record.jobs),
     ]
     for words in dict.fromkeys(tuple(words) for words in commands if words):
-        yield shlex.join(words)
+        yield shlex.join(masked(words))
 
 
 def _code(folder: Path, key: bytes) -> str:

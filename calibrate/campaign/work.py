@@ -19,6 +19,7 @@ from typing import IO, Any, cast
 from calibrate import store
 from calibrate.campaign.guard import Guard
 from calibrate.campaign.output import Output
+from calibrate.campaign.withheld import given_back
 from calibrate.errors import CrosswattError
 from calibrate.loads import PREFIX, VARIABLE, Value
 from calibrate.scratch import scratch_folder
@@ -54,7 +55,7 @@ class WorkloadProcess:
         self.phases: list[PhaseRecord] = []
         self.result: dict[str, Value] = {}
         self._process = subprocess.Popen(
-            [*own, *job.arguments],
+            [*own, *given_back(job.arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

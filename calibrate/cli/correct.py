@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from collections import Counter
 from pathlib import Path
@@ -87,6 +88,7 @@ def correct(
         codecarbon_columns,
         correct_csv,
         load_calibration,
+        read_header,
         read_table,
     )
 
@@ -99,14 +101,14 @@ def correct(
         named = (each.partition("=") for each in energy)
         columns = Columns({n: ours or None for n, _, ours in named}, seconds, unit)
     else:
-        header = next(csv.reader(text.splitlines()), [])
-        columns = codecarbon_columns(header, found, probe)
+        columns = codecarbon_columns(read_header(text), found, probe)
     made = correct_csv(text, found, probe, columns, anyway=anyway)
-    rows = list(csv.DictReader(made.splitlines()))
+    rows = csv.DictReader(io.StringIO(made))
+    notes = Counter(row["crosswatt_notes"] for row in rows)
     if target is None or target == Path("-"):
         sys.stdout.write(made)
     else:
         store.write(target, made)
-    for note, count in Counter(row["crosswatt_notes"] for row in rows).items():
+    for note, count in notes.items():
         if note:
-            err.print(f"{count} of {len(rows)} rows: {note}", markup=False)
+            err.print(f"{count} of {notes.total()} rows: {note}", markup=False)

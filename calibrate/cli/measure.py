@@ -48,7 +48,7 @@ from calibrate.errors import CrosswattError
 if TYPE_CHECKING:
     from calibrate.analysis import Analysis
     from calibrate.campaign import Plan
-    from calibrate.store import Campaign
+    from calibrate.store import Campaign, CampaignRecord
 
 commands = Commands()
 
@@ -169,6 +169,8 @@ def run(
             need=asked_need(need),
         )  # fmt: skip
     record = store.read(target / store.CAMPAIGN, store.CampaignRecord)
+    if not on_bench():
+        _tell_withheld(record)
     if resume and not trust:
         campaign.require_own_campaign(target)
     if record.bench and not on_bench():
@@ -189,6 +191,18 @@ def run(
     if record.until is not None and _missed(done, record.until):
         code = INCONCLUSIVE
     return FAILED if _failures(done.campaign) else code
+
+
+def _tell_withheld(record: CampaignRecord) -> None:
+    """Say which secrets of the workloads' commands are not in the record."""
+    from calibrate.campaign import withheld_names
+
+    for name in withheld_names(record.jobs):
+        err.print(
+            f"A likely secret in the command of a workload is not recorded. 'crosswatt run "
+            f"--resume' takes it from the environment variable {name}.",
+            markup=False,
+        )
 
 
 def _missed(done: Analysis, target: float) -> bool:

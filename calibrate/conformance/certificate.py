@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from calibrate import catalog
+from calibrate import catalog, store, textfile
 from calibrate._version import __version__
 from calibrate.conformance.naming import Name
 from calibrate.conformance.trials import (
@@ -181,9 +180,9 @@ def load_certificate(path: Path) -> list[Conformance]:
     BadFile : the file is not that.
     """
     try:
-        meters = json.loads(path.read_text(encoding="utf-8"))["meters"]
+        meters = store.parse_json(textfile.read_text(path, store.DOCUMENT_BYTES))["meters"]
         return [_meter(each) for each in meters]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         why = f"it is not what conformance --out FILE.json writes ({error!r})"
         raise BadFile(path, why) from None
 

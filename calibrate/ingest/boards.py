@@ -135,7 +135,7 @@ def _readings(path: Path, options: Options) -> Iterator[_Reading]:
         if found := DCMI_WATTS.search(line):
             if page:
                 yield page
-            page = (line, before_ns, "node", float(found[1]))
+            page = (line, before_ns, "node", finite_number(found[1], "the power"))
         elif DCMI_OFF.search(line):
             if page:
                 options.reject(page[0], f"the controller says of it: {line.strip()}")
@@ -168,4 +168,4 @@ def _sensor_row(line: str) -> tuple[str, float] | None:
         return None
     told = f"{cells[1]} {cells[2]}" if cells[2] == "Watts" else f"{cells[1]} | {cells[-1]}"
     found = re.search(r"(?:^|\| )(\d+(?:\.\d+)?) Watts(?: \||$)", told)
-    return (cells[0], float(found[1])) if found else None
+    return (cells[0], finite_number(found[1], cells[0])) if found else None

@@ -13,8 +13,9 @@ from typing import IO, Any
 _FIXED = {0x01: "<d", 0x07: "12s", 0x08: "<?", 0x09: "<q", 0x0A: "", 0x10: "<i", 0x11: "<Q",
           0x12: "<q", 0x13: "16s"}  # fmt: skip
 _STRING, _DOCUMENT, _ARRAY = 0x02, 0x03, 0x04
-#: A document of MongoDB's has 16 MiB at most.
-_MOST_BYTES = 16 << 20
+#: A document of MongoDB's has 16 MiB at most; a report of PowerAPI's has a few KiB.
+_MOST_BYTES = 1 << 20
+_MOST_DEEP = 20
 
 
 def documents(stream: IO[bytes]) -> Iterator[dict[str, Any]]:
@@ -32,16 +33,15 @@ def documents(stream: IO[bytes]) -> Iterator[dict[str, Any]]:
         if len(body) != size - 4 or body[-1]:
             raise ValueError("a document that is cut short")
         try:
-            yield _elements(body[:-1])
-        except (IndexError, KeyError, struct.error, RecursionError) as error:
+            yield _elements(body, 0, len(body) - 1)
+        except (IndexError, KeyError, struct.error) as error:
             raise ValueError(f"an element of no known form ({error})") from None
 
 
-def _elements(body: bytes) -> dict[str, Any]:
-    """Return the elements of a document's inside."""
+def _elements(body: bytes, place: int, last: int, depth: int = 0) -> dict[str, Any]:
+    """Return the elements of a document that lie from one place to another."""
     found: dict[str, Any] = {}
-    place = 0
-    while place < len(body):
+    while place < last:
         kind, end = body[place], body.index(0, place + 1)
         name, place = body[place + 1 : end].decode(), end + 1
         if kind in _FIXED:
@@ -53,9 +53,9 @@ def _elements(body: bytes) -> dict[str, Any]:
         if kind == _STRING:
             found[name] = body[place + 4 : place + 3 + size].decode()
             place += 4 + size
-        elif kind in (_DOCUMENT, _ARRAY) and size >= 5:
-            found[name] = _elements(body[place + 4 : place + size - 1])
+        elif kind in (_DOCUMENT, _ARRAY) and 5 <= size <= last - place and depth < _MOST_DEEP:
+            found[name] = _elements(body, place + 4, place + size - 1, depth + 1)
             place += size
         else:
-            raise KeyError(f"type {kind:#04x}")
+            raise KeyError(f"type {kind:#04x}, or nested too deep")
     return found

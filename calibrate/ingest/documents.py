@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from calibrate.errors import BadFile
 from calibrate.ingest import opened
 from calibrate.ingest.feed import Options
 
 _BLOCK = 1 << 20
 #: What the decoder trips over nearer to a block's end than this may be whole with the next block.
 _NEAR = 1 << 16
+#: An object that has not ended after so many characters never will.
+_MOST_CHARACTERS = 8 << 20
 
 
 def each(path: Path, options: Options) -> Iterator[dict[str, Any]]:
@@ -22,7 +25,7 @@ def each(path: Path, options: Options) -> Iterator[dict[str, Any]]:
     needs of a document, and is rejected by it.
     """
     decoder, text = json.JSONDecoder(), ""
-    with opened.text(path, options.seen) as stream:
+    with opened.characters(path, options.seen) as stream:
         while block := stream.read(_BLOCK):
             text += block
             place = 0
@@ -37,6 +40,9 @@ def each(path: Path, options: Options) -> Iterator[dict[str, Any]]:
                 else:
                     yield found
             text = text[begin:] if begin >= 0 else ""
+            if len(text) > _MOST_CHARACTERS:
+                why = f"it has an object of more than {_MOST_CHARACTERS >> 20} MiB"
+                raise BadFile(path, f"{why}, or one that does not end")
         yield from _rest(decoder, text, options)
 
 

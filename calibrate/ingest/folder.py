@@ -36,6 +36,7 @@ from calibrate.store import (
     RunRecord,
     SourceRecord,  # fmt: skip
 )
+from calibrate.tokens import masked
 
 #: Readings kept before and after a window, ns: what an interpolation at its ends may need.
 AROUND_NS = 30_000_000_000
@@ -488,7 +489,7 @@ def _record(
             SourceRecord(name=feed.name, adapter=store.IMPORTED, python="") for feed in found.feeds
         ),
         jobs=tuple(jobs),
-        command=tuple(sys.argv),
+        command=masked(sys.argv),
         imported=form,
     )
 

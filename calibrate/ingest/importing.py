@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -151,7 +152,14 @@ def _readable(form: str, paths: Sequence[Path], rejects: Rejects) -> Iterator[No
         raise CrosswattError(
             f"{error} {rejects.count} lines could not be read; the first: {rejects.first}."
         ) from error
-    except (ValueError, LookupError, TypeError, ArithmeticError, AttributeError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        ArithmeticError,
+        AttributeError,
+        csv.Error,
+    ) as error:
         what = f"{type(error).__name__}: {error}"[:200]
         raise CrosswattError(
             f"{', '.join(map(str, paths))} cannot be read as {form} ({what}). Is it the right "

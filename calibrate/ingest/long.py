@@ -17,6 +17,11 @@ from calibrate.probe import Domain
 
 _RECORD = np.dtype([("at_ns", "<i8"), ("number", "<u2"), ("value", "<f8")])
 
+_TOO_MANY = (
+    "There are more than {most} different columns ({name!r} is one too many). Choose some of them "
+    "where the file is made."
+)
+
 
 @dataclass
 class Order:
@@ -66,8 +71,8 @@ class Long:
 
     #: More columns than this are another format, or a question that was too wide.
     MOST = 1000
-    #: Readings that are made columns together.
-    BLOCK = 1 << 19
+    #: Readings that are made columns together, and figures in such columns.
+    BLOCK, FIGURES = 1 << 19, 1 << 23
 
     def __init__(self) -> None:
         self._at_ns, self._number, self._value = array("q"), array("H"), array("d")
@@ -88,10 +93,7 @@ class Long:
         """
         number = self._numbers.setdefault(name, len(self._numbers))
         if number >= self.MOST:
-            raise CrosswattError(
-                f"There are more than {self.MOST} different columns ({name!r} is one too many). "
-                "Choose some of them where the file is made."
-            )
+            raise CrosswattError(_TOO_MANY.format(most=self.MOST, name=name))
         try:
             self._at_ns.append(at_ns)
         except OverflowError:
@@ -183,12 +185,18 @@ class Long:
 
     def _blocks(self) -> Iterator[Any]:
         """Yield records as they were put."""
+        count = self._count()
         if self._file is not None:
             self._file.seek(0)
-            while data := self._file.read(self.BLOCK * _RECORD.itemsize):
+            while data := self._file.read(count * _RECORD.itemsize):
                 yield np.frombuffer(data, dtype=_RECORD)
         if self._at_ns:
-            yield self._records()
+            records = self._records()
+            yield from (records[begin : begin + count] for begin in range(0, records.size, count))
+
+    def _count(self) -> int:
+        """Return how many readings are made columns together: the fewer, the more columns."""
+        return min(self.BLOCK, max(self.FIGURES // max(len(self._numbers), 1), 1))
 
     def _sorted_blocks(self) -> Iterator[Any]:
         """Yield records in order of time, those of one instant as they were put."""
@@ -199,12 +207,24 @@ class Long:
             self._file.flush()
             every = np.memmap(self._file, _RECORD, "r")
         order = np.argsort(every["at_ns"], kind="stable")
-        for begin in range(0, order.size, self.BLOCK):
-            yield np.array(every[order[begin : begin + self.BLOCK]])
+        count = self._count()
+        for begin in range(0, order.size, count):
+            yield np.array(every[order[begin : begin + count]])
 
     def whole(self) -> Chunk:
-        """Return all readings as one chunk."""
-        return _spread(np.concatenate([*self._blocks()]), self.names)
+        """Return all readings as one chunk.
+
+        Raises
+        ------
+        CrosswattError : they are more figures, missing ones included, than fit into memory.
+        """
+        records = np.concatenate([*self._blocks()])
+        if np.unique(records["at_ns"]).size * len(self.names) > 2 * self.FIGURES:
+            raise CrosswattError(
+                f"{len(self.names)} columns at {len(self):,} instants do not fit into memory. "
+                "Choose some of them where the file is made."
+            )
+        return _spread(records, self.names)
 
     def feed(
         self, name: str, cover: Callable[[str], Domain], facts: Mapping[str, str] | None = None
@@ -228,6 +248,8 @@ def _spread(records: Any, names: Sequence[str]) -> Chunk:
 def pivot(at_ns: Any, domain: Sequence[str], value: Any) -> Chunk:
     """Return a long table (instant, domain, value) as columns, in order of time."""
     names, number = np.unique(np.asarray(domain, dtype=object).astype(str), return_inverse=True)
+    if names.size > Long.MOST:
+        raise CrosswattError(_TOO_MANY.format(most=Long.MOST, name=str(names[-1])))
     records = np.empty(len(number), dtype=_RECORD)
     records["at_ns"], records["number"], records["value"] = at_ns, number, value
     return _spread(records, list(names))

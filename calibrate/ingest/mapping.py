@@ -59,7 +59,7 @@ from calibrate.ingest.feed import (
     zone_of,
 )
 from calibrate.ingest.long import Order
-from calibrate.ingest.opened import binary
+from calibrate.ingest.opened import LINE_BYTES, binary
 from calibrate.ingest.run_rows import run_rows
 from calibrate.probe import SCOPES, Basis, Domain, Kind
 from calibrate.quantity import parse_joules, parse_share, u_of_class
@@ -67,7 +67,7 @@ from calibrate.store import Document
 
 Unit = Literal["iso", "s", "ms", "us", "ns"]
 _NS = {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
-_BLOCK, _LONGEST = 1 << 22, 1 << 26
+_BLOCK = 1 << 22
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 #: A figure with a decimal comma, and one that may have groups of thousands.
 _COMMA = r"^\s*[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+([eE][+-]?\d+)?\s*$"
@@ -383,7 +383,7 @@ def _taken(end: int, parsed: Future[Any], options: Options) -> tuple[int, Any]:
 
 def _blocks(path: Path, first: int, options: Options) -> Iterator[tuple[int, bytes]]:
     """Yield (the byte where it ends, whole lines) of a file, unpacked, without its header."""
-    with binary(path, options.seen) as stream:
+    with binary(path, options.seen, LINE_BYTES) as stream:
         place = len(stream.readline())
         # A packed file has no other way to a place than to read up to it.
         while place < first and (passed := stream.read(min(_BLOCK, first - place))):
@@ -395,8 +395,6 @@ def _blocks(path: Path, first: int, options: Options) -> Iterator[tuple[int, byt
             if newline:
                 yield place - len(tail), whole + newline
             rest = tail
-            if len(rest) > _LONGEST:
-                raise BadFile(path, f"a line of more than {_LONGEST >> 20} MiB; it is no table")
         if rest:
             yield place, rest
 

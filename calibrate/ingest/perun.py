@@ -104,8 +104,7 @@ def _table(path: Path, options: Options) -> list[Round]:
 
 def _tree(path: Path, options: Options) -> list[Round]:
     """Return the rounds of a JSON, of all the times that the program was run."""
-    with opened.text(path, options.seen) as stream:
-        text = stream.read()
+    text = opened.whole(path, options.seen)
     try:
         app = json.loads(text)
         return [

@@ -20,7 +20,7 @@ from calibrate.ingest.feed import Options, epoch_ns
 from calibrate.ingest.stamps import MISSING, lines
 
 _LINE = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+(-?[\d.]+))?(?:\s+#.*)?")
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_LABEL = re.compile(r'\b(\w{1,200})="((?:[^"\\]|\\.)*)"')
 _FIX = (
     "Ask for the metric itself: /api/v1/query_range?query=METRIC&start=...&end=...&step=1, without "
     "rate() and divisions."
@@ -61,15 +61,14 @@ def samples(paths: Sequence[Path], options: Options) -> Iterator[Sample]:
 
 def is_answer(path: Path) -> bool:
     """Tell whether a file is an answer of the API."""
-    with opened.text(path) as stream:
+    with opened.characters(path) as stream:
         head = stream.read(400).lstrip()
     return head.startswith("{") and ('"status"' in head or '"resultType"' in head)
 
 
 def _answers(path: Path, options: Options) -> Iterator[Sample]:
     """Yield the samples of one answer, or of one a line."""
-    with opened.text(path, options.seen) as stream:
-        text = stream.read()
+    text = opened.whole(path, options.seen)
     try:
         answers = [json.loads(text)]
     except (ValueError, RecursionError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from calibrate.errors import BadFile
 from calibrate.ingest import powerapi
 from calibrate.ingest.feed import Chunk, Feed, Found, Options, Window, epoch_ns, power, slug
 from calibrate.ingest.long import pivot
-from calibrate.ingest.opened import bare, binary
+from calibrate.ingest.opened import LINE_BYTES, bare, binary, whole_json
 from calibrate.ingest.sheet import Row, figure, instant, rows
 from calibrate.ingest.wattmeters import KWOLLECT, kwollect_table
 from calibrate.probe import Domain
@@ -99,12 +98,9 @@ def _energyscope(path: Path, options: Options) -> tuple[tuple[Domain, ...], Chun
 
 
 def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadFile(path, "there is no such file; name the folder that holds it") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise BadFile(path, f"it is not JSON ({error})") from None
+    if not path.exists():
+        raise BadFile(path, "there is no such file; name the folder that holds it")
+    return whole_json(path)
 
 
 def _tool(
@@ -230,7 +226,7 @@ def icpe2024(paths: Sequence[Path], options: Options) -> Found:
 
 def _daq(path: Path, config: Mapping[str, Any], base_ns: int, options: Options) -> Chunk:
     """Return watts of the DIMMs by socket: voltage times the drop over the shunt, over rails."""
-    with binary(path) as stream:
+    with binary(path, line_bytes=LINE_BYTES) as stream:
         try:
             volts = np.loadtxt(stream, delimiter=",", ndmin=2)
         except ValueError as error:

@@ -15,6 +15,7 @@ from calibrate.ingest.feed import Options, epoch_ns
 from calibrate.quantity import finite_number
 
 Row = dict[str, str]
+_MOST_COLUMNS = 10_000
 #: What stands for a figure that is not there; nvidia-smi writes reasons in brackets.
 _NO_FIGURE = frozenset(("nan", "none", "null", "n/a"))
 
@@ -43,8 +44,8 @@ def rows(
         delimiter = delimiter or max(",;\t", key=first.count)
         every = chain([first], stream)
         lines = csv.reader((line.replace("\0", "") for line in every), delimiter=delimiter)
-        header = _header(path, next(lines, []), needed)
         try:
+            header = _header(path, next(lines, []), needed)
             for cells in lines:
                 if until and cells and cells[0].startswith(until):
                     return
@@ -64,6 +65,8 @@ def rows(
 
 def _header(path: Path, cells: Sequence[str], needed: Sequence[str]) -> list[str]:
     """Return the names of columns."""
+    if len(cells) > _MOST_COLUMNS:
+        raise BadFile(path, f"it has {len(cells)} columns, more than {_MOST_COLUMNS}")
     header = [name.strip() for name in cells]
     missing = [name for name in needed if name not in header]
     if missing:

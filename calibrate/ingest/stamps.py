@@ -17,13 +17,15 @@ from calibrate.ingest import opened
 from calibrate.ingest.feed import Options, epoch_ns
 
 _TIME = re.compile(
-    r"\s*#?\s*(\d{9,11}(?:\.\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?"
+    r"\s*(?:#\s*)?(\d{9,11}(?:\.\d+)?|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?"
     r"(?:Z|[+-]\d\d(?::?\d\d)?)?)(?:\s(.*))?"
 )
 _HOW = "COMMAND | ts '%Y-%m-%dT%H:%M:%.S%z' writes one before each line"
 MISSING = f"no time before it ({_HOW})"
 #: A document that has not ended after so many characters never will.
 _MOST_CHARACTERS = 1 << 20
+#: Lines of a document that may be its last: each is tried.
+_MOST_TRIES = 1000
 
 
 def lines(path: Path, options: Options) -> Iterator[tuple[int | None, str]]:
@@ -47,16 +49,17 @@ def lines(path: Path, options: Options) -> Iterator[tuple[int | None, str]]:
 
 def documents(path: Path, options: Options) -> Iterator[tuple[int | None, dict[str, Any]]]:
     """Yield JSON objects, on one line or several, with the time that stands before each."""
-    begun_ns, text = None, ""
+    begun_ns, text, tries = None, "", 0
     for at_ns, line in lines(path, options):
         if not line.strip():
             continue
         if line.startswith("{") and text:
             options.reject(text[:80], "a document that does not end")
             text = ""
-        begun_ns = begun_ns if text else at_ns
+        begun_ns, tries = (begun_ns, tries) if text else (at_ns, 0)
         text += line + "\n"
         if line.rstrip().endswith("}"):
+            tries += 1
             try:
                 found = json.loads(text)
             except (ValueError, RecursionError):
@@ -64,7 +67,7 @@ def documents(path: Path, options: Options) -> Iterator[tuple[int | None, dict[s
             if isinstance(found, dict):
                 yield begun_ns, found
                 text = ""
-        if len(text) > _MOST_CHARACTERS:
+        if len(text) > _MOST_CHARACTERS or tries > _MOST_TRIES:
             options.reject(text[:80], "a document that does not end")
             text = ""
     if text:

@@ -204,8 +204,9 @@ class Consumption:
 #: Releases 1.x and 2.x. The time stands before a newline, which is the message's first character.
 _CONSUMPTION = re.compile(
     r"(?:^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) - CarbonTracker:[ \t]*\n)?"
-    r"Actual consumption\s*(?:for )?([^:\n]*):\s*\n\s*Time:\s*(\d+):(\d\d):(\d\d)\s*\n"
-    r"\s*Energy:\s*([0-9.eE+-]+)\s*kWh",
+    r"Actual consumption(?: for)?([^:\n]{0,200}):\s{0,9}\n\s{0,20}"
+    r"Time:\s{0,9}(\d{1,9}):(\d\d):(\d\d)\s{0,9}\n\s{0,20}"
+    r"Energy:\s{0,9}([0-9.eE+-]{1,40})\s{0,9}kWh",
     re.MULTILINE,
 )
 
@@ -232,8 +233,7 @@ def carbontracker(paths: Sequence[Path], options: Options) -> Found:
     measured: list[Measured] = []
     found: set[str] = set()
     for path in paths:
-        with opened.text(path, options.seen) as stream:
-            text = stream.read()
+        text = opened.whole(path, options.seen)
         said = list(consumptions(text))
         if not said:
             options.reject(path.name, "it has no actual consumption")
@@ -246,7 +246,7 @@ def carbontracker(paths: Sequence[Path], options: Options) -> Found:
         joules = {"energy": finite_number(last.kwh, "Energy") * J_PER_KWH}
         begin_ns = end_ns - last.seconds * _SECOND_NS
         measured.append(Measured(begin_ns, end_ns, last.what, joules))
-        found |= {each.lower() for each in re.findall(r"(\w+) with device\(s\)", text)}
+        found |= {each.lower() for each in re.findall(r"\b(\w{1,40}) with device\(s\)", text)}
     if not measured:
         raise BadFile(paths[0], "it has no actual consumption of a second and more", fix=_FINISHED)
     domains = {"energy": _carbontracker_domain(found, options)}

@@ -12,6 +12,7 @@ from calibrate.analysis import Analysis
 from calibrate.energy import REFERENCES
 from calibrate.quantity import UNKNOWN, figure, text
 from calibrate.store import Campaign, CampaignRecord
+from calibrate.tokens import masked
 
 _MEASURED = (
     "Every workload ran while all probes measured at the same time, each in a process of its own "
@@ -179,7 +180,7 @@ def _asked_for(analysis: Analysis) -> str:
 
 def _command(analysis: Analysis) -> str:
     """Return the command that measures the same again, with the order of runs fixed."""
-    words = list(analysis.campaign.record.command[1:])
+    words = list(masked(analysis.campaign.record.command[1:]))
     if not words:
         return UNKNOWN
     mine = words[: words.index("--")] if "--" in words else words

@@ -34,6 +34,7 @@ from calibrate.store.documents import (
     save,
 )
 from calibrate.store.files import (
+    DOCUMENT_BYTES,
     FileName,
     is_folder,
     make_working_folder,
@@ -63,6 +64,7 @@ from calibrate.store.readings import Library, ProbeLog, close_log, columns_type,
 
 __all__ = [
     "CAMPAIGN",
+    "DOCUMENT_BYTES",
     "IMPORTED",
     "OUTPUT",
     "PROBES",

@@ -23,7 +23,6 @@ Schema history
 from __future__ import annotations
 
 import math
-import tomllib
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -39,6 +38,7 @@ from pydantic import (
     model_validator,
 )
 
+from calibrate import textfile
 from calibrate.errors import BadFile
 from calibrate.simulated import SIMULATED
 from calibrate.store.files import (
@@ -342,15 +342,7 @@ def read(path: Path, model: type[AnyDocument]) -> AnyDocument:
 
 def read_toml(path: Path, model: type[AnyDocument], fix: str) -> AnyDocument:
     """Read a document that a person wrote; `fix` is the next step where it is refused."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadFile(path, f"it cannot be read ({error.strerror})", fix=fix) from None
-    except RecursionError:
-        raise BadFile(path, "it is nested too deep", fix=fix) from None
-    except ValueError as error:  # of TOML, of UTF-8, of a number of thousands of digits
-        raise BadFile(path, f"it is not TOML ({error})", fix=fix) from None
-    return _validated(path, data, model, fix)
+    return _validated(path, textfile.read_toml(path, fix), model, fix)
 
 
 #: What pydantic says in terms of Python, in terms of a file.

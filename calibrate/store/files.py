@@ -24,6 +24,8 @@ from calibrate.errors import BadFile, CrosswattError
 DOCUMENT_BYTES = 16 << 20
 #: Size beyond which a line is refused: a reading of a hundred columns has 4 KiB.
 LINE_BYTES = 1 << 20
+#: Values beyond which a document is refused: one takes up to 100 bytes of memory.
+_VALUES = 1_000_000
 _NAME_BYTES = 200
 #: Not all systems have these flags; where one is missing, it is 0.
 _READ = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -122,8 +124,10 @@ def parse_json(text: str) -> Any:
     Raises
     ------
     ValueError : it is not JSON, has numbers that are none (NaN, Infinity) or of thousands of
-        digits, or is nested too deep.
+        digits, is nested too deep, or holds more values than fit into memory.
     """
+    if len(text) > _VALUES and sum(map(text.count, ",[{")) > _VALUES:
+        raise ValueError(f"it holds more than {_VALUES:,} values")
     try:
         return json.loads(text, parse_constant=_no_number)
     except RecursionError:

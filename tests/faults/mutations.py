@@ -3,43 +3,35 @@
     python tests/faults/mutations.py --count 1000 --seed 1
 
 Each mutation damages one file of a small campaign (its bytes, one value of its JSON, or what the
-name leads to) and runs one command on it in a process of its own. Counted are internal errors,
-changes outside of the folder, and commands that take over 5 s of CPU time or 256 MiB more memory.
+name leads to) and runs one command on it, a batch of them in a process of its own. Counted are
+internal errors, changes outside of the folder, and commands that take over 5 s of CPU time or
+256 MiB more memory.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import hashlib
-import io
 import json
 import os
 import random
-import resource
 import shutil
 import sys
 import tempfile
-import traceback
-import warnings
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calibrate import cli
-
 if TYPE_CHECKING:
+    from tests.faults.apart import Taken, apart, digest, measured, run
     from tests.helpers.campaigns import Fake, build, domain, truth
 else:  # some distributions install a package "tests", which hides that of this project
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from faults.apart import Taken, apart, digest, measured, run
     from helpers.campaigns import Fake, build, domain, truth
 
-#: What a command may take.
-CPU_S, MEMORY_BYTES = 5, 256 << 20
-#: CPU seconds after which a command is ended.
-_KILLED_S = 20
 #: Values that a damaged or hostile document may have.
 VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 1, 3, 0.0, -0.5, 1e-320, 1e300, -1e300, 2**31, 2**63, -(2**63), 10**30,
@@ -51,61 +43,82 @@ VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 #: Texts of JSON that no value gives.
 TEXTS = ("NaN", "Infinity", "1e999", "9" * 5000, "[" * 20000, '{"a":' * 20000, "0x10", "01", "'a'")
-COMMANDS: tuple[tuple[str, ...], ...] = (
-    ("analyze", "{folder}"),
-    ("report", "{folder}", "--format", "json", "--out", "{out}/report.json"),
-    ("report", "{folder}", "--format", "markdown", "--out", "{out}/report.md"),
-    ("report", "{folder}", "--format", "html", "--out", "{out}/report.html"),
-    ("gate", "{folder}", "--policy", "{sound}/policy.toml"),
-    ("diff", "{sound}/campaign", "{folder}"),
-    ("align", "{folder}", "--out", "{out}/aligned"),
-    ("merge", "{sound}/campaign", "{folder}", "--out", "{out}/merged"),
-    ("plan", "{folder}"),
-    ("run", "--resume", "{folder}"),
-    ("correct", "{sound}/table.csv", "--calibration", "{folder}/calibration.json"),
-)
+#: Folders that are damaged, in which share of mutations, and the command.
+_MADE, _BOTH = ("campaign", "other"), ("both",)
+COMMANDS: tuple[tuple[tuple[str, ...], float, tuple[str, ...]], ...] = (
+    (_MADE, 10, ("analyze", "{folder}")),
+    (_BOTH, 10, ("analyze", "{folder}", "--reference", "wall")),
+    (_MADE, 10, ("report", "{folder}", "--format", "json", "--out", "{out}/report.json")),
+    (_MADE, 1, ("report", "{folder}", "--format", "markdown", "--out", "{out}/report.md")),
+    (_MADE, 1, ("report", "{folder}", "--format", "html", "--out", "{out}/report.html")),
+    (_MADE, 10, ("gate", "{folder}", "--policy", "{sound}/policy.toml")),
+    (_MADE, 5, ("gate", "--init", "{folder}", "--out", "{out}/p.toml", "--accept", "a test")),
+    (_MADE, 10, ("diff", "{sound}/campaign", "{folder}")),
+    (_MADE, 5, ("drift", "{place}")),
+    (_BOTH, 10, ("align", "{folder}", "--reference", "wall", "--out", "{out}/aligned")),
+    (("meter",), 10, ("merge", "{folder}", "{sound}/wall", "--out", "{out}/merged")),
+    (("wall",), 10, ("merge", "{sound}/meter", "{folder}", "--out", "{out}/merged")),
+    (_MADE, 10, ("plan", "{folder}")),
+    (_MADE, 10, ("run", "--resume", "{folder}")),
+    (_MADE, 2, ("observe", "{folder}")),
+    (_MADE, 2, ("characterize", "half", "--folder", "{folder}")),
+    (_MADE, 10, ("correct", "{sound}/table.csv", "--calibration", "{folder}/calibration.json",
+                 "-p", "half", "--energy", "energy=package-0")),
+)  # fmt: skip
+#: Mutations that one process tries.
+_BATCH = 25
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command made of a damaged folder.
-
-    ``error`` is the last line of an internal error; empty where there was none.
-    """
+    """What a command made of a damaged folder."""
 
     what: str
     command: str
-    exit_code: int
-    error: str
-    cpu_s: float
-    memory_bytes: int
+    taken: Taken
     outside: bool
 
     @property
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with it."""
-        if self.error:
-            yield self.error
+        yield from self.taken.faults
         if self.outside:
             yield "changed something outside of the folder"
-        if self.cpu_s > CPU_S:
-            yield f"took more than {CPU_S} s"
-        if self.memory_bytes > MEMORY_BYTES:
-            yield f"took more than {MEMORY_BYTES >> 20} MiB"
 
 
 def make_sound(place: Path) -> None:
-    """Write what mutations start from: two campaigns, a policy, and a table to correct."""
+    """Write what mutations start from: campaigns, imports, a policy, and a table to correct."""
     half = Fake(lambda watts, seconds: 0.5 * watts * seconds, domain("package-0"))
     shifted = Fake(lambda watts, seconds: (watts + 5) * seconds, domain("package-0", "wall"))
-    loads = {"idle": 20.0, "gemm": 60.0, "square": 40.0}
+    loads = {"idle": 20.0, "gemm": 60.0}
     build(place / "campaign", {"truth": truth(), "half": half}, loads, (2.0, 3.0))
-    build(place / "other", {"truth": truth(), "shifted": shifted, "half": half}, loads, (2.0, 3.0))
+    build(place / "other", {"truth": truth(), "shifted": shifted, "half": half}, loads, (2.0,))
     _mark_phases(place / "other")
-    (place / "table.csv").write_text("energy,seconds\n1.0,10\n2.0,20\n")
-    for name in ("campaign", "other"):
-        run(["analyze", str(place / name)])
-    run(["gate", "--init", str(place / "campaign"), "--out", str(place / "policy.toml")])
+    (place / "table.csv").write_text("energy,seconds\n200.0,10\n40.0,2\n")
+    _import(place, "meter", "machine")
+    _import(place, "wall", "node")
+    for line in (
+        "merge {place}/meter {place}/wall --out {place}/both",
+        "analyze {place}/campaign",
+        "analyze {place}/other",
+        "analyze {place}/both --reference wall",
+        "gate --init {place}/campaign --accept test --out {place}/policy.toml",
+    ):
+        code, error, words = run([word.format(place=place) for word in line.split()])
+        if code or error:
+            raise RuntimeError(f"{line}: {code} {error} {words}")
+
+
+def _import(place: Path, name: str, scope: str) -> None:
+    """Import a minute of power that rises and falls."""
+    table, mapping = place / f"{name}.csv", place / f"{name}.toml"
+    rows = (f"{1_750_000_000 + n},{50 + 100 * (n * n % 7 > 2)}\n" for n in range(61))
+    table.write_text("time,figure\n" + "".join(rows))
+    mapping.write_text(
+        '[time]\ncolumn="time"\nunit="s"\n[[value]]\ncolumn="figure"\nunit="W"\nkind="power"\n'
+        f'scope="{scope}"\nprobe="{name}"\n'
+    )
+    run(["import", "csv", str(table), "--mapping", str(mapping), "--out", str(place / name)])
 
 
 def _mark_phases(folder: Path) -> None:
@@ -121,28 +134,6 @@ def _mark_phases(folder: Path) -> None:
         ]  # fmt: skip
         record["result"] = {"data": "wine", "accuracy": 0.7, "note": "text"}
         path.write_text(json.dumps(record))
-
-
-def run(arguments: list[str]) -> tuple[int, str]:
-    """Run a command of crosswatt; return its exit code, and the last line of an internal error."""
-    said = io.StringIO()
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
-        try:
-            code = cli.main(arguments)
-        except BaseException:
-            return 70, _last(traceback.format_exc())
-    return code, _last(said.getvalue()) if "Traceback" in said.getvalue() else ""
-
-
-def _last(text: str) -> str:
-    """Return where an error was raised, and the error."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    places = [line for line in lines if line.startswith("File ") and "/calibrate/" in line]
-    place = places[-1].split("/calibrate/")[-1] if places else ""
-    errors = [
-        line for line in lines if line.split(":")[0].endswith(("Error", "Exception", "Warning"))
-    ]
-    return f"{place[:80]}: {(errors or lines)[-1][:150]}"
 
 
 # ---- mutations ----
@@ -182,13 +173,16 @@ def _bytes(path: Path, victim: Path, chance: random.Random) -> str:
 
 def _value(path: Path, victim: Path, chance: random.Random) -> str:
     """Replace, remove or add one value of a JSON document, or of one line of a log."""
-    lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
-    number = chance.randrange(len(lines))
     try:
+        text = path.read_text()
+        lines = text.splitlines() if path.suffix == ".jsonl" else [text]
+        number = chance.randrange(len(lines))
         document = json.loads(lines[number])
     except ValueError:
         return _bytes(path, victim, chance)
     holders = list(_holders(document))
+    if not holders:
+        return _bytes(path, victim, chance)
     holder, key = chance.choice(holders)
     kind = chance.choice(("set", "set", "set", "text", "remove", "add"))
     value = chance.choice(VALUES)
@@ -237,63 +231,56 @@ def _place(path: Path, victim: Path, chance: random.Random) -> str:
     return kind
 
 
-# ---- one trial ----
+# ---- trials ----
 
 
 def trial(sound: Path, seed: int) -> Outcome:
-    """Damage a copy of a sound folder and run one command on it, in a process of its own."""
+    """Damage a copy of a sound folder and run one command on it, in this process."""
     chance = random.Random(seed)  # noqa: S311
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        folder, victim, out = place / "damaged", place / "victim", place / "out"
-        shutil.copytree(sound / chance.choice(("campaign", "other")), folder)
+        folder, victim, out = place / "many" / "damaged", place / "victim", place / "out"
+        weights = [weight for _, weight, _ in COMMANDS]
+        kinds, _, words = chance.choices(COMMANDS, weights=weights)[0]
+        shutil.copytree(sound / chance.choice(kinds), folder)
+        if "{place}" in words:  # which reads several campaigns
+            shutil.copytree(sound / "campaign", folder.parent / "sound")
         victim.mkdir()
         out.mkdir()
         (victim / "notes").write_text("precious\n")
         what = mutate(folder, victim, chance)
-        words = {"folder": str(folder), "sound": str(sound), "out": str(out)}
-        command = [word.format(**words) for word in chance.choice(COMMANDS)]
-        before = _digest(victim), _digest(sound)
-        code, error, cpu_s, memory = _apart(lambda: run(command))
-        outside = before != (_digest(victim), _digest(sound))
-        return Outcome(f"seed {seed}: {what}", command[0], code, error, cpu_s, memory, outside)
+        places = {"folder": folder, "place": folder.parent, "sound": sound, "out": out}
+        command = [word.format(**places) for word in words]
+        before = digest(victim), digest(sound)
+        taken = measured(lambda: run(command))
+        outside = before != (digest(victim), digest(sound))
+        return Outcome(f"seed {seed}: {what}", " ".join(words[:3]), taken, outside)
 
 
-def _apart(work: Callable[[], tuple[int, str]]) -> tuple[int, str, float, int]:
-    """Do something in a process of its own; return its result, CPU seconds and memory."""
-    read, write = os.pipe()
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
-        child = os.fork()
-    if child == 0:
-        os.close(read)
-        resource.setrlimit(resource.RLIMIT_CPU, (_KILLED_S, _KILLED_S))
-        try:
-            code, error = work()
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            os.write(write, json.dumps([code, error, peak]).encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        data = pipe.read()
-    _, status, usage = os.wait4(child, 0)
-    cpu_s = usage.ru_utime + usage.ru_stime
-    if not data:
-        return 70, f"ended by signal {os.WTERMSIG(status)}", cpu_s, 0
-    code, error, peak = json.loads(data)
-    return code, error, cpu_s, max(0, peak - base) * 1024
+def trials(sound: Path, seeds: Sequence[int]) -> list[Outcome]:
+    """Try a batch in a process of its own; where it ends early, each in one of its own."""
+    found = apart(lambda: [_plain(trial(sound, seed)) for seed in seeds], _KILLED_S * len(seeds))
+    if isinstance(found, list):
+        return [_outcome(each) for each in found]
+    if len(seeds) == 1:
+        taken = Taken(70, f"ended by signal {found}", "", 0.0, 0)
+        return [Outcome(f"seed {seeds[0]}", "not known", taken, False)]
+    return [each for seed in seeds for each in trials(sound, [seed])]
 
 
-def _digest(folder: Path) -> str:
-    """Return a checksum of all files in a folder."""
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        total.update(str(path).encode())
-        if path.is_file() and not path.is_symlink():
-            total.update(path.read_bytes())
-    return total.hexdigest()
+#: Seconds that a trial may take, on a busy machine, before its process is ended.
+_KILLED_S = 60
+
+
+def _plain(found: Outcome) -> list[Any]:
+    taken = found.taken
+    figures = taken.code, taken.error, "", taken.cpu_s, taken.memory_bytes
+    return [found.what, found.command, figures, found.outside]
+
+
+def _outcome(plain: list[Any]) -> Outcome:
+    what, command, figures, outside = plain
+    return Outcome(what, command, Taken(*figures), outside)
 
 
 def main() -> int:
@@ -301,23 +288,36 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many")
     asked = parser.parse_args()
-    codes: Counter[int] = Counter()
+    ended: Counter[tuple[str, int]] = Counter()
     faults: Counter[str] = Counter()
-    examples: dict[str, str] = {}
+    until_s = time.monotonic() + 60 * asked.minutes
+    most_s, most_bytes = 0.0, 0
     with tempfile.TemporaryDirectory() as name:
         sound = Path(name)
         make_sound(sound)
-        for seed in range(asked.seed, asked.seed + asked.count):
-            found = trial(sound, seed)
-            codes[found.exit_code] += 1
-            for fault in found.faults:
-                faults[fault] += 1
-                examples.setdefault(fault, f"{found.command}, {found.what}")
-    codes_text = ", ".join(f"{code}: {count}" for code, count in sorted(codes.items()))
-    sys.stdout.write(f"{asked.count} mutations; exit codes {codes_text}\n")
+        last = asked.seed + asked.count
+        for first in range(asked.seed, last, _BATCH):
+            if time.monotonic() > until_s:
+                break
+            for found in trials(sound, range(first, min(first + _BATCH, last))):
+                ended[found.command, found.taken.code] += 1
+                most_s = max(most_s, found.taken.cpu_s)
+                most_bytes = max(most_bytes, found.taken.memory_bytes)
+                for fault in found.faults:
+                    faults[fault] += 1
+                    if faults[fault] == 1:
+                        sys.stdout.write(f"{fault}\n    {found.command}, {found.what}\n")
+                        sys.stdout.flush()
+    for (command, code), count in sorted(ended.items()):
+        sys.stdout.write(f"{count:7}  {command}: exit code {code}\n")
+    sys.stdout.write(
+        f"{ended.total()} mutations, {faults.total()} faults; at most {most_s:.1f} s and "
+        f"{most_bytes >> 20} MiB\n"
+    )
     for fault, count in faults.most_common():
-        sys.stdout.write(f"{count:5}  {fault}\n         {examples[fault]}\n")
+        sys.stdout.write(f"{count:7}  {fault}\n")
     return 1 if faults else 0
 
 

@@ -16,6 +16,7 @@ from calibrate.quantity import MISSING, figure, percent, spread
 from calibrate.reporting.canvas import DASHES, INK, Canvas, Panel, Style, engineering, styles
 from calibrate.reporting.chapters.chapter import Chapter
 from calibrate.reporting.chapters.table import Row, Table
+from calibrate.tokens import masked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +72,7 @@ def _words(of: Learning, several: bool) -> str:
     """Return what one workload learnt, as a paragraph."""
     first, last = of.epochs[0], of.epochs[-1]
     runs = f"{of.runs} runs" if of.runs > 1 else "one run"
-    settings = f" ({shlex.join(of.arguments)})" if several and of.arguments else ""
+    settings = f" ({shlex.join(masked(of.arguments))})" if several and of.arguments else ""
     parts = [
         f"{of.workload}{settings}, {runs}: the {_name(of)} was {_shown(of, first)} after epoch "
         f"{first.epoch} and {_shown(of, last)} after epoch {last.epoch}."

@@ -344,5 +344,5 @@ def test_refused_files(tmp_path: Path, content: bytes, why: str) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="it cannot be read"):
         read_table(tmp_path / "none.csv")
-    with pytest.raises(BadFile, match="it cannot be read"):
+    with pytest.raises(BadFile, match="it is a folder"):
         read_table(tmp_path)

@@ -16,10 +16,12 @@ from calibrate.calibration import (
     CorrectionWarning,
     Corrector,
     carbontracker_table,
+    read_header,
 )
 from calibrate.calibration.correction import FactorInterval, Range
 from calibrate.cli.app import app
 from calibrate.errors import BadFile, CrosswattError, UnknownName
+from calibrate.quantity import csv_text
 from calibrate.stats import Estimate
 
 VALID = Range(watts=(10.0, 100.0), seconds=(5.0, 60.0), workloads=("gemm", "idle"))
@@ -401,3 +403,12 @@ def test_the_probe_may_be_left_out_if_there_is_one(tmp_path: Path) -> None:
         loaded(tmp_path, one("cpu"), other).correct(250.0, seconds=10.0)
     with pytest.raises(CrosswattError, match="has 0 probes; name one of none"):
         loaded(tmp_path).correct(250.0, seconds=10.0)
+
+
+def test_a_note_is_no_formula_of_a_spreadsheet(tmp_path: Path) -> None:
+    text = '=HYPERLINK("x"),seconds\n1,10\n'
+    assert csv_text("=1+1") == "'=1+1"
+    assert csv_text("a=1") == "a=1"
+    with pytest.raises(BadFile, match="it is not CSV"):
+        read_header('"' + "x" * 200_000)
+    assert read_header(text) == ['=HYPERLINK("x")', "seconds"]
