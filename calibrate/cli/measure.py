@@ -207,15 +207,15 @@ def _tell_withheld(record: CampaignRecord) -> None:
 
 def _missed(done: Analysis, target: float) -> bool:
     """Say how well each factor is known where one is not known well enough; tell whether so."""
-    from calibrate.cli.progress import factor_words
-    from calibrate.comparison import Goal
+    from calibrate.cli.progress import column_words
+    from calibrate.comparison import Goal, least_known
 
     goal = Goal(target)
     goal.take(done.comparison.pairs)
     known = goal.factors()
     if goal.reached:
         return False
-    reached = "; ".join(f"{each.probe} {factor_words(each)}" for each in known)
+    reached = "; ".join(column_words(each) for each in least_known(known))
     repeats = max((each.repeats for each in known), default=0)
     err.print(
         f"Not every factor is known to {100 * target:g} % after {repeats} repeats: "

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from calibrate.campaign import Plan, announced_s
 from calibrate.cli.console import span
+from calibrate.comparison import least_known
 from calibrate.energy import Column, headline_column, native_columns
 from calibrate.store import CampaignRecord, Job, KnownFactor, ProbeLog, ProbeState, RunRecord
 
@@ -74,8 +75,8 @@ class Plain:
         )
 
     def known(self, factors: tuple[KnownFactor, ...], target: float) -> None:
-        """Say how well each factor is known."""
-        told = [f"{each.probe} {factor_words(each)}" for each in factors]
+        """Say how well the column of each probe is known that is known least."""
+        told = [column_words(each) for each in least_known(factors)]
         repeats = max((each.repeats for each in factors), default=0)
         self._console.print(
             f"After {repeats} repeats, wanted {_percent(target)}: {', '.join(told) or 'nothing'}",
@@ -144,6 +145,11 @@ class Screen(Plain):
                 now = watts_now(self._folder / f"{name}.jsonl", log, column)
                 table.add_row(name, column.name, "-" if now is None else f"{now:.4g}")
         return Group(self._progress, table)
+
+
+def column_words(known: KnownFactor) -> str:
+    """Return the probe and the column of a factor, and how well it is known."""
+    return f"{known.probe} ({known.column}) {factor_words(known)}"
 
 
 def factor_words(known: KnownFactor) -> str:

@@ -16,7 +16,7 @@ from calibrate.comparison.pairs import (
     reference_of,
 )
 from calibrate.comparison.power import PowerTrace, RunPower, power_traces
-from calibrate.comparison.until import Goal, forecast, parse_goal, seconds_of_repeat
+from calibrate.comparison.until import Goal, forecast, least_known, parse_goal, seconds_of_repeat
 from calibrate.comparison.workloads import (
     ColumnDifferences,
     Rate,
@@ -43,6 +43,7 @@ __all__ = [
     "compare",
     "differences",
     "forecast",
+    "least_known",
     "parse_goal",
     "power_traces",
     "reference_of",

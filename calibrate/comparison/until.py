@@ -1,7 +1,8 @@
 """Measure on until every factor is known well enough; and say beforehand how long that takes.
 
 A repeat of a campaign holds every workload once, so the mean of ln(probe/reference) over its
-workloads is one value. The interval on their mean is a confidence sequence: it may be looked at
+workloads is one value, for each column that was compared: the verdict on a probe is that of its worst
+column, and measuring goes on until that is known. The interval on their mean is a confidence sequence: it may be looked at
 after every repeat, which an ordinary interval may not, and it reckons with repeats that correlate
 (`calibrate.stats.repeated_mean`). Single repeats that stray are left out and listed. No repeat
 helps where a meter drifts: it is said, and measuring on ends. What is known so holds for the
@@ -62,7 +63,7 @@ class Goal:
 
     Parameters
     ----------
-    target : wanted half-width of every factor, relative (0.01 is 1 %).
+    target : wanted half-width of the factor of every column, relative (0.01 is 1 %).
     """
 
     target: float
@@ -80,15 +81,13 @@ class Goal:
     def take(self, pairs: Iterable[Pair]) -> None:
         """Take in what was compared."""
         for pair in pairs:
-            if not pair.headline:
-                continue
             key = (pair.probe, pair.column)
             for repeat, found in ratios_of_repeats(pair).items():
                 self._values.setdefault(key, {}).setdefault(repeat, {}).update(found)
             self._steps[key] = max(self._steps.get(key, 0.0), relative_step(pair))
 
     def factors(self) -> tuple[KnownFactor, ...]:
-        """Return what is known of each probe, in the order they were first seen."""
+        """Return what is known of each column that ever had a ratio, in the order of appearance."""
         return tuple(self._known(*key) for key in self._values)
 
     def _known(self, probe: str, column: str) -> KnownFactor:
@@ -130,6 +129,23 @@ class Goal:
         """Whether no repeat is needed, or helps: every factor is known or drifts."""
         known = self.factors()
         return bool(known) and all(each.reached or each.drifts for each in known)
+
+
+def least_known(factors: Iterable[KnownFactor]) -> tuple[KnownFactor, ...]:
+    """Return the column of each probe that is known least, in the order of the probes.
+
+    One that drifts comes before one that has no interval yet, and that before the widest interval.
+    """
+    worst: dict[str, KnownFactor] = {}
+    for each in factors:
+        if each.probe not in worst or _openness(each) > _openness(worst[each.probe]):
+            worst[each.probe] = each
+    return tuple(worst.values())
+
+
+def _openness(known: KnownFactor) -> tuple[bool, float]:
+    """Return how much is left open of a factor: drift, then its half-width."""
+    return known.drifts, math.inf if known.half_width is None else known.half_width
 
 
 def ratios_of_repeats(pair: Pair) -> dict[int, dict[str, float]]:
@@ -205,7 +221,7 @@ class Forecast:
 
 
 def forecast(pairs: Iterable[Pair], target: float, repeat_s: float) -> list[Forecast]:
-    """Return what it takes to know every headline factor of a pilot campaign.
+    """Return what it takes to know the factor of every column of a pilot campaign.
 
     Parameters
     ----------
@@ -213,7 +229,7 @@ def forecast(pairs: Iterable[Pair], target: float, repeat_s: float) -> list[Fore
     target : wanted half-width, relative.
     repeat_s : how long a repeat took, with its pauses, in seconds.
     """
-    return [_forecast(pair, target, repeat_s) for pair in pairs if pair.headline]
+    return [_forecast(pair, target, repeat_s) for pair in pairs if pair.headline or pair.usable]
 
 
 def seconds_of_repeat(campaign: Campaign) -> float:

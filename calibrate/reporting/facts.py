@@ -124,7 +124,7 @@ def _asked(campaign: Campaign) -> str:
     """Return how many runs were planned, or why there are fewer."""
     jobs, stop = len(campaign.record.jobs), campaign.stop
     if stop and stop.reason == "drift":
-        drifting = ", ".join(each.probe for each in stop.factors if each.drifts)
+        drifting = ", ".join(dict.fromkeys(each.probe for each in stop.factors if each.drifts))
         return (
             f"at most {jobs}; stopped after {stop.repeats} repeats, since repeats do not help "
             f"where a meter drifts: {drifting}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from calibrate import analysis, reporting, store
 from calibrate.campaign import Plan, Source, Timeouts, campaign, perform_campaign
 from calibrate.cli import main
 from calibrate.cli.progress import factor_words
-from calibrate.comparison import Goal, forecast, parse_goal, seconds_of_repeat
+from calibrate.comparison import Goal, forecast, least_known, parse_goal, seconds_of_repeat
 from calibrate.comparison.until import whole_repeats
 from calibrate.errors import CrosswattError
 from calibrate.probe.contract import Domain
@@ -67,6 +67,25 @@ def test_a_goal_is_reached_with_enough_repeats(tmp_path: Path) -> None:
     assert not goal_of(many, 0.02).reached and goal_of(many, 0.2).reached
     few = build(tmp_path / "few", fakes, TWO, [5.0] * 3)
     assert all(each.half_width is None for each in goal_of(few, 0.5).factors())
+
+
+def test_the_worst_column_decides(tmp_path: Path) -> None:
+    """The main column is known at once; a GPU's is not, and one that is dead holds nothing up."""
+
+    def share(of: float, sd: float = 0.0) -> Callable[[float, float], float]:
+        return lambda w, s: of * w * s * math.exp(sd * RNG.normal())
+
+    rest = [Fake(share(0.5), domain("gpu-0", "truth")), Fake(share(0.1), domain("uncore", "truth"))]
+    reference = Fake(share(1.0), domain("package-0", "truth"), more=tuple(rest))
+    columns = [Fake(share(0.5, 0.05), domain("gpu-0")), Fake(share(0.0), domain("uncore"))]
+    meter = Fake(share(1.0), domain(), more=tuple(columns))
+    folder = build(tmp_path / "c", {"truth": reference, "meter": meter}, TWO, [5.0] * 20)
+    found = {each.column: each for each in goal_of(folder, 0.02).factors()}
+    assert found["package-0"].reached and not found["gpu-0"].reached and "uncore" not in found
+    assert not goal_of(folder, 0.02).settled and goal_of(folder, 0.2).reached
+    assert [each.column for each in least_known(found.values())] == ["gpu-0"]
+    pairs = analysis.analyze(folder).comparison.pairs
+    assert {each.column for each in forecast(pairs, 0.02, 14.0)} >= {"package-0", "gpu-0"}
 
 
 def test_a_ratio_that_never_moves_is_known_after_some_repeats(tmp_path: Path) -> None:
@@ -240,7 +259,7 @@ def test_the_exit_code_says_whether_the_goal_was_reached(
     store.save(folder / store.STOP, stop)
     assert main(["run", "--trust", "--resume", str(folder)]) == code
     said = " ".join(capsys.readouterr().err.split())
-    assert ("Not every factor is known to 1 % after 12 repeats: meter drifts (+5" in said) == (
+    assert ("Not every factor is known to 1 % after 12 repeats: meter (package-0) drifts (+5" in said) == (
         code == 2
     )
     assert ("The meter drifts: repeats do not help." in said) == (code == 2)
