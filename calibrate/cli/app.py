@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 import traceback
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -25,6 +29,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+#: What a machine may run out of while something is written; no fault of ours.
+_SCARCE = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM,
+     errno.EAGAIN, errno.EIO, errno.EROFS, errno.EPIPE)
+)  # fmt: skip
+
 #: Typer brings its own copy of click and gives this class no public name.
 UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
@@ -33,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     try:
         code = app(args=arguments, prog_name=NAME, standalone_mode=False)
+        sys.stdout.flush()  # what cannot be printed is told here, not when Python ends
         return code if isinstance(code, int) else 0
     except UsageError as error:
         where = error.ctx.command_path if error.ctx else NAME
@@ -48,9 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
         _complain(str(error))
         return REFUSED
     except OSError as error:  # a file that cannot be written, a full disk
-        if error.filename is None:
+        if error.filename is None and error.errno not in _SCARCE:
             return _internal(error)
-        _complain(f"{error.filename}: {error.strerror}.")
+        _complain(f"{error.filename or 'What was to be written'}: {error.strerror}.")
+        _drop_output()
         return REFUSED
     except MemoryError:
         _complain("There is not enough memory for this. Try it on a machine that has more.")
@@ -60,6 +72,15 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except Exception as error:  # a fault of ours: never the exit code of a verdict
         return _internal(error)
+
+
+def _drop_output() -> None:
+    """Drop what standard output could not take: Python would try it again, and fail, at its end."""
+    with suppress(OSError, ValueError):  # it may be closed, or no file
+        sys.stdout.flush()
+        return
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _internal(error: Exception) -> int:
@@ -74,9 +95,10 @@ def _internal(error: Exception) -> int:
 
 def _complain(sentence: str, style: str | None = "red") -> None:
     """Print to standard error; rich is imported when there is something to print."""
-    from calibrate.cli.console import err
+    with suppress(OSError):  # nobody reads it, or its disk is full: the exit code tells
+        from calibrate.cli.console import err
 
-    err.print(sentence, style=style, markup=False)
+        err.print(sentence, style=style, markup=False)
 
 
 @app.callback(

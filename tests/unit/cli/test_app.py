@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -275,3 +277,18 @@ def test_a_group_alone_prints_its_help_and_is_refused(
     alone = capsys.readouterr().out
     assert main([*group, "--help"]) == 0
     assert capsys.readouterr().out.strip() == alone.strip()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_output_that_nothing_can_take_is_a_sentence() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "calibrate", "probes"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 64
+    assert done.stderr.strip().endswith("No space left on device.")
+    assert "Traceback" not in done.stderr and "ignored" not in done.stderr
