@@ -53,7 +53,7 @@ from calibrate.energy import (
     phases_to_show,
     run_meters,
 )
-from calibrate.errors import CrosswattError, UnknownName
+from calibrate.errors import UnknownName
 from calibrate.store import Campaign, Document, Saved
 
 if TYPE_CHECKING:
@@ -296,11 +296,7 @@ def analyze(
     UnknownName : `reference` is not among the probes, or there is no intensity for `carbon`.
     """
     campaign = store.load_campaign(Path(folder))
-    if campaign.damaged and not campaign.runs:
-        raise CrosswattError(
-            f"{folder}: no run can be read. {campaign.damaged[0].reason} Runs that were measured "
-            "on this machine are done again by 'crosswatt run --resume'."
-        )
+    campaign.require_runs()
     comparison = compare(campaign, reference, across=across)
     diagnoses = diagnose_pairs(comparison, campaign)
     wanted = need if need is not None else campaign.record.need or NEED

@@ -88,7 +88,7 @@ def require_bench() -> None:
     if place and not os.path.exists(f"{place}/truth"):  # noqa: PTH110 - the answer may be an error
         raise MachineLost(
             "The simulated machine has ended: its file server was killed. Start it again; "
-            "'crosswatt run --resume' goes on with the runs that are left."
+            "'crosswatt run --resume FOLDER' goes on with the runs that are left."
         )
 
 

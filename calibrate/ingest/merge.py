@@ -43,8 +43,11 @@ def merge_log(campaign: Campaign, other: Campaign, out: Path) -> Merged:
 
     Raises
     ------
-    CrosswattError : there is something at `out`, a probe is in both, or they share no time.
+    CrosswattError : there is something at `out`, a probe is in both, they share no time, or no
+        run of one can be read.
     """
+    for each in (campaign, other):
+        each.require_runs()
     ours = {source.name for source in campaign.record.sources}
     theirs = {source.name for source in other.record.sources}
     if both := sorted(ours & theirs):

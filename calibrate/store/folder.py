@@ -106,6 +106,19 @@ class Campaign:
     set_aside: tuple[SetAside, ...] = ()
     damaged: tuple[DamagedRun, ...] = ()
 
+    def require_runs(self) -> None:
+        """Refuse a campaign whose finished runs are all damaged.
+
+        Raises
+        ------
+        CrosswattError : no run can be read; has the first reason.
+        """
+        if self.damaged and not self.runs:
+            raise CrosswattError(
+                f"{self.folder}: no run can be read. {self.damaged[0].reason} Runs that were "
+                f"measured here are done again by 'crosswatt run --resume {self.folder}'."
+            )
+
 
 def load_campaign(folder: Path | str) -> Campaign:
     """Read a campaign folder and every finished run in it.

@@ -38,6 +38,8 @@ MARK = "CROSSWATT_TRIAL"
 ENDS_S, SLACK_S = 5.0, 10.0
 #: After what time a command that does not end is wrong.
 PATIENCE_S = 240.0
+#: What a campaign of this host ends with once its runs are done: it has no reference meter.
+NO_REFERENCE = "can serve as the reference"
 CODES = frozenset({0, 1, 2, 64, 69, 75, 129, 130, 131, 143})
 PLAN = """
 title = "faults"
@@ -101,7 +103,7 @@ class Trial:
         run = [sys.executable, "-P", "-m", "calibrate", "run"]
         if (self.folder / "campaign.json").exists():
             return [*run, "--resume", str(self.folder)]
-        probes = ("rapl",) if self.simulated else ("rapl=synthetic", "two=synthetic")
+        probes = ("rapl",) if self.simulated else ("one=synthetic", "two=synthetic")
         machine = ["--bench", "laptop"] if self.simulated else ["--no-bench"]
         chosen = [word for name in probes for word in ("--probe", name)]
         plan = ["--plan", str(self.place / "plan.toml"), "--out", str(self.folder)]
@@ -350,7 +352,8 @@ def judge(trial: Trial, code: int | None, before: dict[str, dict[str, bytes]]) -
 def go_on(trial: Trial, before: dict[str, dict[str, bytes]]) -> None:
     """Go on with the campaign, the fault gone, and see that it gets complete."""
     code = wait(trial.start(), trial)
-    if code != 0:
+    no_reference = not trial.simulated and code == 64 and NO_REFERENCE in trial.out.read_text()
+    if code != 0 and not no_reference:
         trial.say(f"--resume ended with exit code {code}")
     unchanged(trial, before)
     looks(trial)

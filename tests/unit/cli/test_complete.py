@@ -58,7 +58,7 @@ def ask(home: Path, shell: str, line: str, **more: str) -> str:
     ("line", "values"),
     [
         ("crosswatt ", set(SUMMARIES)),
-        ("crosswatt re", {"report"}),
+        ("crosswatt rep", {"report"}),
         ("crosswatt bench ", {"exec", "models", "faults"}),
         ("crosswatt probes r", {"remove"}),
         ("crosswatt run --pr", {"--probe"}),
