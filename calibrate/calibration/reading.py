@@ -25,9 +25,12 @@ from calibrate.stats import MAX_LOG, SerialCorrelation, Vector, encode, t_quanti
 from calibrate.store import Document
 
 LEVEL = 0.95
-#: Effects of workloads are often skewed, and runs have tails. With these factors t holds 92 to 97 %
-#: of exponential and of normal effects, from three workloads on; without, from 92 % down.
-_SKEWED, _TAILS = 1.1, 1.08
+#: Effects of workloads are often skewed, and t holds less of them than it says: 92 % of exponential
+#: effects with 3 to 5 workloads. t of this level holds as much of normal effects, and 93.4 % or
+#: more of exponential ones, with any number of workloads from 3 on.
+_SKEWED_LEVEL = 0.965
+#: Runs have tails.
+_TAILS = 1.08
 #: Means of workloads that scatter by less than this times what their runs let them, in mean
 #: squares, do not show that workloads differ.
 _ALIKE = 2.0
@@ -152,6 +155,7 @@ class Scatter:
     means : of the means of workloads, with ``means_df``; no smaller than ``runs`` let it be, and
         with an allowance for skewed effects. Where workloads do not differ, runs show it too.
     inflated : by how much ``means`` is larger than what the form leaves of them, at least 1.
+    skewed : the part of it that allows for skewed effects, as a factor of the standard deviation.
     runs : of runs of one workload, with an allowance for tails and ``runs_df``; zero without
         repeats.
     within : mean of 1/(runs of a workload).
@@ -160,6 +164,7 @@ class Scatter:
     means: float
     means_df: int
     inflated: float
+    skewed: float
     runs: float
     runs_df: int | None
     within: float
@@ -184,15 +189,23 @@ def scatter(left: Vector, workload: Sequence[str], parameters: int) -> Scatter |
     runs = float(((left - means[code]) ** 2).sum()) / (n - k) if n > k else 0.0
     within = float(np.mean(1 / sizes))
     alike = n > k and shown < _ALIKE * runs * within
-    least = _SKEWED**2 * max(shown, runs * within)
+    df = n - parameters if alike else k - parameters
+    skewed = _allowance(df)
+    least = skewed**2 * max(shown, runs * within)
     return Scatter(
         means=least,
-        means_df=n - parameters if alike else k - parameters,
+        means_df=df,
         inflated=least / shown if shown > 0 else 1.0,
+        skewed=skewed,
         runs=_TAILS**2 * runs,
         runs_df=n - k if n > k else None,
         within=within,
     )
+
+
+def _allowance(df: int) -> float:
+    """Return by how much t of `_SKEWED_LEVEL` is wider than t of `LEVEL`."""
+    return t_quantile((1 + _SKEWED_LEVEL) / 2, df) / t_quantile((1 + LEVEL) / 2, df)
 
 
 def next_run(
@@ -226,7 +239,7 @@ def next_run(
         readings=math.sqrt(max(known - found.means - runs, 0.0)),
         reference=u_reference or 0.0,
         loads=_loads(rows),
-        known=_SKEWED * math.sqrt(known),  # as much is allowed for in what the runs show
+        known=found.skewed * math.sqrt(known),  # as much is allowed for in what the runs show
         seconds=math.sqrt(lasting / known) if known else None,
         correlation=hidden,
         correlation_df=hidden_df,
