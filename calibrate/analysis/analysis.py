@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from calibrate import catalog, store
-from calibrate.analysis.diagnosed import diagnose_pairs
+from calibrate.analysis.diagnosed import diagnose_pairs, with_parts_above
 from calibrate.analysis.finding import Finding
 from calibrate.analysis.frames import findings_frame, phases_frame, readings_frame, runs_frame
 from calibrate.analysis.verdict import ProbeVerdict, probe_verdicts
@@ -297,7 +297,7 @@ def analyze(
     """
     campaign = store.load_campaign(Path(folder))
     campaign.require_runs()
-    comparison = compare(campaign, reference, across=across)
+    comparison = with_parts_above(compare(campaign, reference, across=across), campaign)
     diagnoses = diagnose_pairs(comparison, campaign)
     wanted = need if need is not None else campaign.record.need or NEED
     calibration = fit_calibration(comparison, diagnoses, campaign.record.day, wanted)

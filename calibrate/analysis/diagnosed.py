@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibrate.comparison import Comparison, Pair
+from calibrate.comparison import Comparison, Pair, pairs_in_wholes
 from calibrate.diagnosis import (
     Diagnosis,
     Runs,
@@ -15,6 +15,7 @@ from calibrate.diagnosis import (
     find_report,
     load_reports,
     of_sum,
+    part_above,
 )
 from calibrate.store import Campaign, Library, library_of
 
@@ -33,6 +34,19 @@ def diagnose_pairs(comparison: Comparison, campaign: Campaign) -> dict[tuple[str
         for pair in comparison.pairs
         if pair.parts and not pair.across
     }
+
+
+def with_parts_above(comparison: Comparison, campaign: Campaign) -> Comparison:
+    """Return a comparison with the columns that are above a whole of the reference in some run.
+
+    The reference lacks their scope, so that nothing else shows how wrong they are.
+    """
+    above = [pair for pair in pairs_in_wholes(campaign, comparison) if part_above(pair)]
+    if not above:
+        return comparison
+    now = {(pair.probe, pair.column) for pair in above}
+    left = tuple(each for each in comparison.left if (each.probe, each.column) not in now)
+    return comparison.model_copy(update={"pairs": (*comparison.pairs, *above), "left": left})
 
 
 def diagnose_pair(pair: Pair, comparison: Comparison, library: Library) -> Diagnosis:

@@ -27,6 +27,7 @@ from calibrate.calibration.correction import (
 from calibrate.calibration.reading import readings
 from calibrate.comparison import Comparison, Pair
 from calibrate.diagnosis import (
+    ABOVE_WHOLE,
     CONSTANT_POWER,
     FAULTY_PART,
     NO_ENERGY,
@@ -139,7 +140,7 @@ def _no_form(diagnosis: Diagnosis, unusable: int) -> str | None:
     """Return why a column is not to be corrected whatever its figures, if so."""
     if diagnosis.name == CONSTANT_POWER:
         return "it reports the same power whatever the load"
-    if diagnosis.name in {STRAY, NO_ENERGY}:
+    if diagnosis.name in {STRAY, NO_ENERGY, ABOVE_WHOLE}:
         return f"{diagnosis.name}: find out why, and measure again"
     if diagnosis.name == FAULTY_PART:
         return f"at fault in it: {', '.join(diagnosis.faulty_parts)}; correct the parts and add up"

@@ -13,6 +13,7 @@ from calibrate.comparison.pairs import (
     PairedRun,
     ProbeSummary,
     compare,
+    pairs_in_wholes,
     reference_of,
 )
 from calibrate.comparison.power import PowerTrace, RunPower, power_traces
@@ -44,6 +45,7 @@ __all__ = [
     "differences",
     "forecast",
     "least_known",
+    "pairs_in_wholes",
     "parse_goal",
     "power_traces",
     "reference_of",

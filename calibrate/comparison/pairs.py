@@ -8,7 +8,7 @@ what could not be compared is listed with the reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -24,6 +24,7 @@ from calibrate.energy import (
     headline_column,
     native_columns,
     probe_columns,
+    wholes_of,
     window_energy,
 )
 from calibrate.errors import CrosswattError, UnknownName
@@ -295,16 +296,65 @@ def _compare_probe(
                 )
             )
             continue
-        rows = tuple(_rows(runs, name, column, reference, beside, columns_inside(beside, every)))
-        if not rows:
+        pair = _pair_of(runs, name, column, reference, beside, headline=column == first)
+        if pair is None:
             reason = _uncovered(runs, (name, column), (reference, beside))
             left.append(NotCompared(probe=name, column=column.name, reason=reason))
             continue
-        pair = _pair(name, column, beside, rows, logs[0], headline=column == first)
-        pair = _with_correlation(pair)
-        facts = _reference_facts(runs, reference, beside)
-        more = {"wraps_at_j": _range(runs, column.family)} | facts._asdict()
-        pairs.append(pair.model_copy(update=more))
+        pairs.append(_with_correlation(pair))
+
+
+def pairs_in_wholes(campaign: Campaign, comparison: Comparison) -> Iterator[Pair]:
+    """Yield each column that the reference lacks, beside the least whole that it has around it.
+
+    Which scope lies in which is known; see `calibrate.energy.wholes_of`. A sum of what the
+    reference has is no such whole: the part may be missing in it. The pairs show whether a part is
+    above its whole; they are no comparison.
+
+    Parameters
+    ----------
+    campaign, comparison : the campaign, and its comparison.
+    """
+    runs = [run for run in campaign.runs if run.record.exit_code == 0]
+    scopes = {domain.name: domain.scope for domain in _domains(runs, comparison.reference)}
+    measured = [
+        column
+        for column in probe_columns(_domains(runs, comparison.reference))
+        if [scopes[part] for part in column.parts] == [column.scope]
+    ]
+    references = columns_by_scope(measured)
+    for each in comparison.left:
+        if not each.missing_scope:
+            continue
+        shown = {c.name: c for c in native_columns(_domains(runs, each.probe))}
+        column = shown.get(each.column)
+        wholes = wholes_of(column.scope) if column else ()
+        beside = next((references[scope] for scope in wholes if scope in references), None)
+        if column is None or beside is None:
+            continue
+        pair = _pair_of(runs, each.probe, column, comparison.reference, beside, headline=False)
+        if pair is not None:
+            yield pair
+
+
+def _pair_of(
+    runs: Sequence[Run],
+    name: str,
+    column: Column,
+    reference: str,
+    beside: Column,
+    *,
+    headline: bool,
+) -> Pair | None:
+    """Return a column beside one of the reference; None where no run has the energy of both."""
+    every = probe_columns(_domains(runs, reference))
+    rows = tuple(_rows(runs, name, column, reference, beside, columns_inside(beside, every)))
+    if not rows:
+        return None
+    log = next(run.logs[name] for run in runs if name in run.logs and run.logs[name].domains)
+    pair = _pair(name, column, beside, rows, log, headline=headline)
+    facts = _reference_facts(runs, reference, beside)
+    return pair.model_copy(update={"wraps_at_j": _range(runs, column.family)} | facts._asdict())
 
 
 def _scopes(column: Column, shown: Sequence[Column]) -> tuple[str, ...]:
@@ -381,7 +431,8 @@ def _range(runs: Sequence[Run], family: str) -> float | None:
 
 
 def _domains(runs: Sequence[Run], name: str) -> Iterable[Domain]:
-    return next(run.logs[name].domains for run in runs if run.logs[name].domains).values()
+    logs = (run.logs.get(name) for run in runs)
+    return next(log.domains for log in logs if log and log.domains).values()
 
 
 def _rows(

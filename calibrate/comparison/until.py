@@ -4,10 +4,9 @@ A repeat of a campaign holds every workload once, so the mean of ln(probe/refere
 workloads is one value, for each column that was compared: the verdict on a probe is that of its
 worst column, and measuring goes on until that is known. The interval on their mean is a confidence
 sequence: it may be looked at after every repeat, which an ordinary interval may not, and it reckons
-with repeats that correlate
-(`calibrate.stats.repeated_mean`). Single repeats that stray are left out and listed. No repeat
-helps where a meter drifts: it is said, and measuring on ends. What is known so holds for the
-workloads that are measured; how far they differ no repeat makes smaller.
+with repeats that correlate (`calibrate.stats.repeated_mean`). Single repeats that stray are left
+out and listed. No repeat helps where a meter drifts: it is said, and measuring on ends. What is
+known so holds for the workloads that are measured; how far they differ no repeat makes smaller.
 """
 
 from __future__ import annotations

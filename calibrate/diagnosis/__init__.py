@@ -27,6 +27,7 @@ from calibrate.diagnosis.case import IMMATERIAL
 from calibrate.diagnosis.engine import diagnose
 from calibrate.diagnosis.faults import FAULTS, NO_FIGURE, Fault, Keys, fault
 from calibrate.diagnosis.models import CONSTANT_POWER, NO_FAULT
+from calibrate.diagnosis.order import ABOVE_WHOLE, part_above
 from calibrate.diagnosis.reported import find_report, load_reports
 from calibrate.diagnosis.result import UNEXPLAINED, Deciding, Diagnosis, Runs
 from calibrate.diagnosis.severity import DEAD, Severity, severity_of
@@ -34,6 +35,7 @@ from calibrate.diagnosis.single_runs import NO_ENERGY, STRAY
 from calibrate.diagnosis.sums import FAULTY_PART, of_sum
 
 __all__ = [
+    "ABOVE_WHOLE",
     "CONSTANT_POWER",
     "DEAD",
     "FAULTS",
@@ -56,5 +58,6 @@ __all__ = [
     "find_report",
     "load_reports",
     "of_sum",
+    "part_above",
     "severity_of",
 ]

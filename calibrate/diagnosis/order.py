@@ -4,6 +4,9 @@ Two meters that break it cannot both be right, whatever else the runs say. It is
 run, where the part has more energy than the whole by more than their uncertainties; or at rest, to
 which the line of the whole over the part leads: where what lies outside of the part would be less
 than nothing.
+
+The second needs a part that the whole follows, as a processor's packages; the first holds of any
+part that is known to lie in the whole, so that it is looked for wherever a reference has one.
 """
 
 from __future__ import annotations
@@ -11,13 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from calibrate.comparison import PairedRun
+from calibrate.comparison import Pair, PairedRun
 from calibrate.diagnosis.case import IMMATERIAL
 from calibrate.diagnosis.faults import fault
 from calibrate.diagnosis.result import Diagnosis
 from calibrate.stats import Line
 
 ABOVE = fault("part-above-whole")
+ABOVE_WHOLE = ABOVE.title
 #: Standard uncertainties by which a part must be above its whole.
 _SURE = 2.0
 
@@ -52,6 +56,12 @@ def out_of_order(
         f"At rest {whole} would have {-offset.value:.3g} W less than {part} ({offset.low:.3g} to "
         f"{offset.high:.3g} W lie outside of it): impossible, one of them is wrong."
     )
+
+
+def part_above(pair: Pair) -> Diagnosis | None:
+    """Return the diagnosis of a part that is above its whole in a run, or None."""
+    rows = [row for row in pair.rows if row.probe_j > 0 and row.reference_j > 0]
+    return out_of_order(pair.scope, pair.reference_scope, rows, None, pair.u_reference or 0.0)
 
 
 def _excess(row: PairedRun, u_reference: float) -> float:

@@ -18,6 +18,7 @@ from calibrate.energy.column import (
     headline_column,
     native_columns,
     probe_columns,
+    wholes_of,
 )
 from calibrate.energy.phase import (
     MeasuredPhase,
@@ -70,5 +71,6 @@ __all__ = [
     "run_meters",
     "together",
     "total_energy",
+    "wholes_of",
     "window_energy",
 ]

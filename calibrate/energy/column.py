@@ -24,6 +24,18 @@ WIDEST_FIRST = (
     "process",
 )
 
+#: What lies in what, for certain: the least whole first. A `process` has a share of anything.
+_WHOLES = {
+    "core": ("package", "psys", "machine", "system", "node"),
+    "uncore": ("package", "psys", "machine", "system", "node"),
+    "package": ("psys", "machine", "system", "node"),
+    "dram": ("machine", "system", "node"),
+    "gpu": ("system", "node"),
+    "machine": ("system", "node"),
+    "psys": ("system", "node"),
+    "system": ("node",),
+}
+
 
 @dataclass(frozen=True)
 class Column:
@@ -73,6 +85,22 @@ def probe_columns(domains: Iterable[Domain]) -> list[Column]:
             if names and scope not in {member.scope for member in members}
         ]
     return found
+
+
+def wholes_of(scope: str) -> tuple[str, ...]:
+    """Return the scopes that a scope is a part of, the least first.
+
+    Examples
+    --------
+    >>> wholes_of("core-1"), wholes_of("gpu-0")
+    (('package-1', 'package', 'psys', 'machine', 'system', 'node'), ('gpu', 'system', 'node'))
+    """
+    kind, numbered, number = scope.partition("-")
+    wholes = _WHOLES.get(kind, ())
+    if not numbered:
+        return wholes
+    own = f"package-{number}" if kind in ("core", "uncore") else kind
+    return own, *wholes
 
 
 def columns_inside(whole: Column, found: Iterable[Column]) -> list[Column]:

@@ -14,6 +14,7 @@ from calibrate.comparison import PairedRun
 from calibrate.diagnosis import Severity
 from calibrate.diagnosis.order import out_of_order
 from calibrate.stats import deming
+from tests.helpers.campaigns import Fake, build, domain
 from tests.helpers.cases import shared_case
 
 LOADS_W = (40.0, 80.0, 120.0, 160.0, 200.0)
@@ -76,3 +77,35 @@ def test_packages_above_their_node_are_named(
     assert verdict.severity is Severity.FAULT
     assert verdict.worst is not None
     assert "package shows 146 W where the whole node has 102 W" in verdict.worst.diagnosis.sentence
+    plain = analysis.analyze("j", "bmc")
+    worst = plain.probe_verdict("likwid").worst
+    assert worst is not None and worst.diagnosis.key == "part-above-whole"
+
+
+def test_a_part_above_its_whole_is_seen_though_the_reference_lacks_its_scope(
+    tmp_path: Path,
+) -> None:
+    node = Fake(lambda w, s: 2 * w * s, domain("node", "wall"))
+    sound = Fake(lambda w, s: w * s, domain("package-0"), more=(cards(0.5),))
+    wrong = Fake(lambda w, s: w * s, domain("package-0"), more=(cards(3.0),))
+    folder = build(tmp_path / "c", {"wall": node, "sound": sound, "wrong": wrong})
+    found = analysis.analyze(folder, "wall")
+    assert {(pair.probe, pair.column) for pair in found.comparison.pairs} == {("wrong", "gpu-0")}
+    verdict = found.probe_verdict("wrong")
+    assert verdict.severity is Severity.FAULT and verdict.worst is not None
+    assert "gpu-0 shows 180 W where the whole node has 120 W" in verdict.worst.diagnosis.sentence
+    assert found.probe_verdict("sound").severity is Severity.NOT_COMPARED
+    assert found.calibration.corrections[0].verdict == "not calibratable"
+
+
+def test_a_sum_of_the_reference_is_no_whole_of_what_it_lacks(tmp_path: Path) -> None:
+    """Its packages are those that it has: another one may have more than these."""
+    one = Fake(lambda w, s: w * s, domain("package-0", "truth"))
+    other = Fake(lambda w, s: 5 * w * s, domain("package-1"))
+    folder = build(tmp_path / "c", {"truth": one, "meter": other})
+    assert analysis.analyze(folder).comparison.pairs == ()
+
+
+def cards(of: float) -> Fake:
+    """Return a column of a GPU that has a share of the load."""
+    return Fake(lambda w, s: of * w * s, domain("gpu-0", "nvml"))
