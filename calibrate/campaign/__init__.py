@@ -9,6 +9,7 @@ crew          the recorders of one run, one process for each probe
 work          the process of the workload
 guard         ends the workload when its runner is gone
 output        what a workload prints: marks, and the rest in a file of bounded size
+conditions    the conditions of `observe` that are possible here
 run           one run: start the recorders, run the workload, stop the recorders
 lost          runs that lost a process, and whether to repeat them
 disturbed     finds runs that another program disturbed

@@ -23,6 +23,7 @@ from typing import Literal, Protocol
 
 from calibrate import bench, store
 from calibrate._version import __version__
+from calibrate.campaign.conditions import are_conditions, possible_jobs
 from calibrate.campaign.crew import Crew, Timeouts
 from calibrate.campaign.disturbed import disturbed_runs, repeating_helps
 from calibrate.campaign.duration import Deadline
@@ -259,6 +260,10 @@ def _perform(
 
         states = describe_probes(chosen, limits.open_s, crew, prepare)
     watcher.probes(states)
+    if are_conditions(record.jobs) and not any(store.is_finished(folder, j) for j in record.jobs):
+        with _nothing_left(folder):
+            record = _possible(folder, record, {name: state for name, (state, _) in states.items()})
+        watcher.planned(record)
     _keep_states(folder, states)
     working = [s for s in chosen if states[s.name][0].status == "ok"]
     if not working:
@@ -477,6 +482,32 @@ def _enough(
         stop = StopRecord(reason=reason, target=goal.target, repeats=number, factors=factors)
         store.save(folder / store.STOP, stop)
     return goal.settled
+
+
+def _possible(
+    folder: Path, record: CampaignRecord, states: Mapping[str, ProbeState]
+) -> CampaignRecord:
+    """Leave out the conditions of `observe` that are not possible, and return what is left."""
+    reference = (record.jobs[0].probes or ("",))[0]
+    working = [name for name, state in states.items() if state.status == "ok"]
+    if reference not in working:
+        raise CrosswattError(
+            f"The reference {reference} cannot be read here ({states[reference].reason}), and "
+            "without it nothing can be compared. Name another one with --reference."
+        )
+    if working == [reference]:
+        why = "; ".join(f"{n}: {each.reason}" for n, each in states.items() if n != reference)
+        raise CrosswattError(
+            f"None of the probes beside {reference} works here ({why}): there is nothing to "
+            "observe. Try 'crosswatt doctor'."
+        )
+    jobs = possible_jobs(record.jobs, working)
+    if len(jobs) == len(record.jobs):
+        return record
+    left = record.model_copy(update={"jobs": jobs})
+    store.save(folder / store.CAMPAIGN, left)
+    sign_campaign(folder)
+    return left
 
 
 def _keep_states(folder: Path, states: dict[str, tuple[ProbeState, ProbeLog]]) -> None:

@@ -83,17 +83,29 @@ def plan(
 
 
 def _alone(found: Plan) -> Sequence[Job]:
-    """Return the runs of a plan for `observe`, with the probes that it would take here."""
-    from calibrate.campaign import jobs_alone, rapl_readable
+    """Return the runs of a plan for `observe`, with the probes that work here.
+
+    Where it would run on the bench, what works there is known when it starts.
+    """
+    from calibrate.campaign import describe_probes, jobs_alone, rapl_readable
     from calibrate.cli.studies import always_there, observed
 
     on_bench = not rapl_readable()
     always = always_there(on_bench=on_bench)
-    names = [each.name for each in observed(found.probes, always, (), on_bench=on_bench)]
+    sources = observed(found.probes, always, (), on_bench=on_bench)
+    names = [each.name for each in sources]
+    fewer = "fewer with --probe, and where a probe cannot be opened there"
+    if not on_bench:
+        states = {name: state for name, (state, _) in describe_probes(sources).items()}
+        missing = [name for name in names if states[name].status != "ok"]
+        names = [name for name in names if name not in missing]
+        fewer = "fewer with --probe"
+        if missing:
+            fewer += f". Without {', '.join(missing)}, which cannot be opened here"
     others = [name for name in names if name != always]
     out.print(
         f"For 'crosswatt observe': each workload with none but {always}, with each of "
-        f"{', '.join(others)} alone, and with all; fewer with --probe.",
+        f"{', '.join(others)} alone, and with all; {fewer}.",
         markup=False,
     )
     return jobs_alone(found, 0, always, names)

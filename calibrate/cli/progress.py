@@ -31,6 +31,11 @@ class Plain:
 
     def planned(self, campaign: CampaignRecord) -> None:
         """Say what will be done, and on what."""
+        if len(campaign.jobs) == self._total:
+            return  # it is said already
+        if self._total:
+            fewer = self._total - len(campaign.jobs)
+            self._console.print(f"{fewer} runs are left out, of probes that cannot be opened.")
         self._total = len(campaign.jobs)
         most = "at most " if campaign.until else ""
         seconds = announced_s(Plan.model_validate(campaign.plan), campaign.jobs)
