@@ -15,7 +15,7 @@ from calibrate.analysis.finding import Finding
 from calibrate.energy import PhasesDocument
 from calibrate.errors import UnknownName
 from calibrate.stats import Estimate
-from calibrate.store import Campaign, ProbeLog, RunRecord, load_log
+from calibrate.store import Campaign, ProbeLog, RunRecord, load_logs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,9 +167,7 @@ def readings_frame(campaign: Campaign, probe: str) -> pd.DataFrame:
     if probe not in names:
         raise UnknownName("probe in this campaign", probe, names)
     frames = [
-        _log_frame(run.record, run.folder.name, load_log(run.folder / f"{probe}.jsonl"))
-        for run in campaign.runs
-        if probe in run.record.probes
+        _log_frame(run.record, run.folder.name, log) for run, log in load_logs(campaign, probe)
     ]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 

@@ -1,7 +1,8 @@
 """An import as a campaign folder: whole or not at all; one that was interrupted can go on.
 
 Readings are written as columns, little-endian, one file a probe and run; `calibrate.store` maps
-them into memory, so that an import of gigabytes needs none of it.
+them into memory, so that an import of gigabytes needs none of it. Many small runs are put into one
+file; see `calibrate.store.save_bundle`.
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ ORIGIN, CHECKPOINT = "origin.json", "checkpoint.json"
 _WHOLE = "whole"
 #: Readings that are looked at together.
 _BLOCK = 1 << 20
+#: Readings of a probe in a run that are kept in memory before they are put into a file.
+_PENDING = 256
+#: Files and numbers of an import beyond which, and up to which, its runs are put into one file.
+_MOST_FILES, _BUNDLED = 100, 1 << 23
 #: Seconds between two checkpoints.
 CHECK_S = 2.0
 
@@ -121,15 +126,23 @@ class Sink:
         self._path = folder / f"{feed.name}.columns"
         self._names = [domain.name for domain in feed.domains]
         self._type = store.columns_type(self._names)
-        self._path.touch()
-        os.truncate(self._path, count * self._type.itemsize)
+        #: Readings that are not yet in the file, which is made when they are many.
+        self.pending: list[Any] = []
+        self._kept = count
+        if self._path.exists():
+            os.truncate(self._path, count * self._type.itemsize)
         self.count = count
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers it holds."""
+        return self.count * (1 + len(self._names))
 
     def spans(self) -> dict[str, tuple[int, int]]:
         """Return the first and the last instant of each column that has a reading."""
         found = {}
         if self.count:
-            there = np.memmap(self._path, self._type, "r", shape=(self.count,))
+            there = self._there()
             for name in self._names:
                 first, last = _first(there[name]), _first(there[name][::-1])
                 if first is not None and last is not None:
@@ -148,16 +161,35 @@ class Sink:
         for name in self._names:
             column = chunk.values.get(name) if columns is None or name in columns else None
             records[name] = np.nan if column is None else column[keep]
-        with self._path.open("ab") as file:
-            file.write(records.tobytes())
+        self.pending.append(records)
         self.count += at_ns.size
+        if self.count - self._kept > _PENDING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Put all readings into the file; where there are none, it is empty."""
+        self._path.parent.mkdir(exist_ok=True)
+        with self._path.open("ab") as file:
+            for records in self.pending:
+                file.write(records.tobytes())
+        self.pending, self._kept = [], self.count
+
+    def _there(self) -> Any:
+        """Return all readings, of which there are some; they can be changed in place."""
+        if self._kept:
+            if self.pending:
+                self.flush()
+            return np.memmap(self._path, self._type, "r+", shape=(self.count,))
+        if len(self.pending) > 1:
+            self.pending = [np.concatenate(self.pending)]
+        return self.pending[0]
 
     def gaps(self, window: Window) -> list[tuple[int, int]]:
         """Return where columns of differences have no intervals, in a window."""
         chunks = self.feed.chunks
         if not self.count or not isinstance(chunks, Telling):
             return []
-        there = np.memmap(self._path, self._type, "r", shape=(self.count,))
+        there = self._there()
         found = set()
         for name in chunks.differences():
             at_ns = there["at_ns"][np.isfinite(there[name])]
@@ -176,7 +208,7 @@ class Sink:
         """Make counters that fall without a known wrap ones that do not; a sentence for each."""
         if not self.count:
             return []
-        there = np.memmap(self._path, self._type, "r+", shape=(self.count,))
+        there = self._there()
         notes = []
         for domain in self.feed.domains:
             if domain.kind == "counter" and domain.wraps_at_j is None:
@@ -206,24 +238,46 @@ class Sink:
         return note
 
     def describe(self, window: Window) -> None:
-        """Write the probe's documents."""
-        feed = self.feed
-        documents = [
-            {
-                "doc": "probe", "schema": store.SCHEMA, "name": feed.name, "period_s": 0.0,
-                "domains": [asdict(domain) for domain in feed.domains],
-                "facts": {"mode": "imported", **feed.facts}, "python": "", "pid": 0,
-                "library": {
-                    "name": feed.library or feed.name, "version": feed.facts.get("release", "")
-                },
-            },
-            {"doc": "columns", "file": self._path.name, "names": self._names,
-             "count": self.count},
-            {"doc": "stop", "status": "ok", "reason": "", "fix": "", "readings": self.count,
-             "missed": 0, "rejected": 0, "cpu_s": 0.0, "at_ns": window.end_ns},
-        ]  # fmt: skip
-        lines = "".join(json.dumps(document) + "\n" for document in documents)
+        """Write the probe's documents, and what readings are not yet in their file."""
+        self.flush()
+        about, stop = self._about(), self._stop(window)
+        columns = {
+            "doc": "columns", "file": self._path.name, "names": self._names, "count": self.count
+        }  # fmt: skip
+        lines = "".join(json.dumps(document) + "\n" for document in (about, columns, stop))
         self._path.with_suffix(".jsonl").write_text(lines, encoding="utf-8")
+
+    def documents(self, window: Window) -> list[dict[str, Any]]:
+        """Return the probe's documents with its readings in them.
+
+        Raises
+        ------
+        ValueError : its readings cannot be packed.
+        """
+        about, stop = self._about(), self._stop(window)
+        if not self.count:
+            return [about, stop]
+        there = self._there()
+        at_ns = np.array(there["at_ns"], np.int64)
+        values = {name: np.array(there[name], np.float64) for name in self._names}
+        return [about, *store.blocks(at_ns, at_ns, values), stop]
+
+    def _about(self) -> dict[str, Any]:
+        feed = self.feed
+        return {
+            "doc": "probe", "schema": store.SCHEMA, "name": feed.name, "period_s": 0.0,
+            "domains": [asdict(domain) for domain in feed.domains],
+            "facts": {"mode": "imported", **feed.facts}, "python": "", "pid": 0,
+            "library": {
+                "name": feed.library or feed.name, "version": feed.facts.get("release", "")
+            },
+        }  # fmt: skip
+
+    def _stop(self, window: Window) -> dict[str, Any]:
+        return {
+            "doc": "stop", "status": "ok", "reason": "", "fix": "", "readings": self.count,
+            "missed": 0, "rejected": 0, "cpu_s": 0.0, "at_ns": window.end_ns,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -257,8 +311,6 @@ def write(
     part = working(out)
     windows = list(found.windows) or [_ANY_TIME]
     jobs = _jobs(windows)
-    for job in jobs:
-        (part / job.folder).mkdir(parents=True, exist_ok=True)
     sinks = _sinks(found, windows, jobs, part, done)
     _pour(found, windows, sinks, rejects, watch, part / CHECKPOINT, done)
     notes = [*found.notes, *_told(found.feeds)]
@@ -266,17 +318,22 @@ def write(
         windows, told = _runs_of(found, sinks[0])
         notes += told
         if len(windows) > 1:
+            for sink in sinks[0].values():
+                sink.flush()
             (part / CHECKPOINT).unlink(missing_ok=True)  # what follows cannot be gone on with
             jobs, sinks = _divide(found, windows, sinks[0], part, jobs[0])
+    (part / CHECKPOINT).unlink(missing_ok=True)  # what follows cannot be gone on with
+    runs = []
     for window, job, run in zip(windows, jobs, sinks, strict=True):
-        noticed = _finish(window, job, run, part / job.folder)
+        noticed = {name: sink.bridge(window) for name, sink in run.items()}
+        runs.append(_Run(window, job, run, _run_record(window, job, run, noticed)))
         notes += [
             f"{job.folder}, {name}: {note}." for name, told in noticed.items() for note in told
         ]
+    _save_runs(part, runs)
     record = _record(found, windows, jobs, form)
     store.save(part / store.CAMPAIGN, record)
     _provenance(part, paths, form, notes, rejects)
-    (part / CHECKPOINT).unlink(missing_ok=True)
     (part / ORIGIN).unlink(missing_ok=True)
     part.replace(out)
     return Written(record, tuple(notes))
@@ -314,6 +371,9 @@ def _pour(
             total += chunk.at_ns.size
             watch(total)
             if isinstance(feed.chunks, Resumable) and time.monotonic() - kept_s > CHECK_S:
+                for each in (sink for run in sinks for sink in run.values()):
+                    if each.pending:
+                        each.flush()
                 counts = [{name: sink.count for name, sink in run.items()} for run in sinks]
                 at = Checkpoint(
                     feed=place, state=feed.chunks.state, counts=counts, rejects=rejects.count
@@ -348,8 +408,6 @@ def _divide(
     """Make runs of what was poured into one."""
     (part / job.folder).rename(part / _WHOLE)
     jobs = _jobs(windows)
-    for each in jobs:
-        (part / each.folder).mkdir()
     sinks = _sinks(found, windows, jobs, part, None)
     for window, run in zip(windows, sinks, strict=True):
         for name, sink in run.items():
@@ -423,12 +481,46 @@ def _sinks(
     ]
 
 
-def _finish(window: Window, job: Job, sinks: dict[str, Sink], folder: Path) -> dict[str, list[str]]:
-    """Close the files of a run and write its record; return what was noticed, by probe."""
-    noticed = {name: sink.bridge(window) for name, sink in sinks.items()}
-    for sink in sinks.values():
-        sink.describe(window)
-    run = RunRecord(
+@dataclass(frozen=True)
+class _Run:
+    """A run that is all there: its time, its plan, its probes' readings, and its record."""
+
+    window: Window
+    job: Job
+    sinks: Mapping[str, Sink]
+    record: RunRecord
+
+
+def _save_runs(part: Path, runs: Sequence[_Run]) -> None:
+    """Write runs: many small ones together, else a folder each."""
+    files = sum(1 + 2 * len(run.sinks) for run in runs)
+    numbers = sum(sink.numbers for run in runs for sink in run.sinks.values())
+    if files > _MOST_FILES and numbers < _BUNDLED:
+        try:
+            store.save_bundle(part, map(_bundled, runs))
+        except ValueError:
+            pass  # a run is too long, or its readings cannot be packed
+        else:
+            for run in runs:
+                shutil.rmtree(part / run.job.folder, ignore_errors=True)
+            return
+    for run in runs:
+        for sink in run.sinks.values():
+            sink.describe(run.window)
+        (part / run.job.folder).mkdir(exist_ok=True)
+        store.save(part / run.job.folder / store.RUN, run.record)
+
+
+def _bundled(run: _Run) -> store.BundledRun:
+    documents = {name: sink.documents(run.window) for name, sink in run.sinks.items()}
+    return store.BundledRun(run.job.folder, run.record, documents)
+
+
+def _run_record(
+    window: Window, job: Job, sinks: Mapping[str, Sink], noticed: Mapping[str, Sequence[str]]
+) -> RunRecord:
+    """Return the record of a run; `noticed` is what is to be said of it, by probe."""
+    return RunRecord(
         number=job.number,
         workload=job.workload,
         repeat=job.repeat,
@@ -446,8 +538,6 @@ def _finish(window: Window, job: Job, sinks: dict[str, Sink], folder: Path) -> d
             for name, sink in sinks.items()
         },
     )
-    store.save(folder / store.RUN, run)
-    return noticed
 
 
 def _jobs(windows: Sequence[Window]) -> list[Job]:

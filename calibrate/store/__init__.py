@@ -4,9 +4,11 @@ files       files read within bounds and written whole, never through a link
 documents   the JSON documents and their schema
 packed      many readings as one line, and back
 readings    the readings of one probe in one run
+bundle      many small runs in one file
 folder      a campaign with its finished runs
 """
 
+from calibrate.store.bundle import BUNDLE, BundledRun, save_bundle
 from calibrate.store.documents import (
     CAMPAIGN,
     IMPORTED,
@@ -54,15 +56,17 @@ from calibrate.store.folder import (
     is_finished,
     library_of,
     load_campaign,
+    load_logs,
     load_run,
     load_set_aside,
     set_aside,
     set_damaged_aside,
 )
-from calibrate.store.packed import pack, unpacked_lines
+from calibrate.store.packed import blocks, pack, unpacked_lines
 from calibrate.store.readings import Library, ProbeLog, close_log, columns_type, load_log
 
 __all__ = [
+    "BUNDLE",
     "CAMPAIGN",
     "DOCUMENT_BYTES",
     "IMPORTED",
@@ -71,6 +75,7 @@ __all__ = [
     "RUN",
     "SCHEMA",
     "STOP",
+    "BundledRun",
     "Campaign",
     "CampaignRecord",
     "DamagedRun",
@@ -91,6 +96,7 @@ __all__ = [
     "SourceRecord",
     "StopRecord",
     "StrayRecord",
+    "blocks",
     "changed_copy",
     "close_log",
     "columns_type",
@@ -100,6 +106,7 @@ __all__ = [
     "library_of",
     "load_campaign",
     "load_log",
+    "load_logs",
     "load_run",
     "load_set_aside",
     "make_working_folder",
@@ -111,6 +118,7 @@ __all__ = [
     "read_text",
     "read_toml",
     "save",
+    "save_bundle",
     "set_aside",
     "set_damaged_aside",
     "sync_folder",

@@ -5,6 +5,7 @@
     001-gemm/run.json         one finished run; a run without it never happened
     001-gemm/rapl.jsonl       one probe: describe, readings (packed when the run has ended), stop
     001-gemm/wall.columns     the readings of an imported probe, little-endian, one record each
+    runs.jsonl                in place of the folders of runs: all of them, for an import of many
     001-gemm/output.log       what the workload printed
     001-gemm.stray-1/         a run that was rejected and repeated; stray.json in it says why
     stop.json                 why it ended before all that was planned, where it did
@@ -17,7 +18,8 @@ Schema history
     documents say in their arguments only; and the library in a probe's description;
     `Correction.next_run` and `fitness`, the uncertainty of one new run and what it is fit for;
     `StopRecord.reason` and what `KnownFactor` says of drift, strays and effective repeats;
-    blocks of readings, packing 1 (`calibrate.store.packed`), which older releases do not read.
+    blocks of readings, packing 1 (`calibrate.store.packed`), and ``runs.jsonl``
+    (`calibrate.store.bundle`), which older releases do not read.
 """
 
 from __future__ import annotations

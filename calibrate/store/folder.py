@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from calibrate.errors import BadFile, CrosswattError
+from calibrate.store.bundle import BUNDLE, read_bundle, unbundle
 from calibrate.store.documents import (
     _DERIVED,
     CAMPAIGN,
@@ -144,7 +145,13 @@ def load_campaign(folder: Path | str) -> Campaign:
         raise CrosswattError(f"{folder}: there is no such folder. {FOREIGN}")
     record = read(folder / CAMPAIGN, CampaignRecord)
     damaged: list[DamagedRun] = []
-    runs = _readable(load_run, finished_folders(folder, record.jobs), damaged)
+    bundled = _bundled(folder)
+    lost = [job.folder for job in record.jobs if job.folder not in bundled]
+    if (folder / BUNDLE).exists() and lost:
+        raise BadFile(folder / BUNDLE, f"run {lost[0]!r} is not in it", fix="Import it again.")
+    runs = [bundled[job.folder] for job in record.jobs if bundled] or _readable(
+        load_run, finished_folders(folder, record.jobs), damaged
+    )
     aside = _readable(_load_aside, _folders_set_aside(folder), damaged)
     tried = folder / PROBES
     probes = read(tried, ProbesRecord).probes if tried.exists() else {}
@@ -164,6 +171,29 @@ def _readable(
         except BadFile as error:
             damaged.append(DamagedRun(folder, str(error)))
     return found
+
+
+def _bundled(folder: Path) -> dict[str, Run]:
+    """Return the runs that lie in one file, by their folder."""
+    path = folder / BUNDLE
+    return {
+        run.folder: Run(folder / run.folder, run.record, run.logs(path, number))
+        for number, run in read_bundle(folder)
+    }
+
+
+def load_logs(campaign: Campaign, probe: str) -> Iterator[tuple[Run, ProbeLog]]:
+    """Yield the runs of a campaign in which a probe took part, with its log read again.
+
+    Raises
+    ------
+    BadFile : a line in one of its files is damaged.
+    """
+    bundled = _bundled(campaign.folder)
+    for run in campaign.runs:
+        if probe in run.record.probes:
+            together = bundled.get(run.folder.name)
+            yield run, together.logs[probe] if together else load_log(run.folder / f"{probe}.jsonl")
 
 
 def library_of(campaign: Campaign, probe: str) -> Library:
@@ -190,6 +220,8 @@ def library_of(campaign: Campaign, probe: str) -> Library:
 def changed_copy(folder: Path, out: Path) -> Iterator[Path]:
     """Give a working copy of a campaign, less what is derived, which becomes `out` in the end.
 
+    Every run has its folder in it.
+
     Raises
     ------
     CrosswattError : there is something at `out` already.
@@ -197,6 +229,7 @@ def changed_copy(folder: Path, out: Path) -> Iterator[Path]:
     part = make_working_folder(out)
     try:
         copy_folder(folder, part / _COPY, frozenset(_DERIVED))
+        unbundle(part / _COPY)
         yield part / _COPY
         sync_folder(part / _COPY)
         (part / _COPY).replace(out)
@@ -207,11 +240,14 @@ def changed_copy(folder: Path, out: Path) -> Iterator[Path]:
 def is_finished(folder: Path, job: Job) -> bool:
     """Tell whether a planned run has been done; whether it can be read is another question."""
     place = folder / job.folder
-    return place.is_symlink() or (place / RUN).exists() or (place / RUN).is_symlink()
+    alone = place.is_symlink() or (place / RUN).exists() or (place / RUN).is_symlink()
+    return alone or (folder / BUNDLE).exists()
 
 
 def finished_folders(folder: Path, jobs: Iterable[Job]) -> list[Path]:
-    """Return the folders of the runs that have been done, in their order."""
+    """Return the folders of the runs that have been done; runs in one file have none."""
+    if (folder / BUNDLE).exists():
+        return []
     return [folder / job.folder for job in jobs if is_finished(folder, job)]
 
 

@@ -233,36 +233,70 @@ def _is_plain(data: Any) -> bool:
 
 def _block(readings: Sequence[dict[str, Any]], names: list[str], lines: list[str]) -> list[str]:
     """Return readings as the line of a block; as their own lines where that is not the same."""
-    count = len(readings)
-    if count < _LEAST:
+    if len(readings) < _LEAST:
         return lines
     before = np.array([each["before_ns"] for each in readings], np.int64)
     after = np.array([each["after_ns"] for each in readings], np.int64)
+    columns = {
+        name: np.array([each["values"].get(name, np.nan) for each in readings], np.float64)
+        for name in names
+    }
+    try:
+        block = as_block(before, after, columns)
+    except ValueError:
+        return lines
+    same = list(_lines(*unpack(block))) == lines
+    return [json.dumps(block) + "\n"] if same else lines
+
+
+def blocks(before: Whole, after: Whole, values: Mapping[str, Real]) -> Iterator[dict[str, Any]]:
+    """Yield readings as blocks, in order.
+
+    Parameters
+    ----------
+    before, after : monotonic instants, ns, shape (n,).
+    values : domain -> J or W, shape (n,); NaN where one is missing.
+
+    Raises
+    ------
+    ValueError : they cannot be had again from blocks.
+    """
+    most = max(_NUMBERS // (2 + len(values)), 1)
+    for start in range(0, before.size, most):
+        part = slice(start, start + most)
+        block = as_block(before[part], after[part], {n: v[part] for n, v in values.items()})
+        unpack(block)  # what a reader refuses is not written
+        yield block
+
+
+def as_block(before: Whole, after: Whole, values: Mapping[str, Real]) -> dict[str, Any]:
+    """Return at least one reading, and no more than fit, as the document of a block.
+
+    Raises
+    ------
+    ValueError : it would be too long, or shrink so much that readers take it for a bomb.
+    """
     rows, forms, sparse, masks = [_steps(before), after - before], [], [], []
-    for name in names:
-        column = np.array([each["values"].get(name, np.nan) for each in readings], np.float64)
+    for name, column in values.items():
         there = ~np.isnan(column)
         if not there.all():
             sparse.append(name)
             masks.append(there.astype(np.uint8))
-            column = _filled(column, there)
-        form, whole = _whole(column)
+        form, whole = _whole(column if there.all() else _filled(column, there))
         forms.append(form)
         rows.append(_steps(whole))
     coded = _zigzag(np.stack(rows)).astype("<u8")
     planes = coded[..., None].view(np.uint8).transpose(2, 0, 1)
     plain = planes.tobytes() + b"".join(mask.tobytes() for mask in masks)
     packed = zlib.compress(plain, _LEVEL)
-    if len(plain) > _MOST_SHRUNK * len(packed):
-        return lines
     block: dict[str, Any] = {
-        "doc": BLOCK, "packing": PACKING, "count": count, "names": names, "forms": forms,
-        "sparse": sparse, "data": base64.b64encode(packed).decode(),
+        "doc": BLOCK, "packing": PACKING, "count": before.size, "names": list(values),
+        "forms": forms, "sparse": sparse, "data": base64.b64encode(packed).decode(),
     }  # fmt: skip
+    if len(plain) > _MOST_SHRUNK * len(packed) or len(json.dumps(block)) > LINE_BYTES - 100:
+        raise ValueError("it shrinks too much, or is too long")
     block["check"] = _check(block)
-    line = json.dumps(block) + "\n"
-    same = len(line) < LINE_BYTES and list(_lines(*unpack(block))) == lines
-    return [line] if same else lines
+    return block
 
 
 def _filled(column: Real, there: NDArray[np.bool_]) -> Real:

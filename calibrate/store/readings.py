@@ -170,9 +170,21 @@ def load_log(path: Path) -> ProbeLog:
     A last line that was cut short is what a killed recorder leaves: it is dropped, and the file
     has no stop document. Damage anywhere else raises `BadFile` with the line.
     """
-    log: dict[str, Any] = {"name": path.stem}
+    return log_of_documents(path, path.stem, _lines(path))
+
+
+def log_of_documents(
+    path: Path, name: str, documents: Iterable[tuple[int, dict[str, Any]]]
+) -> ProbeLog:
+    """Return what documents of a probe say, each with the number of its line in a file.
+
+    Raises
+    ------
+    BadFile : one of them is damaged.
+    """
+    log: dict[str, Any] = {"name": name}
     marks: dict[str, tuple[int, int]] = {}
-    taken = _taken(path, log, marks)
+    taken = _taken(path, documents, log, marks)
     columns = log.pop("columns", None)
     log["readings"] = taken.readings() if columns is None else _mapped(path, columns)
     if len(marks) == 2:
@@ -249,10 +261,15 @@ class _Columns(_Line):
     count: int = Field(ge=0, le=2**40)
 
 
-def _taken(path: Path, log: dict[str, Any], marks: dict[str, tuple[int, int]]) -> _Taken:
-    """Return the readings of a file; what else it says goes into `log` and `marks`."""
+def _taken(
+    path: Path,
+    documents: Iterable[tuple[int, dict[str, Any]]],
+    log: dict[str, Any],
+    marks: dict[str, tuple[int, int]],
+) -> _Taken:
+    """Return the readings among documents; what else they say goes into `log` and `marks`."""
     taken = _Taken()
-    for number, data in _lines(path):
+    for number, data in documents:
         try:
             match data["doc"]:
                 case "reading":

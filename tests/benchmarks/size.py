@@ -193,7 +193,7 @@ def readings(place: Path, scale: float) -> Iterator[Figure]:
         size.append(stored(folder, "*.jsonl")[1])
         took.append(crosswatt("analyze", folder))
     name = f"{READINGS / 1e6 * scale:g}e6 readings"
-    yield Figure(f"{name}: files", "MB", *size, 100)
+    yield Figure(f"{name}: files", "MB", size[0], size[1], 100)
     yield Figure(f"{name}: analyze, CPU", "s", took[0].cpu_s, took[1].cpu_s, 4)
     yield Figure(f"{name}: analyze, peak memory", "MiB", took[0].peak_mib, took[1].peak_mib, 500)
 
@@ -216,7 +216,7 @@ def imports(place: Path, scale: float) -> Iterator[Figure]:
         files.append(float(stored(out)[0]))
     name = f"{int(RUNS * scale):,} imported runs"
     yield Figure(f"{name}: import", "s", took[0].wall_s, took[1].wall_s, 10)
-    yield Figure(f"{name}: files", "", *files, 100)
+    yield Figure(f"{name}: files", "", files[0], files[1], 100)
 
 
 def report(place: Path, scale: float) -> Iterator[Figure]:
@@ -237,7 +237,7 @@ def again(place: Path, scale: float) -> Iterator[Figure]:
         folder = campaign(place / f"again-{count}", 2, 5_000, repeats)
         crosswatt("analyze", folder)
         took.append(crosswatt("analyze", folder).wall_s)
-    yield Figure("analyze of an unchanged folder", "s", *took, 1)
+    yield Figure("analyze of an unchanged folder", "s", took[0], took[1], 1)
 
 
 PARTS: dict[str, Callable[[Path, float], Iterator[Figure]]] = {
