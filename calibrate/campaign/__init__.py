@@ -26,7 +26,12 @@ from calibrate.campaign.campaign import Ending, create_campaign, perform_campaig
 from calibrate.campaign.crew import Timeouts
 from calibrate.campaign.disturbed import remaining_disturbed
 from calibrate.campaign.duration import announced_s
-from calibrate.campaign.environment import add_environment, remove_environment
+from calibrate.campaign.environment import (
+    add_environment,
+    parse_release,
+    pip_sources,
+    remove_environment,
+)
 from calibrate.campaign.machine import (
     IDENTITY,
     describe_machine,
@@ -112,8 +117,10 @@ __all__ = [
     "machine_differences",
     "on_bench",
     "only_workloads",
+    "parse_release",
     "perform_campaign",
     "perform_run",
+    "pip_sources",
     "plan_jobs",
     "plan_names",
     "programs",

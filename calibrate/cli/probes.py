@@ -14,6 +14,7 @@ from calibrate.cli.console import out, plain_table
 from calibrate.cli.help import Commands, examples
 from calibrate.probe.adapter import load_probe
 from calibrate.probe.available import known_probes
+from calibrate.tokens import masked
 
 #: What the list has in every terminal, and what else in one of so many columns.
 _ALWAYS = ("probe", "scope", "basis", "unit", "tested")
@@ -59,16 +60,39 @@ def _list_probes() -> None:
         out.print(line, markup=False, style="dim")
 
 
-@group.command(epilog=examples("crosswatt probes add codecarbon==1.2.0"))
+@group.command(
+    epilog=examples(
+        "crosswatt probes add codecarbon==1.2.0",
+        "crosswatt probes add zeus==0.16.0 --index https://index.example/simple",
+    )
+)
 def add(
     requirement: Annotated[
         str, typer.Argument(metavar="RELEASE", help="An exact release: codecarbon==1.2.0")
     ],
+    index: Annotated[
+        str | None,
+        typer.Option(
+            "--index", metavar="URL", help="The only index to use; by default as pip is configured."
+        ),
+    ] = None,
 ) -> None:
-    """Add a release of a meter as a probe, with an interpreter of its own."""
-    from calibrate.campaign import add_environment, environments_home
+    """Add a release of a meter as a probe, with an interpreter of its own.
 
-    made = add_environment(requirement)
+    Only meters that crosswatt knows are installed. Those that its documents name are known by
+    their checksum.
+    """
+    from calibrate.campaign import (
+        add_environment,
+        environments_home,
+        parse_release,
+        pip_sources,
+    )
+
+    release = parse_release(requirement)
+    places = masked([index]) if index else pip_sources()
+    out.print(f"Installing {release.words} and what it needs from {', '.join(places)}.")
+    made = add_environment(requirement, index)
     out.print(f"Added probe {made.name} ({environments_home() / made.name}).", markup=False)
     for repair in made.repairs:
         out.print(f"  patched so that it imports: {repair}", markup=False)

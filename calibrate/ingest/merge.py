@@ -193,6 +193,8 @@ def _hole_ns(chunk: Chunk) -> float:
 
 
 def _span(runs: Sequence[Run]) -> str:
+    if not runs:
+        return "never"
     begin = min(run.record.epoch_ns for run in runs)
     end = max(run.record.epoch_ns + round(run.record.seconds * 1e9) for run in runs)
     return f"{utc(begin)} to {utc(end)}"

@@ -9,6 +9,7 @@ import pytest
 
 from calibrate import analysis, store
 from calibrate.cli import main
+from calibrate.errors import CrosswattError
 from calibrate.ingest import merge_log
 from tests.helpers.imports import imported, joules
 
@@ -61,3 +62,12 @@ def test_what_lies_in_a_gap_of_the_log_is_not_compared(tmp_path: Path) -> None:
     [run] = store.load_campaign(tmp_path / "both").runs
     assert run.record.seconds == 89
     assert joules(run, "meter", "node") == joules(run, "wall", "node")
+
+
+def test_a_campaign_without_runs_shares_no_time(tmp_path: Path) -> None:
+    meter = log(tmp_path, "meter", range(60), "J")
+    wall = log(tmp_path, "wall", range(60))
+    record = meter.record.model_copy(update={"jobs": ()})
+    store.save(meter.folder / store.CAMPAIGN, record)
+    with pytest.raises(CrosswattError, match="the campaign ran never"):
+        merge_log(store.load_campaign(meter.folder), wall, tmp_path / "both")
