@@ -8,10 +8,11 @@ light and dark; text stays text, in the page's font. Nothing here uses pyplot, w
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from calibrate.analysis import Analysis
@@ -102,9 +103,18 @@ def styles(analysis: Analysis) -> dict[str, Style]:
     return {name: Style(name, place) for place, name in enumerate(names)}
 
 
-def marker_key(style: Style, label: str) -> str:
+def marker_key(style: Style) -> str:
     """Return a small SVG of a probe's line and marker, for a legend."""
-    with Canvas(0.5, 0.2, label) as canvas:
+    looks = math.lcm(len(COLOURS), len(MARKERS), len(DASHES))
+    look = 0 if style.reference else style.place % looks or looks
+    return _inline(_drawn_key(look), f"key{style.place}")
+
+
+@lru_cache(maxsize=256)
+def _drawn_key(look: int) -> str:
+    """Return the drawing of a key, which many probes share; it takes longer than the rest."""
+    style = Style("key", look)
+    with Canvas(0.5, 0.2, f"key {look}") as canvas:
         axes = canvas.axes
         axes.set_position((0.0, 0.0, 1.0, 1.0))
         axes.set_axis_off()
@@ -112,7 +122,7 @@ def marker_key(style: Style, label: str) -> str:
         axes.plot([0.05, 0.95], [0, 0], **style.line)
         if not style.reference:
             axes.plot([0.5], [0], color=style.colour, marker=style.marker, markersize=5)
-    return canvas.svg(f"key{style.place}")
+    return canvas.text
 
 
 class Canvas:
@@ -130,7 +140,8 @@ class Canvas:
         )
         self._simulated = stamp is not None and stamp.comparison.simulated
         self.figure: Any  # its savefig has no types
-        self._text = ""
+        #: The file, once the block is left.
+        self.text = ""
 
     def __enter__(self) -> Canvas:
         self._context.__enter__()
@@ -143,7 +154,7 @@ class Canvas:
                 self._label()
             buffer = io.StringIO()
             self.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-            self._text = buffer.getvalue()
+            self.text = buffer.getvalue()
         self._context.__exit__(*error)
 
     @cached_property
@@ -169,7 +180,7 @@ class Canvas:
 
     def svg(self, prefix: str) -> str:
         """Return the drawing for a page, its names made unique there by the prefix."""
-        return _inline(self._text, prefix)
+        return _inline(self.text, prefix)
 
 
 def _inline(text: str, prefix: str) -> str:

@@ -278,6 +278,6 @@ def figure_legend(analysis: Analysis, *, power: bool = False) -> Iterable[tuple[
     for name, style in styles(analysis).items():
         pair = main.get(name)
         yield (
-            marker_key(style, name),
+            marker_key(style),
             f"{name}, {pair.column}" if pair else f"{name} (the reference)",
         )
