@@ -182,6 +182,7 @@ def create_campaign(
         command=masked(sys.argv),
     )
     folder.mkdir(parents=True, exist_ok=True)
+    store.sync_folder(folder.parent)
     store.save(folder / store.CAMPAIGN, record)
     sign_campaign(folder)
     return record

@@ -179,6 +179,7 @@ def _keep(
             store.pack(folder / f"{name}.jsonl")
     store.sync_folder(folder, files=True)  # run.json says that all of this is there
     store.save(folder / store.RUN, record)
+    store.sync_folder(folder.parent)  # the run's own name
     return record
 
 
