@@ -63,6 +63,8 @@ def read_text(path: Path, limit: int, fix: str = "") -> str:
             data = _head(file, limit + 1)
     except FileNotFoundError:
         raise BadFile(path, "it cannot be read (there is no such file)", fix=fix) from None
+    except OSError as error:
+        raise BadFile(path, f"it cannot be read ({error.strerror})", fix=fix) from None
     if len(data) > limit:
         raise BadFile(path, f"it is larger than {_size(limit)}", fix=fix)
     try:
@@ -73,8 +75,9 @@ def read_text(path: Path, limit: int, fix: str = "") -> str:
 
 
 def _head(file: BinaryIO, count: int) -> bytes:
-    """Return the first bytes of a file, all of them where it has fewer."""
+    """Return the first bytes of a file, all that it has now where these are fewer."""
     parts = []
+    count = min(count, os.fstat(file.fileno()).st_size)
     while count > 0 and (part := file.read(min(count, 1 << 20))):
         parts.append(part)
         count -= len(part)

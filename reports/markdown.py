@@ -132,8 +132,8 @@ def _cell(words: str) -> str:
     words = re.sub(r"[\\|*`\[\]~$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", words)
     words = _BLOCK.sub(_unmark, words)
     words = re.sub(r"(?<=\w):(?=//)|(?<=www)\.|(?<=mailto):", r"\\\g<0>", words, flags=re.I)
-    # A comment parts what GitHub takes for a person or an issue.
-    return re.sub(r"(?<!\w)[@#](?=\w)", r"\g<0><!-- -->", words)
+    # A comment parts what GitHub takes for a person, an address or an issue.
+    return re.sub(r"[@#](?=\w)|\bGH-(?=\d)", r"\g<0><!-- -->", words)
 
 
 def _unmark(found: re.Match[str]) -> str:

@@ -17,8 +17,8 @@ from calibrate.textfile import TABLE_BYTES, read_text
 
 #: What stands in a cell where nothing was measured.
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "-"})
-#: A table of more cells than this is refused: 50,000 runs of 20 meters.
-MOST_CELLS = 1_000_000
+#: A larger table is refused: it holds 20,000 runs of ten meters.
+MOST_CELLS, MOST_COLUMNS = 200_000, 1000
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -77,6 +77,8 @@ def _cells(path: Path, text: str) -> tuple[list[str], list[list[str | None]], li
 
 def _check_header(path: Path, header: list[str]) -> None:
     """Refuse a first line that does not name the columns."""
+    if len(header) > MOST_COLUMNS:
+        raise BadFile(path, f"it has {len(header)} columns, more than {MOST_COLUMNS}", 1)
     if not any(header):
         raise BadFile(path, "its first line names no columns", 1, "Begin with a line of names.")
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):

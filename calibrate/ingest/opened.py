@@ -261,4 +261,6 @@ def checksum(path: Path) -> str:
                 left -= len(block)
     except FileNotFoundError:
         raise BadFile(path, "there is no such file") from None
+    except OSError as error:
+        raise BadFile(path, f"it cannot be read ({error.strerror})") from None
     return found.hexdigest()

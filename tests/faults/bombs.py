@@ -105,7 +105,7 @@ def targets() -> Iterator[Target]:
     replay = ("bench", "exec", "--replay", "{file}", "--", "true")
     yield Target("replay", replay, "power.csv", b"time_s,package-0\n0,10\n1,x\n")
     certificate = ("conformance", "rapl", "--from", "{file}", "--out", "{out}/c.json")
-    yield Target("certificate", certificate, "c.json", b'{"schema": 2, "meters": []}')
+    yield Target("certificate", certificate, "c.json", b'{"schema": 2, "meters": [{}]}')
     calibration = ("correct", "{sound}/table.csv", "--calibration", "{file}")
     yield Target("calibration", calibration, "calibration.json", b'{"schema": 2}')
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -292,3 +294,14 @@ def test_output_that_nothing_can_take_is_a_sentence() -> None:
     assert done.returncode == 64
     assert done.stderr.strip().endswith("No space left on device.")
     assert "Traceback" not in done.stderr and "ignored" not in done.stderr
+
+
+def test_a_full_disk_is_no_fault_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(**_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("calibrate.cli.app.app", full)
+    assert main(["report"]) == 64
+    assert capsys.readouterr().err == "What was to be written: No space left on device.\n"

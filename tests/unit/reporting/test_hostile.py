@@ -19,7 +19,8 @@ HOSTILE = (
     "\x1b]52;c;aGk=\x07", "\x1b[31mred", "\x9b31m", "\u202etxt.exe", "[red]bold[/red]",
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "![x](http://evil.example/x.png)",
     "[click](javascript:alert(1))", "# head", "> quote", "1. list", "- list", "@everybody",
-    "#123", "see http://evil.example", "www.evil.example", "`code`", "| cell |", "~~~", "$x$",
+    "#123", "x@evil.example", "octocat/repo#1", "GH-1",
+    "see http://evil.example", "www.evil.example", "`code`", "| cell |", "~~~", "$x$",
 )  # fmt: skip
 
 
@@ -74,7 +75,7 @@ def test_markdown_has_no_markup_of_theirs(folder: Path) -> None:
     assert "<script" not in html and "onerror" not in re.sub(r"&lt;img.*?>", "", html)
     assert "<img" not in html and "<a " not in html and 'javascript:alert(1)"' not in html
     assert not re.search(r"(?<![\w\\])(https?://|www\.)evil", page)
-    assert not re.search(r"(?<!\w)[@#]\w", re.sub(r"\[.*?\]", "", page))
+    assert not re.search(r"[@#]\w|\bGH-\d", re.sub(r"\[.*?\]", "", page))
 
 
 def test_pages_allow_no_scripts_and_load_nothing(folder: Path) -> None:
