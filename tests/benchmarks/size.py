@@ -4,7 +4,8 @@ python tests/benchmarks/size.py [PART ...] [--scale SHARE]
 
 PART is any of ``readings imports report again``; all by default. Prints one line for each figure:
 at n, at 4 n, the ratio of both, and the goal at 4 n. Each figure is of a process of its own, as a
-user starts it: CPU seconds of user and system, wall seconds for imports, the largest resident size.
+user starts it: CPU seconds of user and system, wall seconds of imports and repeated analyses, for
+which the machine must be idle, and the largest resident size.
 ``--scale 0.1`` takes a tenth of everything, for a quick look.
 """
 
@@ -216,6 +217,7 @@ def imports(place: Path, scale: float) -> Iterator[Figure]:
         files.append(float(stored(out)[0]))
     name = f"{int(RUNS * scale):,} imported runs"
     yield Figure(f"{name}: import", "s", took[0].wall_s, took[1].wall_s, 10)
+    yield Figure(f"{name}: import, CPU", "s", took[0].cpu_s, took[1].cpu_s, 10)
     yield Figure(f"{name}: files", "", files[0], files[1], 100)
 
 
