@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from calibrate import analysis, reporting, store
-from calibrate.campaign import Plan, Source, Timeouts, campaign, perform_campaign
+from calibrate.campaign import (
+    Plan,
+    Source,
+    Timeouts,
+    campaign,
+    describe_machine,
+    perform_campaign,
+)
 from calibrate.cli import main
 from calibrate.cli.progress import factor_words
 from calibrate.comparison import Goal, forecast, least_known, parse_goal, seconds_of_repeat
@@ -251,7 +258,8 @@ def test_the_exit_code_says_whether_the_goal_was_reached(
     fakes = {"truth": truth(), "meter": rising(per_repeat)}
     folder = build(tmp_path / "c", fakes, TWO, [5.0] * 12)
     saved = store.read(folder / store.CAMPAIGN, CampaignRecord)
-    store.save(folder / store.CAMPAIGN, saved.model_copy(update={"until": 0.01}))
+    here = {"until": 0.01, "machine": describe_machine()}
+    store.save(folder / store.CAMPAIGN, saved.model_copy(update=here))
     goal = goal_of(folder, 0.01)
     stop = store.StopRecord(
         reason="known" if goal.reached else "drift", target=0.01, repeats=12, factors=goal.factors()
