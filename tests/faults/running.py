@@ -40,7 +40,7 @@ ENDS_S, SLACK_S = 5.0, 10.0
 PATIENCE_S = 240.0
 #: What a campaign of this host ends with once its runs are done: it has no reference meter.
 NO_REFERENCE = "can serve as the reference"
-CODES = frozenset({0, 1, 2, 64, 69, 75, 129, 130, 131, 143})
+CODES = frozenset({0, 1, 2, 64, 69, 75, 129, 130, 131, 137, 143})
 PLAN = """
 title = "faults"
 repeats = 2
