@@ -10,33 +10,36 @@ import subprocess
 from contextlib import suppress
 from typing import IO, cast
 
-_WAIT = 'read -r done || kill -s KILL -- "-$1" 2>/dev/null'
+_WAIT = 'read -r group || exit; read -r done || kill -s KILL -- "-$group" 2>/dev/null'
 
 
 class Guard:
     """Watches over one process group, until it is told that the group has ended.
 
-    Parameters
-    ----------
-    group : number of the process group to end.
+    It is started before there is a group, so that no workload is ever without it.
     """
 
-    def __init__(self, group: int) -> None:
+    def __init__(self) -> None:
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _WAIT, "sh", str(group)],
+            ["/bin/sh", "-c", _WAIT],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # what ends the runner's group shall not end this
             bufsize=0,
         )
+        self._pipe = cast(IO[bytes], self._process.stdin)
+
+    def watch(self, group: int) -> None:
+        """Say which process group is to end with this process."""
+        with suppress(OSError):  # somebody killed the guard
+            self._pipe.write(f"{group}\n".encode())
 
     def dismiss(self) -> None:
         """Say that the group has ended, and wait until the guard has, too; once or more often."""
-        pipe = cast(IO[bytes], self._process.stdin)
-        if pipe.closed:
+        if self._pipe.closed:
             return
-        with suppress(OSError):  # somebody killed it
-            pipe.write(b"done\n")
-        pipe.close()
+        with suppress(OSError):
+            self._pipe.write(b"done\n")
+        self._pipe.close()
         self._process.wait()

@@ -11,7 +11,7 @@ import signal
 from calibrate.store import Job, RunRecord
 
 #: Signals by which others end a process; one that crashes ends by another.
-_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 
 
 def loss(record: RunRecord, longest_s: float) -> str:

@@ -54,16 +54,21 @@ class WorkloadProcess:
         self._able, self._ready = threading.Event(), threading.Event()
         self.phases: list[PhaseRecord] = []
         self.result: dict[str, Value] = {}
-        self._process = subprocess.Popen(
-            [*own, *given_back(job.arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, VARIABLE: "1"},
-            bufsize=0,
-            start_new_session=True,
-        )
-        self._guard = Guard(self._process.pid)
+        self._guard = Guard()
+        try:
+            self._process = subprocess.Popen(
+                [*own, *given_back(job.arguments)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, VARIABLE: "1"},
+                bufsize=0,
+                start_new_session=True,
+            )
+        except BaseException:
+            self._guard.dismiss()
+            raise
+        self._guard.watch(self._process.pid)
         pipe = cast(IO[bytes], self._process.stdout)
         self._output = Output(pipe, folder / store.OUTPUT, self._mark, PREFIX)
 

@@ -95,7 +95,7 @@ def _internal(error: Exception) -> int:
 
 def _complain(sentence: str, style: str | None = "red") -> None:
     """Print to standard error; rich is imported when there is something to print."""
-    with suppress(OSError):  # nobody reads it, or its disk is full: the exit code tells
+    with suppress(OSError, MemoryError):  # nobody reads it, or its disk is full: the code tells
         from calibrate.cli.console import err
 
         err.print(sentence, style=style, markup=False)

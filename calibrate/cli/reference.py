@@ -28,7 +28,7 @@ Made by `python -m calibrate.cli.reference`; `crosswatt COMMAND --help` prints t
 - Exit codes: 0 done or passed, 1 failed, 2 inconclusive (too little data for a gate, a goal of
   `run --until` that was missed, runs that were left out or lost), 64 refused (a sentence says why),
   69 not possible on this machine, 70 an internal error, 75 the simulated machine was lost (run
-  again with `--resume`), 130 interrupted.
+  again with `--resume`), 130 interrupted by Ctrl-C or a signal to end.
 """
 
 
