@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import IO
 
 from calibrate import About, Domain, Probe, Target
+from calibrate.linux.sysfs import LET_PERF_COUNT
 from calibrate.probe import finite_number
 from calibrate.probe.program import Stream, monotonic_ns, version
 
@@ -48,7 +49,7 @@ class Alumet(Probe):
             "run",
         ]  # fmt: skip
         self._stream = Stream(line, self._follow, "install alumet-agent (alumet.dev)")
-        self._stream.wait(lambda: bool(self._sums), "sudo sysctl kernel.perf_event_paranoid=0")
+        self._stream.wait(lambda: bool(self._sums), LET_PERF_COUNT)
 
     def _follow(self, stream: IO[str]) -> None:
         header = stream.readline().rstrip("\n")

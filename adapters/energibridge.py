@@ -50,7 +50,10 @@ class EnergiBridge(Probe):
         wait = ["tail", f"--pid={os.getpid()}", "-f", "/dev/null"]
         line = [program, "--interval", str(_INTERVAL_MS), "--", *wait]
         self._stream = Stream(line, self._follow, "install EnergiBridge, and: sudo modprobe msr")
-        self._stream.wait(lambda: bool(self._ready), "run it as root, or give it cap_sys_rawio")
+        self._stream.wait(
+            lambda: bool(self._ready),
+            "run it as root: registers need more than powercap does (docs/privileges.md)",
+        )
 
     def _follow(self, stream: IO[str]) -> None:
         for line in stream:

@@ -71,7 +71,8 @@ class Hwmon(Probe):
                 self._files[name] = os.open(file, os.O_RDONLY)
             except PermissionError:
                 raise Unavailable(
-                    f"{file} may not be read by this user", f"sudo chmod a+r {file}"
+                    f"{file} may not be read by this user",
+                    f"sudo chgrp energy {file}; sudo chmod g+r {file} (docs/privileges.md)",
                 ) from None
         if not self._files:
             known = "; ".join(self._unknown)

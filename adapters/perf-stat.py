@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import IO
 
 from calibrate import About, Domain, Probe, Target
+from calibrate.linux.sysfs import LET_PERF_COUNT
 from calibrate.probe import finite_number
 from calibrate.probe.program import Stream, version
 
@@ -44,7 +45,7 @@ class PerfStat(Probe):
         self._stream = Stream(command, self._follow, "install perf (linux-perf, perf-tools)")
         self._stream.wait(
             lambda: len(self._joules) + len(self._left) == len(wanted) and bool(self._joules),
-            "sudo sysctl kernel.perf_event_paranoid=0; name the events that are there: "
+            f"{LET_PERF_COUNT}; name the events that are there: "
             "--set perf-stat.events=power/energy-pkg/",
         )
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from calibrate import About, Domain, Probe, Target, Unavailable
+from calibrate.linux.sysfs import LET_A_GROUP_READ
 
 MICRO = 1e-6
 
@@ -60,7 +61,7 @@ class PyJoules(Probe):
         except PermissionError as error:
             raise Unavailable(
                 f"{error.filename} may not be read by this user",
-                "sudo chmod -R a+r /sys/class/powercap/intel-rapl (until the next boot)",
+                LET_A_GROUP_READ,
             ) from None
         self._keys = [str(d) for each in self._devices for d in each.get_configured_domains()]
         self._meter = EnergyMeter(self._devices)

@@ -11,7 +11,7 @@ from typing import Any
 
 from calibrate.errors import MachineLost
 from calibrate.linux.cpus import cpu_fields
-from calibrate.linux.sysfs import POWERCAP
+from calibrate.linux.sysfs import LET_A_GROUP_READ, POWERCAP
 from calibrate.simulated import SIMULATED, bench_folder
 from calibrate.store import MachineRecord
 
@@ -100,10 +100,7 @@ def rapl_readable() -> bool:
 def why_no_rapl() -> str:
     """Return why RAPL cannot be read, and what to type to get it."""
     if any(POWERCAP.glob("*:*/energy_uj")):
-        return (
-            "The RAPL counters may not be read by this user; type: "
-            "sudo chmod -R a+r /sys/class/powercap/intel-rapl"
-        )
+        return f"The RAPL counters may not be read by this user; type: {LET_A_GROUP_READ}"
     return (
         "There are no RAPL counters on this machine; if it is not virtual, type: "
         "sudo modprobe intel_rapl_msr"

@@ -143,6 +143,9 @@ def _open(device: Path) -> int:
     try:
         return os.open(device, os.O_RDONLY)
     except PermissionError:
-        raise Unavailable(f"{device} may not be read by this user", "run as root") from None
+        raise Unavailable(
+            f"{device} may not be read by this user",
+            "use powercap, which needs less (sudo modprobe intel_rapl_msr); or run as root",
+        ) from None
     except OSError as error:
         raise Unavailable(f"{device}: {error.strerror}", "sudo modprobe msr") from None

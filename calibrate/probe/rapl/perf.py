@@ -13,13 +13,13 @@ from pathlib import Path
 
 from calibrate.linux.cpus import CPUS, numbers, package
 from calibrate.linux.perf_event import open_event, value
+from calibrate.linux.sysfs import LET_PERF_COUNT
 from calibrate.probe.contract import Domain, Unavailable
 from calibrate.probe.rapl.guard import Guard
 
 PMU = Path("/sys/bus/event_source/devices/power")
 _NAMES = {"energy-pkg": "package", "energy-cores": "core", "energy-gpu": "uncore",
           "energy-ram": "dram", "energy-psys": "psys"}  # fmt: skip
-_FIX = "sudo sysctl kernel.perf_event_paranoid=0 (until the next boot)"
 
 #: Long enough for a counter of milliseconds to move, even of a machine asleep.
 _ALIVE_S = 0.2
@@ -110,7 +110,9 @@ def _made(make: Opener, kind: int, config: int, cpu: int) -> int:
     try:
         return make(kind, config, cpu)
     except PermissionError:
-        raise Unavailable("perf events of whole CPUs are not for this user", _FIX) from None
+        raise Unavailable(
+            "perf events of whole CPUs are not for this user", LET_PERF_COUNT
+        ) from None
     except OSError as error:
         raise Unavailable(f"perf_event_open: {error.strerror}", "use powercap") from None
 

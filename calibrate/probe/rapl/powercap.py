@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from calibrate.linux.sysfs import POWERCAP
+from calibrate.linux.sysfs import LET_A_GROUP_READ, POWERCAP
 from calibrate.probe.contract import Domain, Unavailable
 from calibrate.probe.rapl.guard import Guard
 
@@ -53,7 +53,7 @@ class Powercap:
             self.close()
             raise Unavailable(
                 f"{error.filename or self._root} may not be read by this user",
-                "sudo chmod -R a+r /sys/class/powercap/intel-rapl (until the next boot)",
+                LET_A_GROUP_READ,
             ) from None
         except OSError as error:
             self.close()
