@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _NAMED = 5
 #: How often a simulated machine that was lost is started again.
 _RESTARTS = 2
+#: What shows that it was lost: its files are gone, or the process that holds it was killed.
+_LOST = (LOST, 128 + signal.SIGKILL)
 
 
 def bench_model(bench: str | None, faults: list[str], no_bench: bool) -> str | None:
@@ -53,10 +55,11 @@ def inside(wanted: Setup, target: Path) -> int:
     command = [sys.executable, "-P", "-m", "calibrate", "run", "--trust", "--resume", str(target)]
     for _ in range(_RESTARTS):
         code = bench.execute(wanted, command)
-        if code != LOST:
+        if code not in _LOST:
             return code
         err.print("The simulated machine is started again.")
-    return bench.execute(wanted, command)
+    code = bench.execute(wanted, command)
+    return LOST if code in _LOST else code
 
 
 @contextmanager

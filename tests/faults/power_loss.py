@@ -40,6 +40,8 @@ seconds = [0.5]
 """
 RUNS = 4
 PATIENCE_S = 240.0
+#: What a campaign of this host ends with once its runs are done: it has no reference meter.
+NO_REFERENCE = "can serve as the reference"
 #: What the disk has beyond what was synced: nothing, all names, or each file with some chance.
 EXTRA = ("nothing", "names", "some files")
 
@@ -64,6 +66,8 @@ class Disk:
         self._bytes: dict[int, bytes] = {}
         self._names: dict[int, dict[str, int]] = {}
         self._folders = {self._live.stat().st_ino}
+        #: Keeps each inode, so that no other file gets its number.
+        self._held: list[int] = []
         self._lost = False
 
     def _at(self, path: str) -> str:
@@ -86,10 +90,13 @@ class Disk:
         """Make a folder."""
         Path(self._at(path)).mkdir(mode)
         self._folders.add(os.lstat(self._at(path)).st_ino)
+        self._held.append(os.open(self._at(path), os.O_PATH))
 
     def create(self, path: str, mode: int, fi: Any = None) -> int:
         """Make a file."""
-        return os.open(self._at(path), os.O_CREAT | os.O_RDWR | os.O_EXCL, mode)
+        handle = os.open(self._at(path), os.O_CREAT | os.O_RDWR | os.O_EXCL, mode)
+        self._held.append(os.dup(handle))
+        return handle
 
     def open(self, path: str, flags: int) -> int:
         """Open a file; a FUSE writes at the place that it says, so never at the end."""
@@ -296,14 +303,16 @@ def perform(seed: int) -> Loss:
         loss.kept = len(kept)
         if loss.kept < loss.said:
             loss.wrong.append(f"{loss.kept} of {loss.said} finished runs are left")
-        crosswatt(place, "run", "--resume", str(folder)).wait(PATIENCE_S)
+        code = crosswatt(place, "run", "--resume", str(folder)).wait(PATIENCE_S)
+        said = (place / "out.txt").read_text(errors="replace")
+        if code != 0 and not (code == 64 and NO_REFERENCE in said):
+            loss.wrong.append(f"--resume ends with {code}")
         after = finished(folder)
         if len(after) != RUNS or not all(json.loads(text) for text in after.values()):
             loss.wrong.append(f"{len(after)} of {RUNS} runs after --resume")
         if changed := [run for run in kept if after.get(run) != kept[run]]:
             loss.wrong.append(f"{', '.join(changed)} was done again")
-        said = (place / "out.txt").read_text(errors="replace")
-        if "Traceback" in said:
+        if "Traceback" in said or "Internal error" in said:
             loss.wrong.append("a traceback")
         if loss.wrong:
             print(said, file=sys.stderr)

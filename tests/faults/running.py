@@ -40,7 +40,8 @@ ENDS_S, SLACK_S = 5.0, 10.0
 PATIENCE_S = 240.0
 #: What a campaign of this host ends with once its runs are done: it has no reference meter.
 NO_REFERENCE = "can serve as the reference"
-CODES = frozenset({0, 1, 2, 64, 69, 75, 129, 130, 131, 137, 143})
+#: What docs/cli.md lists, without an internal error.
+CODES = frozenset({0, 1, 2, 64, 69, 75, 130})
 PLAN = """
 title = "faults"
 repeats = 2
@@ -78,6 +79,8 @@ class Trial:
     wrong: list[str] = field(default_factory=list)
     #: Whether the fault is a signal after which everything has to end.
     ending: bool = False
+    #: Whether the command itself was struck, and may end by a signal.
+    runner_struck: bool = False
     #: Runs that the fault damages on purpose.
     damaged: set[str] = field(default_factory=set)
     #: Seconds from a signal to end until the command ended.
@@ -137,10 +140,12 @@ class Trial:
 
     def finished(self) -> dict[str, dict[str, bytes]]:
         """Return the files of every finished run."""
-        return {
-            run.parent.name: {p.name: p.read_bytes() for p in run.parent.iterdir()}
-            for run in self.folder.glob("[0-9][0-9][0-9]-idle/run.json")
-        }
+        found: dict[str, dict[str, bytes]] = {}
+        for record in self.folder.glob("[0-9][0-9][0-9]-idle/run.json"):
+            with contextlib.suppress(FileNotFoundError):  # the campaign goes on meanwhile
+                run = record.parent
+                found[run.name] = {path.name: path.read_bytes() for path in run.iterdir()}
+        return found
 
     def say(self, what: str) -> None:
         """Take down what is wrong."""
@@ -178,15 +183,21 @@ def moment(trial: Trial, process: subprocess.Popen[bytes]) -> None:
 def send_signal(trial: Trial, process: subprocess.Popen[bytes]) -> None:
     """Send a signal to a process of the campaign."""
     number = trial.random.choice((signal.SIGKILL, *ENDING, signal.SIGSTOP))
-    who = trial.random.choice([*PROCESSES] if trial.simulated else ["runner", "recorder"])
-    found = trial.processes(PROCESSES[who])
+    here = ["runner", "recorder", "workload"]
+    who = trial.random.choice([*PROCESSES] if trial.simulated else here)
     trial.fault = f"{number.name} to {who}"
+    until = time.monotonic() + PATIENCE_S
+    while not (found := trial.processes(PROCESSES[who])) and process.poll() is None:
+        if time.monotonic() > until:
+            break
+        time.sleep(0.02)
     if not found:
-        trial.fault += " (none there)"
+        trial.fault += " (none there any more)"
         return
     victim = process.pid if who == "runner" and trial.random.random() < 0.7 else None
     victim = victim or trial.random.choice(found)
-    trial.ending = number in ENDING and victim == process.pid
+    trial.runner_struck = victim == process.pid
+    trial.ending = number in ENDING and trial.runner_struck
     struck = time.monotonic()
     with contextlib.suppress(ProcessLookupError):
         os.kill(victim, number)
@@ -225,6 +236,7 @@ def second_runner(trial: Trial, process: subprocess.Popen[bytes]) -> None:
 
 def damage(trial: Trial, process: subprocess.Popen[bytes]) -> None:
     """Kill the campaign, and damage what it left."""
+    trial.runner_struck = True
     with contextlib.suppress(ProcessLookupError):  # it has just ended
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -235,7 +247,7 @@ def damage(trial: Trial, process: subprocess.Popen[bytes]) -> None:
         trial.fault += " (none there)"
         return
     path = trial.random.choice(paths)
-    how = trial.random.choice(("emptied", "cut", "removed", "garbled"))
+    how = trial.random.choice(("emptied", "cut", "removed", "garbled", "zeroed"))
     trial.fault += f" {how}"
     trial.damaged.add(path.parent.name)
     data = path.read_bytes()
@@ -243,6 +255,8 @@ def damage(trial: Trial, process: subprocess.Popen[bytes]) -> None:
         path.unlink()
     elif how == "emptied":
         path.write_bytes(b"")
+    elif how == "zeroed":
+        path.write_bytes(bytes(len(data)))
     elif how == "cut":
         path.write_bytes(data[: trial.random.randrange(len(data) + 1)])
     else:
@@ -332,7 +346,7 @@ def struck(trial: Trial) -> None:
 def judge(trial: Trial, code: int | None, before: dict[str, dict[str, bytes]]) -> None:
     """Judge how a campaign that was struck ended."""
     killed = code is not None and code < 0
-    if code is not None and code not in CODES and not killed:
+    if code is not None and code not in CODES and not (killed and trial.runner_struck):
         trial.say(f"exit code {code}")
     if trial.ended_s is not None and trial.ended_s > ENDS_S + SLACK_S:
         trial.say(f"it took {trial.ended_s:.0f} s to end")
@@ -374,10 +388,14 @@ def unchanged(trial: Trial, before: dict[str, dict[str, bytes]]) -> None:
     """See that no finished run was changed, but those that the fault damaged or that were lost."""
     after = trial.finished()
     for run, files in before.items():
-        if run in trial.damaged or list(trial.folder.glob(f"{run}.stray-*")):
-            continue
-        if after.get(run) != files:
+        if run not in trial.damaged and after.get(run) != files:
             trial.say(f"the finished run {run} changed")
+    aside = [*trial.folder.glob("*.stray-*"), *trial.folder.glob("*.damaged-*")]
+    said = trial.out.read_text(errors="replace")
+    if untold := [
+        run.name for run in aside if f"{run.name[:3].lstrip('0')}/2] idle is" not in said
+    ]:
+        trial.say(f"{', '.join(untold)} was set aside without a word")
 
 
 def looks(trial: Trial) -> None:
