@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibrate.cli.console import err, out, stdout_for_json
-from calibrate.cli.options import DEFAULT_MODEL, INCONCLUSIVE, LOST
+from calibrate.cli.options import DEFAULT_MODEL, INCONCLUSIVE, INTERRUPTED, LOST
 from calibrate.errors import CrosswattError
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ _NAMED = 5
 _RESTARTS = 2
 #: What shows that it was lost: its files are gone, or the process that holds it was killed.
 _LOST = (LOST, 128 + signal.SIGKILL)
+#: Signals to end, and what a process ends with that has got one.
+_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_ENDED = tuple(128 + number for number in _TO_END)
 
 
 def bench_model(bench: str | None, faults: list[str], no_bench: bool) -> str | None:
@@ -53,13 +56,15 @@ def inside(wanted: Setup, target: Path) -> int:
     err.print(f"Running on a simulated machine ({told}).", markup=False)
     # That it may run was settled here; -P: nothing in the current folder is imported.
     command = [sys.executable, "-P", "-m", "calibrate", "run", "--trust", "--resume", str(target)]
-    for _ in range(_RESTARTS):
+    for left in reversed(range(_RESTARTS + 1)):
         code = bench.execute(wanted, command)
+        if code in _ENDED:
+            return INTERRUPTED
         if code not in _LOST:
             return code
-        err.print("The simulated machine is started again.")
-    code = bench.execute(wanted, command)
-    return LOST if code in _LOST else code
+        if left:
+            err.print("The simulated machine is started again.")
+    return LOST
 
 
 @contextmanager
@@ -67,16 +72,15 @@ def interruptible() -> Iterator[None]:
     """Let the first Ctrl-C or signal to end interrupt, and no later one disturb the clearing up."""
 
     def interrupt(_number: int, _frame: object) -> None:
-        for number in handled:
+        for number in _TO_END:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-    before = [signal.signal(number, interrupt) for number in handled]
+    before = [signal.signal(number, interrupt) for number in _TO_END]
     try:
         yield
     finally:
-        for number, handler in zip(handled, before, strict=True):
+        for number, handler in zip(_TO_END, before, strict=True):
             signal.signal(number, handler)
 
 
