@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from calibrate.errors import MachineLost
-from calibrate.linux.cpus import cpu_fields
+from calibrate.linux.cpus import cpu_fields, cpu_name, virtual
 from calibrate.linux.sysfs import LET_A_GROUP_READ, POWERCAP
 from calibrate.simulated import SIMULATED, bench_folder
 from calibrate.store import MachineRecord
@@ -36,8 +36,7 @@ def describe_machine(
     if model is None and (bench := bench_folder()):
         about = json.loads((Path(bench) / "model.json").read_text(encoding="utf-8"))
         model, faults = about["model"], about["faults"]
-    fields = cpu_fields()
-    cpu = fields.get("model name", "unknown")
+    cpu = cpu_name()
     title = str((model or {}).get("title", "")).removeprefix("simulated ")
     return MachineRecord(
         simulated=model is not None,
@@ -47,9 +46,9 @@ def describe_machine(
         cpus=os.cpu_count() or 0,
         kernel=platform.release(),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        virtual="yes" if "hypervisor" in fields.get("flags", "").split() else "no",
+        virtual=virtual(),
         governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        microcode=fields.get("microcode", "unknown"),
+        microcode=cpu_fields().get("microcode", "unknown"),
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
     )
 

@@ -38,6 +38,10 @@ def numbers(text: str) -> list[int]:
     return found
 
 
+#: What an arm64 kernel says of a processor instead of a name.
+_ARM_NUMBERS = ("implementer", "part", "variant")
+
+
 def cpu_fields(cpuinfo: Path = CPUINFO) -> dict[str, str]:
     """Return what the kernel says of the first CPU, by field; nothing where it says nothing."""
     try:
@@ -49,6 +53,29 @@ def cpu_fields(cpuinfo: Path = CPUINFO) -> dict[str, str]:
         name, _, value = line.partition(":")
         fields[name.strip()] = value.strip()
     return fields
+
+
+def cpu_name(cpuinfo: Path = CPUINFO) -> str:
+    """Return the name of the processor; its numbers on arm64, where the kernel gives no name."""
+    fields = cpu_fields(cpuinfo)
+    if "model name" in fields:
+        return fields["model name"]
+    if "CPU implementer" not in fields:
+        return "unknown"
+    numbers = (
+        fields["CPU implementer"],
+        fields.get("CPU part", "?"),
+        fields.get("CPU variant", "?"),
+    )
+    return "arm64, implementer {}, part {}, variant {}".format(*numbers)
+
+
+def virtual(cpuinfo: Path = CPUINFO) -> str:
+    """Return whether this is a virtual machine: ``yes`` or ``no``; ``unknown`` but on x86."""
+    flags = cpu_fields(cpuinfo).get("flags")
+    if flags is None:
+        return "unknown"
+    return "yes" if "hypervisor" in flags.split() else "no"
 
 
 def processor(cpuinfo: Path = CPUINFO) -> Processor:

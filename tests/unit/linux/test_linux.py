@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from calibrate.linux.cpus import Processor, numbers, online, package, processor
+from calibrate.linux.cpus import Processor, cpu_name, numbers, online, package, processor, virtual
 from calibrate.linux.processes import descendants, runs_module, threads
 
 
@@ -38,6 +38,22 @@ def test_the_processor(tmp_path: Path) -> None:
     assert processor(file) == Processor("AuthenticAMD", 25, 17)
     file.write_text("CPU implementer\t: 0x41\n")
     assert processor(file) == Processor("", 0, 0)
+
+
+def test_two_kinds_of_arm64_are_two_processors(tmp_path: Path) -> None:
+    file = tmp_path / "cpuinfo"
+    arm64 = "processor\t: 0\nBogoMIPS\t: 2000.00\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\n"
+    names = []
+    for part in ("0xd4f", "0xd0c"):
+        file.write_text(f"{arm64}CPU variant\t: 0x0\nCPU part\t: {part}\n\n")
+        names.append(cpu_name(file))
+        assert virtual(file) == "unknown"  # its kernel does not say
+    assert names[0] == "arm64, implementer 0x41, part 0xd4f, variant 0x0"
+    assert len(set(names)) == 2
+    file.write_text("model name\t: A CPU\nflags\t: fpu hypervisor sse\n")
+    assert (cpu_name(file), virtual(file)) == ("A CPU", "yes")
+    file.write_text("")
+    assert (cpu_name(file), virtual(file)) == ("unknown", "unknown")
 
 
 def test_a_process_and_what_it_has_started() -> None:
