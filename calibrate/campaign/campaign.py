@@ -276,7 +276,7 @@ def _perform(
     for number, repeat in groupby(record.jobs, lambda job: job.repeat):
         planned = list(repeat)
         for job in planned:
-            if job in runs.left and not deadline.allows(job):
+            if job.folder not in runs.done and not deadline.allows(job):
                 return runs.ending()
             runs.do(job, deadline)
         again = _settle(runs, deadline)
@@ -374,14 +374,15 @@ def _repair(folder: Path, record: CampaignRecord, watcher: Watcher) -> None:
     CrosswattError : runs are damaged that cannot be done again: they were imported, or are of a
         Python program.
     """
-    damaged = {path.name: why for path, why in _damaged_runs(folder, record)}
+    damaged = store.damaged_runs(folder, record.jobs)
     if damaged and (record.is_import or record.plan.get("title") in PYTHON_TITLES):
         how = "import the files again" if record.is_import else "run the program again"
-        raise CrosswattError(f"{next(iter(damaged.values()))} It cannot be done again here: {how}.")
-    for job in record.jobs:
-        if job.folder in damaged:
-            kept = store.set_damaged_aside(folder / job.folder)
-            watcher.strayed(job, f"{damaged[job.folder]} What is left of it: {kept.name}")
+        raise CrosswattError(f"{damaged[0].reason} It cannot be done again here: {how}.")
+    jobs = {job.folder: job for job in record.jobs}
+    for run in damaged:
+        kept = store.set_damaged_aside(run.folder)
+        job = jobs[run.folder.name]
+        watcher.strayed(job, f"{run.reason} What is left of it: {kept.name}")
     if damaged or not _stop_can_be_read(folder / store.STOP):
         (folder / store.STOP).unlink(missing_ok=True)
 
@@ -391,15 +392,6 @@ def _stop_can_be_read(path: Path) -> bool:
         return bool(store.read(path, StopRecord))
     except BadFile:
         return False
-
-
-def _damaged_runs(folder: Path, record: CampaignRecord) -> Iterator[tuple[Path, str]]:
-    """Yield the finished runs that cannot be read, with the reason."""
-    for path in store.finished_folders(folder, record.jobs):
-        try:
-            store.load_run(path)
-        except BadFile as error:
-            yield path, str(error)
 
 
 def _settle(runs: _Runs, deadline: Deadline) -> list[Job]:

@@ -36,7 +36,8 @@ def describe_machine(
     if model is None and (bench := bench_folder()):
         about = json.loads((Path(bench) / "model.json").read_text(encoding="utf-8"))
         model, faults = about["model"], about["faults"]
-    cpu = cpu_name()
+    fields = cpu_fields()
+    cpu = cpu_name(fields)
     title = str((model or {}).get("title", "")).removeprefix("simulated ")
     return MachineRecord(
         simulated=model is not None,
@@ -46,9 +47,9 @@ def describe_machine(
         cpus=os.cpu_count() or 0,
         kernel=platform.release(),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        virtual=virtual(),
+        virtual=virtual(fields),
         governor=_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        microcode=cpu_fields().get("microcode", "unknown"),
+        microcode=fields.get("microcode", "unknown"),
         boot_id=_text("/proc/sys/kernel/random/boot_id"),
     )
 

@@ -296,7 +296,8 @@ def _compare_probe(
                 )
             )
             continue
-        pair = _pair_of(runs, name, column, reference, beside, headline=column == first)
+        parts = columns_inside(beside, every)
+        pair = _pair_of(runs, name, column, reference, beside, parts, headline=column == first)
         if pair is None:
             reason = _uncovered(runs, (name, column), (reference, beside))
             left.append(NotCompared(probe=name, column=column.name, reason=reason))
@@ -316,23 +317,26 @@ def pairs_in_wholes(campaign: Campaign, comparison: Comparison) -> Iterator[Pair
     campaign, comparison : the campaign, and its comparison.
     """
     runs = [run for run in campaign.runs if run.record.exit_code == 0]
-    scopes = {domain.name: domain.scope for domain in _domains(runs, comparison.reference)}
-    measured = [
-        column
-        for column in probe_columns(_domains(runs, comparison.reference))
-        if [scopes[part] for part in column.parts] == [column.scope]
-    ]
-    references = columns_by_scope(measured)
-    for each in comparison.left:
-        if not each.missing_scope:
-            continue
-        shown = {c.name: c for c in native_columns(_domains(runs, each.probe))}
-        column = shown.get(each.column)
+    domains = _domains(runs, comparison.reference)
+    scopes = {domain.name: domain.scope for domain in domains}
+    every = probe_columns(domains)
+    references = columns_by_scope(
+        [c for c in every if [scopes[part] for part in c.parts] == [c.scope]]
+    )
+    lacking = [each for each in comparison.left if each.missing_scope]
+    shown = {
+        (probe, column.name): column
+        for probe in {each.probe for each in lacking}
+        for column in native_columns(_domains(runs, probe))
+    }
+    for each in lacking:
+        column = shown.get((each.probe, each.column))
         wholes = wholes_of(column.scope) if column else ()
         beside = next((references[scope] for scope in wholes if scope in references), None)
         if column is None or beside is None:
             continue
-        pair = _pair_of(runs, each.probe, column, comparison.reference, beside, headline=False)
+        parts, reference = columns_inside(beside, every), comparison.reference
+        pair = _pair_of(runs, each.probe, column, reference, beside, parts, headline=False)
         if pair is not None:
             yield pair
 
@@ -343,12 +347,12 @@ def _pair_of(
     column: Column,
     reference: str,
     beside: Column,
+    parts: Sequence[Column],
     *,
     headline: bool,
 ) -> Pair | None:
     """Return a column beside one of the reference; None where no run has the energy of both."""
-    every = probe_columns(_domains(runs, reference))
-    rows = tuple(_rows(runs, name, column, reference, beside, columns_inside(beside, every)))
+    rows = tuple(_rows(runs, name, column, reference, beside, parts))
     if not rows:
         return None
     log = next(run.logs[name] for run in runs if name in run.logs and run.logs[name].domains)

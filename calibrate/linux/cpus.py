@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,9 +56,13 @@ def cpu_fields(cpuinfo: Path = CPUINFO) -> dict[str, str]:
     return fields
 
 
-def cpu_name(cpuinfo: Path = CPUINFO) -> str:
-    """Return the name of the processor; its numbers on arm64, where the kernel gives no name."""
-    fields = cpu_fields(cpuinfo)
+def cpu_name(fields: Mapping[str, str]) -> str:
+    """Return the name of the processor; its numbers on arm64, where the kernel gives no name.
+
+    Parameters
+    ----------
+    fields : see `cpu_fields`.
+    """
     if "model name" in fields:
         return fields["model name"]
     if "CPU implementer" not in fields:
@@ -70,9 +75,14 @@ def cpu_name(cpuinfo: Path = CPUINFO) -> str:
     return "arm64, implementer {}, part {}, variant {}".format(*numbers)
 
 
-def virtual(cpuinfo: Path = CPUINFO) -> str:
-    """Return whether this is a virtual machine: ``yes`` or ``no``; ``unknown`` but on x86."""
-    flags = cpu_fields(cpuinfo).get("flags")
+def virtual(fields: Mapping[str, str]) -> str:
+    """Return whether this is a virtual machine: ``yes`` or ``no``; ``unknown`` but on x86.
+
+    Parameters
+    ----------
+    fields : see `cpu_fields`.
+    """
+    flags = fields.get("flags")
     if flags is None:
         return "unknown"
     return "yes" if "hypervisor" in flags.split() else "no"

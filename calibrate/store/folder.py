@@ -150,7 +150,7 @@ def load_campaign(folder: Path | str) -> Campaign:
     if (folder / BUNDLE).exists() and lost:
         raise BadFile(folder / BUNDLE, f"run {lost[0]!r} is not in it", fix="Import it again.")
     runs = [bundled[job.folder] for job in record.jobs if bundled] or _readable(
-        load_run, finished_folders(folder, record.jobs), damaged
+        load_run, _finished_folders(folder, record.jobs), damaged
     )
     aside = _readable(_load_aside, _folders_set_aside(folder), damaged)
     tried = folder / PROBES
@@ -244,7 +244,14 @@ def is_finished(folder: Path, job: Job) -> bool:
     return alone or (folder / BUNDLE).exists()
 
 
-def finished_folders(folder: Path, jobs: Iterable[Job]) -> list[Path]:
+def damaged_runs(folder: Path, jobs: Iterable[Job]) -> list[DamagedRun]:
+    """Return the finished runs that cannot be read; of runs in one file, none."""
+    damaged: list[DamagedRun] = []
+    _readable(load_run, _finished_folders(folder, jobs), damaged)
+    return damaged
+
+
+def _finished_folders(folder: Path, jobs: Iterable[Job]) -> list[Path]:
     """Return the folders of the runs that have been done; runs in one file have none."""
     if (folder / BUNDLE).exists():
         return []

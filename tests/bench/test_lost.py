@@ -24,7 +24,7 @@ idle_after_s = 0.2
 strays = 0
 [[workload]]
 name = "idle"
-seconds = [2]
+seconds = [5]
 """
 #: What stands in the command line of the process that is killed.
 VICTIMS = {

@@ -16,6 +16,7 @@ from calibrate import catalog, store
 from calibrate.campaign import Pause, Source, Timeouts, describe_probes, perform_run
 from calibrate.campaign.crew import Crew
 from calibrate.store import Job
+from tests.helpers.processes import state
 
 HERE = Path(__file__).parents[2] / "adapters"
 STEADY = Source("steady", HERE / "steady.py")
@@ -52,14 +53,6 @@ class Runs:
 @pytest.fixture
 def runs(tmp_path: Path, crew: Crew) -> Runs:
     return Runs(tmp_path, crew)
-
-
-def state(process: int) -> str:
-    """Return the letter of a process's state: S asleep, Z ended; Z where there is none."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return "Z"
 
 
 def wait_for(wanted: str, process: int) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from calibrate.campaign.lost import Losses, loss
 from calibrate.errors import CrosswattError, MachineLost
 from calibrate.scratch import ScratchFolder, scratch_folder, sweep
 from calibrate.store import Job, PhaseRecord, ProbeState, RunRecord
+from tests.helpers.processes import lives
 from tests.unit.comparison.test_until import Quiet
 
 ADAPTERS = Path(__file__).parents[2] / "adapters"
@@ -219,24 +221,15 @@ def test_a_workload_ends_with_its_runner_however_that_ends(tmp_path: Path) -> No
     wait_for(lambda: child.exists() and child.read_text().endswith("\n"))
     runner.kill()
     runner.wait()
-    wait_for(lambda: not runs(int(child.read_text())))
+    wait_for(lambda: not lives(int(child.read_text())))
 
 
-def wait_for(true: object, within_s: float = 60.0) -> None:
+def wait_for(true: Callable[[], bool], within_s: float = 60.0) -> None:
     """Wait until something is so, however busy this machine is."""
-    assert callable(true)
     until = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < until
         time.sleep(0.05)
-
-
-def runs(process: int) -> bool:
-    """Tell whether a process runs; one that has ended and is not collected does not."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_a_temporary_folder_goes_with_its_process(

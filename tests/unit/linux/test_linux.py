@@ -11,8 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from calibrate.linux.cpus import Processor, cpu_name, numbers, online, package, processor, virtual
+from calibrate.linux.cpus import (
+    Processor,
+    cpu_fields,
+    cpu_name,
+    numbers,
+    online,
+    package,
+    processor,
+    virtual,
+)
 from calibrate.linux.processes import descendants, runs_module, threads
+from tests.helpers.processes import lives
 
 
 @pytest.mark.parametrize(
@@ -46,14 +56,14 @@ def test_two_kinds_of_arm64_are_two_processors(tmp_path: Path) -> None:
     names = []
     for part in ("0xd4f", "0xd0c"):
         file.write_text(f"{arm64}CPU variant\t: 0x0\nCPU part\t: {part}\n\n")
-        names.append(cpu_name(file))
-        assert virtual(file) == "unknown"  # its kernel does not say
+        names.append(cpu_name(cpu_fields(file)))
+        assert virtual(cpu_fields(file)) == "unknown"  # its kernel does not say
     assert names[0] == "arm64, implementer 0x41, part 0xd4f, variant 0x0"
     assert len(set(names)) == 2
     file.write_text("model name\t: A CPU\nflags\t: fpu hypervisor sse\n")
-    assert (cpu_name(file), virtual(file)) == ("A CPU", "yes")
+    assert (cpu_name(cpu_fields(file)), virtual(cpu_fields(file))) == ("A CPU", "yes")
     file.write_text("")
-    assert (cpu_name(file), virtual(file)) == ("unknown", "unknown")
+    assert (cpu_name(cpu_fields(file)), virtual(cpu_fields(file))) == ("unknown", "unknown")
 
 
 def test_a_process_and_what_it_has_started() -> None:
@@ -100,14 +110,6 @@ def test_a_process_ends_with_its_parent() -> None:
     while lives(int(done.stdout)):
         assert time.monotonic() < until
         time.sleep(0.05)
-
-
-def lives(pid: int) -> bool:
-    """Tell whether a process is there and runs; one that nobody waits for may stay as a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_what_measures_is_no_part_of_what_it_measures() -> None:
