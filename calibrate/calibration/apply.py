@@ -479,7 +479,8 @@ def _scaled(
     if factor.low is None or factor.high is None:
         return Corrected(value, None, None, None)
     middle = joules * math.sqrt(factor.low * factor.high)
-    found = correction.expanded(middle / seconds, seconds) if joules else None
+    reported_w = joules / seconds
+    found = correction.expanded(middle / seconds, seconds, reported_w) if joules else None
     if found is None or found.relative is None:
         u_j = None if u is None else value * u
         return Corrected(value, u_j, joules * factor.low, joules * factor.high)

@@ -47,7 +47,11 @@ class UncertaintyBudget(Document):
 
 
 def reading_budget(
-    run: NextRun, form: float, rows: Sequence[PairedRun], resolution_j: float
+    run: NextRun,
+    form: float,
+    rows: Sequence[PairedRun],
+    resolution_j: float,
+    choice: float = 0.0,
 ) -> UncertaintyBudget | None:
     """Return the budget of one corrected reading, or None where no source shows.
 
@@ -57,8 +61,11 @@ def reading_budget(
     form : relative standard uncertainty of the fitted form.
     rows : the runs it was fitted on, all with a ratio.
     resolution_j : step of the probe's counters, J.
+    choice : relative standard uncertainty by the choice of the form.
     """
     parts = _parts(run, form, rows, resolution_j)
+    if choice:
+        parts.append(Part("choice of the form", choice))
     if not any(part.u > 0 for part in parts):
         return None
     found = budget(0.0, parts, n_runs=len(rows))

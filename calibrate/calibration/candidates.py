@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibrate.calibration.budget import reading_budget
+from calibrate.calibration.choice import OtherForm, choice, weighed
 from calibrate.calibration.correction import (
     Band,
     Correction,
@@ -16,7 +17,7 @@ from calibrate.calibration.correction import (
     FactorInterval,
     Range,
 )
-from calibrate.calibration.reading import LEVEL, NextRun, Scatter, next_run, scatter
+from calibrate.calibration.reading import LEVEL, NextRun, Scatter, next_run, readings, scatter
 from calibrate.comparison import Pair, PairedRun
 from calibrate.stats import (
     MAX_LOG,
@@ -134,21 +135,50 @@ class Runs:
         found = correction(self.d, self.workload)
         mean = -math.log(found.factor.value)
         run = self._next_run(self._scatter(self.d - mean, 1))
-        k = found.factor.n_clusters
         made = self.about.model_copy(
             update={
                 "verdict": "factor",
-                "factor": _for_one_run(found.factor, run, k),
+                "factor": found.factor,
                 "held_out": found.held_out,
                 "next_run": run,
                 "distribution_free": _distribution_free(self.d, self.workload),
             }
         )
+        made = made.model_copy(update=self._for_one_run(found.factor, run))
+        return Candidate(made, 1, found.why_not)
+
+    def _for_one_run(
+        self, factor: Estimate, run: NextRun | None, choices: float = 0.0
+    ) -> dict[str, object]:
+        """Return the fields of a factor with its uncertainty for one new run of a new workload."""
+        k = factor.n_clusters
+        fields: dict[str, object] = {"factor": _for_one_run(factor, run, k, choices)}
         if run is not None:
             form = run.workloads / math.sqrt(k)
-            budget = reading_budget(run, form, self.rows, self.pair.resolution_j)
-            made = made.model_copy(update={"relative_u": run.expanded(form).u, "budget": budget})
-        return Candidate(made, 1, found.why_not)
+            fields["relative_u"] = run.expanded(form, choice=choices).u
+            fields["budget"] = reading_budget(run, form, self.rows, self.pair.resolution_j, choices)
+        return fields
+
+    def with_choice(self, chosen: Candidate, candidates: Sequence[Candidate]) -> Candidate:
+        """Return a form with what its choice among these and others leaves open."""
+        names = np.array(self.workload)
+        mine = [names == name for name in sorted({*self.workload})]
+        d = np.array([self.d[those].mean() for those in mine])
+        reported_w = np.array([np.exp(np.log(self.probe_w[those]).mean()) for those in mine])
+        seen = self._scatter(self.d, 0)
+        read = math.hypot(*readings(self.rows, self.pair.resolution_j).values())
+        others = weighed(
+            [(_other_form(form.correction, reported_w), form.parameters) for form in candidates],
+            d,
+            reported_w,
+            max(seen.runs, read**2) * seen.within if seen else read**2,
+        )
+        made = chosen.correction.model_copy(update={"other_forms": others})
+        if made.factor is not None:
+            each = [choice(others, watts, watts * made.factor.value) for watts in reported_w]
+            choices = math.sqrt(float(np.mean(np.square(each))))
+            made = made.model_copy(update=self._for_one_run(made.factor, made.next_run, choices))
+        return replace(chosen, correction=made)
 
     def others(self) -> Iterator[Candidate]:
         """Yield the forms beyond one factor that these runs allow, the simplest first."""
@@ -227,6 +257,27 @@ class Runs:
         return next_run(seen, self.rows, pair.resolution_j, pair.u_reference, serial)
 
 
+def _other_form(made: Correction, reported_w: Vector) -> OtherForm:
+    """Return a form as one of those that the runs allow, of workloads with these powers."""
+    if made.line is not None:
+        return OtherForm(gains=(made.line.gain.value,), offset_w=made.line.offset_w.value)
+    if made.offset_w is not None:
+        return OtherForm(gains=(1.0,), offset_w=made.offset_w.value)
+    if made.bands:
+        ends = [band.below_w for band in made.bands if band.below_w is not None]
+        return OtherForm(
+            gains=tuple(1 / band.factor.value for band in made.bands),
+            between_w=tuple(
+                (
+                    float(reported_w[reported_w < end].max()),
+                    float(reported_w[reported_w >= end].min()),
+                )
+                for end in ends
+            ),
+        )
+    return OtherForm(gains=(1 / made.factor.value if made.factor else 1.0,))
+
+
 def _inflated(found: Estimate, seen: Scatter | None) -> Estimate:
     """Return an estimate with the scatter of workloads that their runs let them have."""
     if seen is None or seen.inflated == 1 or not found.u:
@@ -240,11 +291,11 @@ def _ends(values: Vector) -> tuple[float, float]:
     return float(values.min()), float(values.max())
 
 
-def _for_one_run(factor: Estimate, run: NextRun | None, k: int) -> Estimate:
+def _for_one_run(factor: Estimate, run: NextRun | None, k: int, choices: float = 0.0) -> Estimate:
     """Return a factor with its uncertainty for one new run of a new workload."""
     if run is None:
         return replace(factor, u=None, low=None, high=None)
-    found = run.expanded(run.workloads / math.sqrt(k))
+    found = run.expanded(run.workloads / math.sqrt(k), choice=choices)
     known = found.reach < MAX_LOG
     return replace(
         factor,

@@ -6,6 +6,7 @@ import math
 from typing import Literal
 
 from calibrate.calibration.budget import UncertaintyBudget
+from calibrate.calibration.choice import OtherForm, choice
 from calibrate.calibration.reading import Expanded, NextRun
 from calibrate.stats import Estimate
 from calibrate.store import Document, Saved
@@ -68,9 +69,10 @@ class Fitness(Document):
     """Whether readings, corrected or found to need no correction, are as good as needed.
 
     ``need`` and ``expanded_u`` are relative, the latter of one new run of a new workload at 95 %
-    with coverage factor ``k`` and ``df`` effective degrees of freedom, the largest within the loads
-    that were calibrated: a reading may be off by a factor of 1 + ``expanded_u`` either way. It is
-    None where no form describes the probe.
+    with coverage factor ``k`` and ``df`` effective degrees of freedom, the larger of those at the
+    ends of the loads that were calibrated: a reading may be off by a factor of 1 + ``expanded_u``
+    either way. Between two loads that are far apart it may be more; `Correction.expanded` tells.
+    It is None where no form describes the probe.
     """
 
     need: float
@@ -139,8 +141,9 @@ class Correction(Document):
     what that is made of. ``offset_w`` is an estimate of the watts to subtract; ``line`` belongs to
     ``gain and offset``, ``bands`` to ``by load``. ``next_run`` is what a new run adds to the
     uncertainty of these; None in older documents, whose ``offset_w`` has an interval for a new
-    workload. ``fitness`` compares all of it with a need; None in older documents. ``conditions`` is
-    None within one scope.
+    workload. ``other_forms`` are the forms that the runs allow, with their weights; the one that
+    was chosen is among them. Older documents have none. ``fitness`` compares all of it with a need;
+    None in older documents. ``conditions`` is None within one scope.
 
     ``distribution_free`` is an interval of the factor for a new workload that assumes no
     distribution; its level is what the number of workloads allows. ``held_out`` is the relative
@@ -165,6 +168,7 @@ class Correction(Document):
     held_out: dict[str, float] | None = None
     valid: Range | None = None
     next_run: NextRun | None = None
+    other_forms: tuple[OtherForm, ...] = ()
     fitness: Fitness | None = None
     conditions: Conditions | None = None
 
@@ -192,13 +196,28 @@ class Correction(Document):
             return math.sqrt(max(variance, 0.0)) / self.line.gain.value
         return (self.offset_w.u or 0.0) if self.offset_w else 0.0
 
-    def expanded(self, watts: float, seconds: float | None = None) -> Expanded | None:
+    def reported_w(self, watts: float) -> float:
+        """Return what the probe reports of a corrected power, both in W, by the form."""
+        if self.line is not None:
+            return self.line.gain.value * watts + self.line.offset_w.value
+        if self.offset_w is not None:
+            return watts + self.offset_w.value
+        for band in self.bands:
+            reported = watts / band.factor.value
+            if band.below_w is None or reported < band.below_w:
+                return reported
+        return watts / self.factor.value if self.factor else watts
+
+    def expanded(
+        self, watts: float, seconds: float | None = None, reported_w: float | None = None
+    ) -> Expanded | None:
         """Return the uncertainty of one corrected reading of a new run of a new workload.
 
         Parameters
         ----------
         watts : corrected power, W.
         seconds : length of the run, s; None: as those calibrated with.
+        reported_w : power before correction, W; None: by the form.
 
         Returns
         -------
@@ -206,15 +225,16 @@ class Correction(Document):
         """
         if self.next_run is None or watts <= 0:
             return None
+        reported = self.reported_w(watts) if reported_w is None else reported_w
+        choices = choice(self.other_forms, reported, watts) if reported > 0 else 0.0
+        forms = [self.next_run.workloads / math.sqrt(self.n_workloads or 1)]
         if self.line is not None or self.offset_w is not None:
-            return self.next_run.expanded(self.u_of_form_w(watts) / watts, watts, seconds)
-        if self.bands:
-            return max(
-                (self.next_run.expanded(b.u_of_form, watts, seconds) for b in self.bands),
-                key=lambda e: e.reach,
-            )
-        return self.next_run.expanded(
-            self.next_run.workloads / math.sqrt(self.n_workloads), watts, seconds
+            forms = [self.u_of_form_w(watts) / watts]
+        elif self.bands:
+            forms = [band.u_of_form for band in self.bands]
+        return max(
+            (self.next_run.expanded(form, watts, seconds, choices) for form in forms),
+            key=lambda each: each.reach,
         )
 
     @property

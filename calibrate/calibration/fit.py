@@ -127,10 +127,14 @@ def _correct(comparison: Comparison, pair: Pair, diagnosis: Diagnosis, need: flo
         return _refused(factor, why)
     if factor.why_not or factor.reach is None:
         return _refused(factor, factor.why_not or "no workload can be held out")
-    chosen = _choose([factor, *runs.others()])
+    candidates = [factor, *runs.others()]
+    chosen = _choose(candidates)
     note = ""
     if chosen is factor and _exact(runs, diagnosis) is None:
         runs, chosen, note = _perhaps_loaded(runs, factor, need)
+        if chosen is not factor:
+            candidates = [chosen, *runs.others()]
+    chosen = runs.with_choice(chosen, candidates)
     if pair.serial is not None and pair.correlated:
         note += f". {pair.serial.sentence.removesuffix('.')}"
     return _decide(runs, chosen, diagnosis, need, note)

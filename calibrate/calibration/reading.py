@@ -114,7 +114,11 @@ class NextRun(Document):
     correlation_df: float | None = None
 
     def expanded(
-        self, form: float, watts: float | None = None, seconds: float | None = None
+        self,
+        form: float,
+        watts: float | None = None,
+        seconds: float | None = None,
+        choice: float = 0.0,
     ) -> Expanded:
         """Return the uncertainty of a reading where the form itself has that one.
 
@@ -124,13 +128,14 @@ class NextRun(Document):
             the scatter of workloads.
         watts : corrected power, W; None: within the loads.
         seconds : length of the run, s; None: as those calibrated with.
+        choice : relative standard uncertainty by the choice of the form.
         """
         beyond = self.loads.beyond(watts) if self.loads and watts is not None else 0.0
         own = self._at(seconds)
         means = self.workloads**2 * (own + beyond**2) + form**2
         runs = own * self.runs**2
         variance = means + runs + own * self.readings**2 + self.reference**2
-        variance += self.correlation**2
+        variance += self.correlation**2 + choice**2
         free = means**2 / self.workloads_df + (runs**2 / self.runs_df if self.runs_df else 0.0)
         free += self.correlation**4 / self.correlation_df if self.correlation_df else 0.0
         df = variance**2 / free if free > 0 else math.inf
