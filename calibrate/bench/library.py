@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import subprocess
 import tempfile
 from pathlib import Path
 
+from calibrate.cache import cache_folder
 from calibrate.errors import Unsupported
 
 _FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared")
@@ -57,10 +57,8 @@ def build(name: str, soname: str) -> Path:
 
 
 def _cache() -> Path:
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    root = Path(given) if Path(given).is_absolute() else Path("~/.cache")
     try:
-        return root.expanduser() / "crosswatt"
+        return cache_folder()
     except RuntimeError:
         raise Unsupported("There is no home folder: set XDG_CACHE_HOME.") from None
 

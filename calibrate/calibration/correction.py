@@ -197,7 +197,16 @@ class Correction(Document):
         return (self.offset_w.u or 0.0) if self.offset_w else 0.0
 
     def reported_w(self, watts: float) -> float:
-        """Return what the probe reports of a corrected power, both in W, by the form."""
+        """Return what the probe reports of a corrected power, by the form.
+
+        Parameters
+        ----------
+        watts : corrected power, W.
+
+        Returns
+        -------
+        float : W.
+        """
         if self.line is not None:
             return self.line.gain.value * watts + self.line.offset_w.value
         if self.offset_w is not None:

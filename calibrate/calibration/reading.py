@@ -128,19 +128,22 @@ class NextRun(Document):
             the scatter of workloads.
         watts : corrected power, W; None: within the loads.
         seconds : length of the run, s; None: as those calibrated with.
-        choice : relative standard uncertainty by the choice of the form.
+        choice : relative standard uncertainty by the choice of the form. It is no scatter that was
+            estimated from few means, and has a coverage factor of 2.
         """
         beyond = self.loads.beyond(watts) if self.loads and watts is not None else 0.0
         own = self._at(seconds)
         means = self.workloads**2 * (own + beyond**2) + form**2
         runs = own * self.runs**2
         variance = means + runs + own * self.readings**2 + self.reference**2
-        variance += self.correlation**2 + choice**2
+        variance += self.correlation**2
         free = means**2 / self.workloads_df + (runs**2 / self.runs_df if self.runs_df else 0.0)
         free += self.correlation**4 / self.correlation_df if self.correlation_df else 0.0
         df = variance**2 / free if free > 0 else math.inf
-        k = t_quantile((1 + LEVEL) / 2, df)
-        return Expanded(math.sqrt(variance), k, df if math.isfinite(df) else None)
+        reach = math.hypot(t_quantile((1 + LEVEL) / 2, df) * math.sqrt(variance), 2 * choice)
+        u = math.hypot(math.sqrt(variance), choice)
+        k = reach / u if u > 0 else t_quantile((1 + LEVEL) / 2, df)
+        return Expanded(u, k, df if math.isfinite(df) else None)
 
     def _at(self, seconds: float | None) -> float:
         """Return by how much the variance of one run is another one in a run of this length."""

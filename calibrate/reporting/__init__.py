@@ -4,9 +4,11 @@ facts      the machine, the plan, the method
 said       the sentence that comes first, and its clauses
 verdict    one line per probe
 cards      the verdict on each probe with its reasons
+scorecard  a row for each probe, with every column of it
 tables     all tables
-figures    the figures of every report
-canvas     draws SVG
+page       the chapters of a page in their order
+charts     the charts of every report
+canvas     draws SVG of what only some campaigns have
 agreement  meters in a table of runs; agreement_figures
 chapters   the parts that only some campaigns have
 """
@@ -23,32 +25,42 @@ from calibrate.reporting.cards import Card
 from calibrate.reporting.chapters import campaign_chapters
 from calibrate.reporting.chapters.chapter import Chapter
 from calibrate.reporting.chapters.table import Table
-from calibrate.reporting.figures import figure_legend, identity_panel, power_panels, ratio_panels
+from calibrate.reporting.charts.chart import COLOURS, Chart
+from calibrate.reporting.charts.drawing import chart_json, static_svg
+from calibrate.reporting.charts.drawing import scripts as chart_scripts
+from calibrate.reporting.charts.forest import forest_chart
+from calibrate.reporting.page import chart_table, page_parts
 from calibrate.reporting.said import first_sentence, lost_runs, uncovered
+from calibrate.reporting.scorecard import scorecard
 from calibrate.reporting.tables import Digest, digest
 from calibrate.reporting.verdict import verdicts
 from calibrate.simulated import before_figures
 
 __all__ = [
+    "COLOURS",
     "P_MEANS",
     "AgreementSection",
     "Card",
     "Chapter",
+    "Chart",
     "Digest",
     "Table",
     "agreement_page",
     "agreement_sections",
     "before_figures",
     "campaign_chapters",
+    "chart_json",
+    "chart_scripts",
+    "chart_table",
     "column_names",
     "digest",
-    "figure_legend",
     "first_sentence",
-    "identity_panel",
+    "forest_chart",
     "lost_runs",
-    "power_panels",
+    "page_parts",
     "printable",
-    "ratio_panels",
+    "scorecard",
+    "static_svg",
     "uncovered",
     "verdicts",
 ]

@@ -10,7 +10,6 @@ import numpy as np
 
 from calibrate.agreement import Agreement, MeterAgreement, NotAvailable
 from calibrate.reporting.canvas import DASHES, INK, SHADE, Canvas, Panel, Style, engineering
-from calibrate.reporting.figures import LOG_FROM, round_values
 from calibrate.stats import Line, Vector
 
 if TYPE_CHECKING:
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 #: Groups that colours and markers can tell apart; where there are more, all look the same.
 MOST_GROUPS = 7
 WIDTH, HEIGHT = 4.2, 3.2
+#: Largest over smallest value from which an axis is logarithmic.
+LOG_FROM = 15.0
 #: Markers are open, so that equal ones are seen.
 _OPEN: dict[str, Any] = {"markersize": 6, "markerfacecolor": "none", "markeredgewidth": 1.3}
 
@@ -197,3 +198,18 @@ def _ratio_axis(axes: Axes, which: str, values: list[float]) -> None:
     axis.set_major_locator(FixedLocator(round_values(first, last)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+
+
+def round_values(low: float, high: float) -> list[float]:
+    """Return up to five round values between two positive ones, however far apart they are."""
+    from matplotlib.ticker import MaxNLocator
+
+    decades = np.log10(high / low)
+    if decades < 0.7:
+        found = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        return [float(value) for value in found if low <= value <= high]
+    steps = (1, 2, 5) if decades < 1.7 else (1,)
+    first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
+    found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    inside = [value for value in found if low <= value <= high]
+    return inside[:: 1 + len(inside) // 6]

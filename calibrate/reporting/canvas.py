@@ -8,11 +8,10 @@ light and dark; text stays text, in the page's font. Nothing here uses pyplot, w
 from __future__ import annotations
 
 import io
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from calibrate.analysis import Analysis
@@ -101,28 +100,6 @@ def styles(analysis: Analysis) -> dict[str, Style]:
     compared = {pair.probe for pair in comparison.pairs}
     names = [comparison.reference, *(name for name in comparison.probes if name in compared)]
     return {name: Style(name, place) for place, name in enumerate(names)}
-
-
-def marker_key(style: Style) -> str:
-    """Return a small SVG of a probe's line and marker, for a legend."""
-    looks = math.lcm(len(COLOURS), len(MARKERS), len(DASHES))
-    look = 0 if style.reference else style.place % looks or looks
-    return _inline(_drawn_key(look), f"key{style.place}")
-
-
-@lru_cache(maxsize=256)
-def _drawn_key(look: int) -> str:
-    """Return the drawing of a key, which many probes share; it takes longer than the rest."""
-    style = Style("key", look)
-    with Canvas(0.5, 0.2, f"key {look}") as canvas:
-        axes = canvas.axes
-        axes.set_position((0.0, 0.0, 1.0, 1.0))
-        axes.set_axis_off()
-        axes.set(xlim=(0, 1), ylim=(-1, 1))
-        axes.plot([0.05, 0.95], [0, 0], **style.line)
-        if not style.reference:
-            axes.plot([0.5], [0], color=style.colour, marker=style.marker, markersize=5)
-    return canvas.text
 
 
 class Canvas:

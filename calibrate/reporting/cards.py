@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from calibrate.analysis import Analysis, ProbeVerdict
+from calibrate.analysis import Analysis, Finding, ProbeVerdict
 from calibrate.comparison import ProbeSummary
 from calibrate.diagnosis import NO_FAULT, UNEXPLAINED, Diagnosis, Severity
 from calibrate.quantity import (
@@ -89,6 +89,13 @@ def _do(verdict: Verdict) -> str:
     if found.verdict not in {"not needed", "not calibratable"} and found.valid:
         said += f", in runs of {span(*found.valid.seconds, 's')}"
     return f"{said[:1].upper()}{said[1:].rstrip('.')}."
+
+
+def tone_of(finding: Finding) -> Tone:
+    """Return how urgent the finding of one column is."""
+    if finding.severity >= Severity.FAULT:
+        return "fault"
+    return "good" if finding.severity is Severity.SOUND else "open"
 
 
 def _badge(verdict: Verdict) -> tuple[Tone, str, str]:

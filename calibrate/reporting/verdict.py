@@ -80,6 +80,15 @@ def instruction(correction: Correction) -> str:
     return f"{_do(correction)}{_good_for(correction)}{between}"
 
 
+def short_instruction(correction: Correction) -> str:
+    """Return a correction as something to do, with its uncertainty and nothing else."""
+    if correction.verdict == "not calibratable":
+        return f"none: {correction.reason}"
+    spread = correction.fitness.spread if correction.fitness else ""
+    do = "not needed" if correction.verdict == "not needed" else _do(correction)
+    return f"{do} {spread}".rstrip()
+
+
 def _do(correction: Correction) -> str:
     """Return what to do with a reading."""
     if correction.verdict == "offset" and correction.offset_w:

@@ -67,7 +67,7 @@ def algorithm_chapter(analysis: Analysis) -> Chapter | None:
         ),
         Table(head, rows, frozenset(range(3, 9))),
         _NOTE,
-        tuple(_panels(analysis, publication, boards, looks)),
+        lambda: tuple(_panels(analysis, publication, boards, looks)),
         _CAPTION,
     )
 

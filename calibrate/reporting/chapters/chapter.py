@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from calibrate.reporting.canvas import Panel
@@ -20,12 +21,12 @@ class Chapter:
     words : paragraphs before the table: what was found.
     table : may have no rows.
     note : how to read the table.
-    panels : figures, and the caption that they share.
+    panels : draws the figures, which not every format shows; they share the caption.
     """
 
     name: str
     words: tuple[str, ...] = ()
     table: Table = NO_TABLE
     note: str = ""
-    panels: tuple[Panel, ...] = ()
+    panels: Callable[[], Sequence[Panel]] = tuple
     caption: str = ""

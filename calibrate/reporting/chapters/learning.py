@@ -42,13 +42,12 @@ def learning_chapter(analysis: Analysis) -> Chapter | None:
     found = analysis.learnings.learnings
     if not found:
         return None
-    drawn = [panel for place, each in enumerate(found) for panel in _panels(analysis, each, place)]
     return Chapter(
         "Energy against quality",
         tuple(_words(each, len(found) > 1) for each in found),
         _table(found),
         _NOTE,
-        tuple(drawn),
+        lambda: [p for n, each in enumerate(found) for p in _panels(analysis, each, n)],
         _CAPTION,
     )
 

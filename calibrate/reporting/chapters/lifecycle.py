@@ -47,7 +47,7 @@ def lifecycle_chapter(analysis: Analysis) -> Chapter | None:
         tuple(_sentence(bill) for bill in first) if few else (),
         _table(found if few else first, first, intensity),
         _NOTE,
-        tuple(_panels(analysis, found)) if few else (),
+        (lambda: _panels(analysis, found)) if few else tuple,
         _CAPTION if few else "",
     )
 

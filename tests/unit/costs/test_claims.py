@@ -247,8 +247,8 @@ def test_the_chapters_have_every_case_and_every_claim(folder: Path) -> None:
     assert first[6:8] == ("2", "1")  # the cheapest once predictions are counted
     assert second[2] == "half (package-0)"
     assert second[3] == "12 ± 0 mJ"
-    assert [panel.name for panel in table.panels] == list(DATA.values())
-    assert all("simulated machine" in panel.svg for panel in table.panels)
+    assert [panel.name for panel in table.panels()] == list(DATA.values())
+    assert all("simulated machine" in panel.svg for panel in table.panels())
     assert (
         "Wine, by truth: neighbours < tree < regression < network for a fit, "
         "tree < neighbours < regression < network with the test set." in table.words

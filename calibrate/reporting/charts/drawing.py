@@ -1,0 +1,52 @@
+"""A chart as SVG for a page, and the scripts that make it live there.
+
+The drawing is made by Vega, as it is in a browser, so that a page without scripts, or on paper,
+shows the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.metadata import version
+
+from calibrate.cache import cached_text
+from calibrate.reporting.charts.chart import COLOURS, Chart
+
+#: What the bundle defines in a page.
+_GLOBALS = "window.vegaEmbed = vegaEmbed;"
+
+
+def static_svg(chart: Chart) -> str:
+    """Return a chart as SVG to be put into a page, in the page's colours and font."""
+    import vl_convert
+
+    text = vl_convert.vegalite_to_svg(json.dumps(chart.spec))
+    head, rest = text.split(">", 1)
+    box = re.search(r'viewBox="[^"]*"', head)
+    text = f'<svg {box.group(0) if box else ""} aria-hidden="true">{rest}'
+    # Names of clip paths and gradients are unique in a drawing only.
+    text = re.sub(r'\bid="', f'id="{chart.name}-', text)
+    text = text.replace("url(#", f"url(#{chart.name}-")
+    for colour, variable in COLOURS.items():
+        text = text.replace(colour, f"var({variable})")
+    text = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", text.replace(' aria-hidden="true"', ""))
+    text = text.replace('font-family="sans-serif"', 'font-family="var(--sans)"')
+    return text.replace("<svg ", '<svg aria-hidden="true" ', 1)
+
+
+def scripts() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script that needs nothing else.
+
+    It takes a second to make, and is kept in the user's cache.
+    """
+    import vl_convert
+
+    name = f"vega-{version('vl-convert-python')}.js"
+    return cached_text(name, lambda: vl_convert.javascript_bundle(_GLOBALS))
+
+
+def chart_json(chart: Chart) -> str:
+    """Return a specification as JSON that is safe inside of a script element of data."""
+    text = json.dumps(chart.spec, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
