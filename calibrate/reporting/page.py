@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from calibrate.analysis import Analysis
@@ -173,8 +173,3 @@ def _cell(value: float | str | None) -> str:
     if value is None:
         return "-"
     return value if isinstance(value, str) else figure(value)
-
-
-def all_charts(parts: Sequence[Part]) -> list[Chart]:
-    """Return the charts of all chapters."""
-    return [chart for part in parts for chart in part.charts]
