@@ -81,13 +81,12 @@ def _fit(found: Correction) -> str:
 
 
 def _columns(findings: tuple[Finding, ...]) -> Table:
-    head = ("", "column", "finding", "ratio (95 %)", "correction", "fit")
+    head = ("column", "finding", "ratio (95 %)", "correction", "fit")
     rows = tuple(
         Row(
             (
-                _SYMBOLS[tone_of(each)],
                 each.column,
-                each.diagnosis.name,
+                f"{_SYMBOLS[tone_of(each)]} {each.diagnosis.name}",
                 estimated(each.ratio),
                 short_instruction(each.correction),
                 _fit(each.correction),
@@ -95,4 +94,4 @@ def _columns(findings: tuple[Finding, ...]) -> Table:
         )
         for each in findings
     )
-    return Table(head, rows, frozenset({3}))
+    return Table(head, rows, frozenset({2}))

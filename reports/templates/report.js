@@ -22,6 +22,8 @@
     };
     return vegaEmbed(figure.querySelector(".live"), spec, options).then(function (made) {
       figure.classList.add("is-live");
+      const menu = figure.querySelector(".live summary");
+      if (menu) menu.setAttribute("aria-label", "Save this chart as a picture");
       shown.set(figure, made);
     }, function (error) {
       figure.classList.remove("is-live");

@@ -79,6 +79,7 @@ class Chart:
             heading |= {"subtitle": "simulated machine", "subtitleColor": SOFT}
         return {
             "title": heading,
+            "description": self.alt,
             "width": self.width,
             "height": self.height,
             "background": "transparent",
@@ -137,7 +138,10 @@ def looks(analysis: Analysis) -> dict[str, Look]:
 
 
 def scaled(
-    field_: str, title: str | None, form: str = "~g", scale: Mapping[str, Any] | None = None
+    field_: str,
+    title: str | None,
+    form: str | None = None,
+    scale: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return a numeric position.
 
@@ -145,9 +149,12 @@ def scaled(
     ----------
     field_ : of the rows.
     title : of the axis, with the unit.
-    form : of the labels, as in d3-format.
+    form : of the labels, as in d3-format; by default as the scale needs.
     scale : properties of the scale beside those of a linear one.
     """
+    if form is None:
+        # With 'g', the label of 20 on an even axis is 2e+1.
+        form = "~g" if scale and scale.get("type") == "log" else ",~f"
     axis = {"format": form, "tickCount": 5, "labelOverlap": True}
     made: dict[str, Any] = {"field": field_, "type": "quantitative", "title": title, "axis": axis}
     return made | ({"scale": dict(scale)} if scale else {})

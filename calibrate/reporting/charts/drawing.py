@@ -15,6 +15,8 @@ from calibrate.reporting.charts.chart import COLOURS, Chart
 
 #: What the bundle defines in a page.
 _GLOBALS = "window.vegaEmbed = vegaEmbed;"
+#: A number with more decimals than a drawing shows: a tenth of a pixel.
+_LONG = re.compile(r"-?\d+\.\d{2,}")
 
 
 def static_svg(chart: Chart) -> str:
@@ -32,7 +34,16 @@ def static_svg(chart: Chart) -> str:
         text = text.replace(colour, f"var({variable})")
     text = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", text.replace(' aria-hidden="true"', ""))
     text = text.replace('font-family="sans-serif"', 'font-family="var(--sans)"')
+    # What only serves the pointer, and decimals that nobody sees, are a third of a page.
+    text = re.sub(r'<path [^>]*opacity="0"[^>]*/>', "", text)
+    text = re.sub(
+        r' (?:d|transform)="[^"]*"', lambda found: _LONG.sub(_short, found.group(0)), text
+    )
     return text.replace("<svg ", '<svg aria-hidden="true" ', 1)
+
+
+def _short(found: re.Match[str]) -> str:
+    return f"{float(found[0]):.1f}".removesuffix(".0")
 
 
 def scripts() -> str:

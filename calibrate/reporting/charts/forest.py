@@ -74,7 +74,9 @@ def _words(rows: list[Row]) -> Iterator[str]:
 
 def _layers(need: float) -> list[dict[str, Any]]:
     y = {"field": "column", "type": "nominal", "sort": None, "title": None}
+    # At the top: a long chart's lower end is off the screen.
     x = scaled("ratio", None, scale={"type": "log", "nice": False, "padding": 12})
+    x["axis"]["orient"] = "top"
     said = {"field": "said", "type": "nominal", "title": None}
     colour = {"domain": [*_WORDS.values()], "range": [TONES[tone] for tone in _WORDS]}
     shape = {"domain": [*_WORDS.values()], "range": [_SHAPES[tone] for tone in _WORDS]}

@@ -109,7 +109,7 @@ def _layers(
 ) -> list[dict[str, Any]]:
     ends = [-run.before_s, run.seconds + run.after_s]
     x = scaled("s", "time / s", scale={"domain": ends, "nice": False})
-    y = scaled("w", "power / W", "~s", {"zero": True})
+    y = scaled("w", "power / W", scale={"zero": True})
     probe = {"field": "probe", "type": "nominal", "title": None}
     tips = [
         {"field": "probe"},
