@@ -238,9 +238,8 @@ def _load_for_report() -> None:
     for name in (
         "calibrate.analysis",
         "calibrate.reporting",
-        "matplotlib.backends.backend_svg",
-        "matplotlib.figure",
         "scipy.stats",
+        "vl_convert",
     ):
         import_module(name)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from calibrate import catalog, store, textfile
+from calibrate import store, textfile
 from calibrate._version import __version__
 from calibrate.conformance.naming import Name
 from calibrate.conformance.trials import (
@@ -24,6 +24,7 @@ from calibrate.conformance.trials import (
 from calibrate.diagnosis import FAULTS, Keys
 from calibrate.errors import BadFile
 from calibrate.quantity import number
+from calibrate.reporting import render
 
 SCHEMA = 1
 #: What each verdict means, the best first.
@@ -246,17 +247,10 @@ def _xml_text(text: str) -> str:
 
 def certificate_html(found: Sequence[Conformance]) -> str:
     """Return one page that needs no network."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(catalog.folder("reports") / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     scenarios = [outcome.scenario for outcome in found[0].outcomes]
-    return environment.get_template("conformance.html").render(
+    return render(
+        "conformance.html",
+        live=False,
         meters=[(each, repair(each)) for each in found],
         scenarios=scenarios,
         cells=[
@@ -265,5 +259,4 @@ def certificate_html(found: Sequence[Conformance]) -> str:
         meaning=MEANING,
         letters=_LETTERS,
         number=number,
-        version=__version__,
     )

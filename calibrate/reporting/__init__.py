@@ -8,8 +8,8 @@ scorecard  a row for each probe, with every column of it
 tables     all tables
 page       the chapters of a page in their order
 charts     the charts of every report
-canvas     draws SVG of what only some campaigns have
-agreement  meters in a table of runs; agreement_figures
+rendering  pages: templates with charts inside
+agreement  meters in a table of runs
 chapters   the parts that only some campaigns have
 """
 
@@ -25,11 +25,10 @@ from calibrate.reporting.cards import Card
 from calibrate.reporting.chapters import campaign_chapters
 from calibrate.reporting.chapters.chapter import Chapter
 from calibrate.reporting.chapters.table import Table
-from calibrate.reporting.charts.chart import COLOURS, Chart
-from calibrate.reporting.charts.drawing import chart_json, static_svg
-from calibrate.reporting.charts.drawing import scripts as chart_scripts
+from calibrate.reporting.charts.chart import Chart
 from calibrate.reporting.charts.forest import forest_chart
-from calibrate.reporting.page import chart_table, page_parts
+from calibrate.reporting.page import page_parts
+from calibrate.reporting.rendering import draw, draw_parts, render
 from calibrate.reporting.said import first_sentence, lost_runs, uncovered
 from calibrate.reporting.scorecard import scorecard
 from calibrate.reporting.tables import Digest, digest
@@ -37,7 +36,6 @@ from calibrate.reporting.verdict import verdicts
 from calibrate.simulated import before_figures
 
 __all__ = [
-    "COLOURS",
     "P_MEANS",
     "AgreementSection",
     "Card",
@@ -49,18 +47,17 @@ __all__ = [
     "agreement_sections",
     "before_figures",
     "campaign_chapters",
-    "chart_json",
-    "chart_scripts",
-    "chart_table",
     "column_names",
     "digest",
+    "draw",
+    "draw_parts",
     "first_sentence",
     "forest_chart",
     "lost_runs",
     "page_parts",
     "printable",
+    "render",
     "scorecard",
-    "static_svg",
     "uncovered",
     "verdicts",
 ]

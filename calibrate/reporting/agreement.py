@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from calibrate import catalog
-from calibrate._version import __version__
 from calibrate.agreement import Agreement, Entry, MeterAgreement, NotAvailable, entries
 from calibrate.quantity import MISSING, brief, p_value, rounded, share_in_brackets
+from calibrate.reporting.chapters.table import Row, Table
+from calibrate.reporting.charts.meters import meter_charts
+from calibrate.reporting.page import Page, Part
+from calibrate.reporting.rendering import render_page
 from calibrate.stats import Estimate
 
 #: What to know of methods that have no clusters, where there are groups.
@@ -23,6 +24,11 @@ ONE_COUNTER = (
 P_MEANS = (
     "p is the probability of a value as far by chance from what is tested: no change with the "
     "level, an exponent of 1, a straight line, one factor; for equivalence, of a pass by luck."
+)
+_CAPTION = (
+    "A point is one run. Energies: with the line on which both are equal and those that were "
+    "fitted. Ratios: mean (line) with its interval (shaded), limits of agreement (dashed), and 1 "
+    "(dotted) where it is near."
 )
 
 
@@ -215,44 +221,40 @@ def column_names(level: float) -> tuple[str, ...]:
 
 def agreement_page(found: Agreement, source: str) -> str:
     """Return one page that needs no network; `source` says where the table is from."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    from calibrate.reporting import agreement_figures
-
-    environment = Environment(
-        loader=FileSystemLoader(catalog.folder("reports") / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["svg"] = Markup  # matplotlib has escaped every text in its drawings
-    environment.filters["glue"] = _glue
-    parts = agreement_sections(found)
-    drawn = {
-        part.name: (
-            agreement_figures.panels(found, part.meter, f"meter{place}"),
-            agreement_figures.legend(part.meter, f"meter{place}"),
+    sections = agreement_sections(found)
+    names = ", ".join(found.test)
+    title = f"{names} beside {found.reference}" if found.reference else f"{names}, no reference"
+    answers = [section.words[0] for section in sections if section.words]
+    parts = [_part(found, section, place) for place, section in enumerate(sections)]
+    return render_page(
+        Page(
+            kicker="how far are these meters apart?",
+            title=title,
+            sentence=" ".join(answers) or f"{title}.",
+            facts={
+                "Table": f"{source}, {found.rows} rows",
+                "Reference": found.reference or "none",
+                "Groups": found.group or "none: every run counts as independent",
+                "Margin, level": f"{100 * found.margin:g} %, {100 * found.level:g} %",
+            },
+            parts=tuple(part for part in parts if not part.empty),
+            notes=(P_MEANS,),
         )
-        for place, part in enumerate(parts)
-        if part.meter is not None
-    }
-    return environment.get_template("agree.html").render(
-        title=f"{', '.join(found.test)} beside {found.reference}"
-        if found.reference
-        else f"{', '.join(found.test)}, without a reference",
-        source=source,
-        found=found,
-        parts=parts,
-        drawn=drawn,
-        head=column_names(found.level),
-        p_means=P_MEANS,
-        version=__version__,
     )
 
 
-def _glue(words: str) -> str:
-    """Keep a number with its sign of percent, a range, and p with its value on one line."""
-    words = re.sub(r"(?<=\d) to (?=\d)", "\u00a0to\u00a0", words)
-    return re.sub(r" (?=[%=<])|(?<=[=<]) ", "\u00a0", words)
+def _part(found: Agreement, section: AgreementSection, place: int) -> Part:
+    head = (*column_names(found.level), "how")
+    rows = tuple(Row((*cells, how)) for cells, how in zip(section.rows, section.how, strict=True))
+    missing = tuple(f"{method}: {why}" for method, why in section.missing)
+    words = (section.facts, *section.words) if section.facts else section.words
+    return Part(
+        anchor=f"meter-{place}",
+        name=section.name,
+        words=words,
+        charts=tuple(meter_charts(found, section.meter, f"meter-{place}")) if section.meter else (),
+        caption=_CAPTION,
+        tables=(("Numbers", Table(head, rows, frozenset({2, 4})), ""),),
+        lists=(("Before relying on it", section.notes), ("Not available", missing)),
+        open=True,
+    )

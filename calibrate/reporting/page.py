@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from calibrate.analysis import Analysis
 from calibrate.quantity import figure
-from calibrate.reporting.canvas import Panel
 from calibrate.reporting.chapters import campaign_chapters
 from calibrate.reporting.chapters.chapter import Chapter
 from calibrate.reporting.chapters.table import Row, Table
@@ -34,8 +33,9 @@ class Part:
     words : paragraphs before all else.
     charts : drawn side by side.
     caption : how to read the charts.
-    panels : figures that are drawn already.
     tables : each with a heading and a note; folded away, but where the chapter has nothing else.
+    lists : each with a heading and its lines.
+    open : its tables are shown whatever else it has.
     """
 
     anchor: str
@@ -43,19 +43,44 @@ class Part:
     words: tuple[str, ...] = ()
     charts: tuple[Chart, ...] = ()
     caption: str = ""
-    panels: tuple[Panel, ...] = ()
     tables: tuple[tuple[str, Table, str], ...] = ()
+    lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    open: bool = False
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to show."""
         shown = any(table.rows for _, table, _ in self.tables)
-        return not (self.words or self.charts or self.panels or shown)
+        return not (self.words or self.charts or self.lists or shown)
 
     @property
     def folded(self) -> bool:
         """Whether its tables are shown on demand only."""
-        return bool(self.charts or self.panels or self.words)
+        return not self.open and bool(self.charts or self.words)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page about probes, or about several campaigns.
+
+    Parameters
+    ----------
+    kicker : what it is about.
+    title : its name in a list of windows.
+    sentence : the answer, in a sentence.
+    facts : name -> what is known before all else, such as the machine.
+    parts : its chapters.
+    simulated : its figures are of a simulated machine.
+    notes : what to know at the end.
+    """
+
+    kicker: str
+    title: str
+    sentence: str
+    facts: Mapping[str, str]
+    parts: tuple[Part, ...]
+    simulated: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def page_parts(analysis: Analysis, said: Digest) -> list[Part]:
@@ -123,16 +148,17 @@ def _measured(analysis: Analysis, said: Digest) -> Iterator[Part]:
 
 def _of_chapter(chapter: Chapter) -> Part:
     return Part(
-        _anchor(chapter.name),
+        anchor(chapter.name),
         chapter.name,
         chapter.words,
+        charts=tuple(chapter.charts()),
         caption=chapter.caption,
-        panels=tuple(chapter.panels()),
         tables=(("Table", chapter.table, chapter.note),),
     )
 
 
-def _anchor(name: str) -> str:
+def anchor(name: str) -> str:
+    """Return a name as it stands in an address."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 

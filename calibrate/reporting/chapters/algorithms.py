@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from calibrate.analysis import Analysis
 from calibrate.campaign import Publication
@@ -18,13 +17,11 @@ from calibrate.costs import (
     order,
     ranked,
 )
-from calibrate.quantity import MISSING, number, prefixed, spread
-from calibrate.reporting.canvas import INK, WIDTH, Canvas, Panel, Style, engineering, styles
+from calibrate.quantity import MISSING, prefixed, spread
 from calibrate.reporting.chapters.chapter import Chapter
 from calibrate.reporting.chapters.table import Row, Table
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from calibrate.reporting.charts.algorithms import algorithm_charts
+from calibrate.reporting.charts.chart import looks
 
 _NOTE = (
     "Energy of all that the probe covers while the algorithm ran on one core, rest included; mean "
@@ -32,9 +29,8 @@ _NOTE = (
     "probe itself is not in it. Test set: the whole of it, predicted once. Rank: the cheapest is 1."
 )
 _CAPTION = (
-    "Energy and accuracy of four algorithms. Filled: one fit; hollow: one fit and one pass over "
-    "the whole test set. Bars: two standard uncertainties; where none is to be seen it is smaller "
-    "than the marker."
+    "Energy is that of one fit, or of one fit and one pass over the whole test set. Bars: two "
+    "standard uncertainties; where none is to be seen it is smaller than the marker."
 )
 _CLAIMS = (
     "The study: {source}. {note} “About” is taken as up to a factor of {about} either way. What "
@@ -48,13 +44,13 @@ def algorithm_chapter(analysis: Analysis) -> Chapter | None:
     if not found or publication is None:
         return None
     reference = analysis.comparison.reference
-    looks = styles(analysis)
-    shown = [case for case in found if case.probe in looks]
+    known = looks(analysis)
+    shown = [case for case in found if case.probe in known]
     head = (
         "data", "algorithm", "probe", "one fit", "1000 predictions", "fit and test set",
         "rank by fit", "rank with test", "accuracy",
     )  # fmt: skip
-    boards = {name: board(shown, name) for name in looks}
+    boards = {name: board(shown, name) for name in known}
     rows = tuple(
         Row(_cells(case, boards[case.probe], publication), case.probe == reference)
         for case in shown
@@ -67,7 +63,7 @@ def algorithm_chapter(analysis: Analysis) -> Chapter | None:
         ),
         Table(head, rows, frozenset(range(3, 9))),
         _NOTE,
-        lambda: tuple(_panels(analysis, publication, boards, looks)),
+        lambda: algorithm_charts(analysis, publication, boards, known),
         _CAPTION,
     )
 
@@ -82,7 +78,7 @@ def claim_chapter(analysis: Analysis) -> Chapter | None:
         return None
     reference = analysis.comparison.reference
     said = analysis.claims[reference]
-    others = {name: analysis.claims[name] for name in styles(analysis) if name != reference}
+    others = {name: analysis.claims[name] for name in looks(analysis) if name != reference}
     rows = tuple(
         Row((
             claim.text,
@@ -113,7 +109,7 @@ def _cases(analysis: Analysis) -> list[Case]:
     publication = analysis.publication
     if publication is None:
         return []
-    places = {name: place for place, name in enumerate(styles(analysis))}
+    places = {name: place for place, name in enumerate(looks(analysis))}
     return sorted(
         analysis.cases,
         key=lambda case: (
@@ -176,65 +172,3 @@ def _agreement(claim: Claim, others: Mapping[str, Claim]) -> str:
         said = "the same" if other.verdict == claim.verdict else other.verdict
         by_verdict.setdefault(said, []).append(name)
     return "; ".join(f"{said}: {', '.join(names)}" for said, names in by_verdict.items()) or MISSING
-
-
-# ---- figures ----
-
-
-def _panels(
-    analysis: Analysis,
-    publication: Publication,
-    boards: Mapping[str, Board],
-    looks: Mapping[str, Style],
-) -> Iterable[Panel]:
-    """Yield a panel a data set: energy above, accuracy below, by algorithm."""
-    reference = boards[analysis.comparison.reference]
-    for place, (data, row) in enumerate(reference.items()):
-        title = publication.title(data)
-        made = any(case.synthetic for case in row.values())
-        with Canvas(WIDTH, 3.4, f"algorithms {data}", stamp=analysis) as canvas:
-            upper, lower = canvas.stack([2.0, 1.0])
-            for name, style in looks.items():
-                _draw_energy(upper, boards[name].get(data, {}), row, style)
-            _draw_accuracy(lower, row)
-            upper.set_title(f"{title} (synthetic)" if made else title)
-            lower.set_xticks(range(len(row)), list(row))
-            lower.set_xlabel("algorithm", loc="left")
-        said = "; ".join(
-            f"{name} {number(case.fit.joules)} J a fit, accuracy {number(case.accuracy)}"
-            for name, case in row.items()
-        )
-        yield Panel(title, canvas.svg(f"algorithms{place}"), f"{title}: {said}")
-
-
-def _draw_energy(axes: Axes, row: Mapping[str, Case], names: Iterable[str], style: Style) -> None:
-    """Draw a probe's joules; what is counted lies side by side, probes lie upon one another."""
-    # Smaller from probe to probe, so that equal ones lie inside one another.
-    size = max(11.0 - 1.8 * style.place, 4.0)
-    for shift, (counted, cost) in zip((-0.17, 0.17), COUNTED.items(), strict=True):
-        shown = [(x, cost(row[name])) for x, name in enumerate(names) if name in row]
-        shown = [(x, each) for x, each in shown if each.joules > 0]
-        axes.errorbar(
-            [x + shift for x, _ in shown],
-            [each.joules for _, each in shown],
-            # An error that reaches zero has no end on an axis of powers.
-            [[min(2 * e.u_j, 0.9 * e.joules) for _, e in shown], [2 * e.u_j for _, e in shown]],
-            fmt=style.marker, color=style.colour, markersize=size, elinewidth=1,
-            markerfacecolor=style.colour if counted == FIT else "none", markeredgewidth=1.2,
-            alpha=0.45 if style.reference else 1.0,
-        )  # fmt: skip
-    axes.set_yscale("log")
-    axes.margins(y=0.12)  # room for the largest marker
-    axes.set_ylabel("energy")
-    engineering(axes, "y", "J")
-
-
-def _draw_accuracy(axes: Axes, row: Mapping[str, Case]) -> None:
-    values = [case.accuracy for case in row.values()]
-    below = [2 * case.u_accuracy for case in row.values()]
-    above = [min(error, 1 - value) for error, value in zip(below, values, strict=True)]
-    axes.errorbar(
-        range(len(row)), values, [below, above], fmt="o", color=INK, markersize=5, elinewidth=1
-    )
-    axes.set_xlim(-0.6, len(row) - 0.4)
-    axes.set_ylabel("accuracy")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from calibrate.reporting.canvas import Panel
 from calibrate.reporting.chapters.table import Table
+from calibrate.reporting.charts.chart import Chart
 
 NO_TABLE = Table((), ())
 
@@ -21,12 +21,12 @@ class Chapter:
     words : paragraphs before the table: what was found.
     table : may have no rows.
     note : how to read the table.
-    panels : draws the figures, which not every format shows; they share the caption.
+    charts : makes the charts, which not every format shows; they share the caption.
     """
 
     name: str
     words: tuple[str, ...] = ()
     table: Table = NO_TABLE
     note: str = ""
-    panels: Callable[[], Sequence[Panel]] = tuple
+    charts: Callable[[], Sequence[Chart]] = tuple
     caption: str = ""

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibrate.analysis import Analysis
 from calibrate.costs import Bill, Intensity, asked_stages
 from calibrate.energy import Joules, phase_kind
-from calibrate.quantity import J_PER_KWH, MISSING, figure, prefixed
-from calibrate.reporting.canvas import INK, Canvas, Panel, Style, styles
+from calibrate.quantity import J_PER_KWH, figure, prefixed
 from calibrate.reporting.chapters.chapter import Chapter
 from calibrate.reporting.chapters.table import Row, Table
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from calibrate.reporting.charts.lifecycle import lifecycle_charts
 
 _NOTE = (
     "As reported by each probe, nothing multiplied; ±: standard uncertainty from the readings and "
@@ -27,10 +22,10 @@ _NOTE = (
 )
 _CAPTION = (
     "Where use and training have cost the same: below a line training has cost more, above it use "
-    "has. The grey line is one year."
+    "has. Dashed: one year."
 )
 _YEAR_DAYS = 365.0
-#: More models than these have a row each, by the reference, and no figures.
+#: More models than these have a row each, by the reference, and no charts.
 _FEW = 4
 
 
@@ -47,7 +42,7 @@ def lifecycle_chapter(analysis: Analysis) -> Chapter | None:
         tuple(_sentence(bill) for bill in first) if few else (),
         _table(found if few else first, first, intensity),
         _NOTE,
-        (lambda: _panels(analysis, found)) if few else tuple,
+        (lambda: lifecycle_charts(analysis, found)) if few else tuple,
         _CAPTION if few else "",
     )
 
@@ -140,33 +135,3 @@ def _energy(amount: Joules, intensity: Intensity | None) -> str:
         return f"{said}, {figure(grams)} g CO2e ± not known"
     u_g = grams * float(np.hypot(u / kwh if kwh else 0.0, intensity.u_relative))
     return f"{said}, {prefixed(grams, u_g, 'g CO2e')}"
-
-
-def _panels(analysis: Analysis, found: Sequence[Bill]) -> list[Panel]:
-    """Draw uses a day against days until both are equal; a panel a model."""
-    looks = styles(analysis)
-    panels = []
-    for place, name in enumerate(dict.fromkeys(bill.name for bill in found)):
-        mine = [bill for bill in found if bill.name == name and bill.probe in looks]
-        with Canvas(4.6, 3.0, name, stamp=analysis) as canvas:
-            axes = canvas.axes
-            per_day = np.logspace(0, 7, 50)
-            for bill in mine:
-                _draw(axes, per_day, bill, looks[bill.probe])
-            axes.axhline(_YEAR_DAYS, color=INK, linewidth=1, alpha=0.4)
-            axes.set(xscale="log", yscale="log", title=name)
-            axes.set_xlabel("uses a day", loc="left")
-            axes.set_ylabel("days until equal")
-        what = "; ".join(f"{bill.probe} {_count(*bill.uses)} uses" for bill in mine)
-        panels.append(Panel(name, canvas.svg(f"lifecycle{place}"), what or MISSING))
-    return panels
-
-
-def _draw(axes: Axes, per_day: NDArray[np.float64], bill: Bill, style: Style) -> None:
-    """Draw a line, and a band of two standard uncertainties about it."""
-    uses, u = bill.uses
-    axes.plot(per_day, uses / per_day, **style.line)
-    low, high = max(uses - 2 * u, uses / 100), uses + 2 * u
-    axes.fill_between(
-        per_day, low / per_day, high / per_day, color=style.colour, alpha=0.15, linewidth=0
-    )

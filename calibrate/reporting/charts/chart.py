@@ -188,6 +188,31 @@ def band(low: float, high: float, position: str, on: Mapping[str, Any]) -> dict[
     }
 
 
+def whisker(
+    along: str, on: Mapping[str, Any], low: str, high: str, **others: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return lines from one field to another: the intervals of points.
+
+    Parameters
+    ----------
+    along : ``x`` or ``y``.
+    on : that position, as of the points.
+    low, high : the fields.
+    others : the other position, and a colour.
+    """
+    return {
+        "mark": {"type": "rule", "strokeWidth": 1},
+        "encoding": {**others, along: {**on, "field": low}, f"{along}2": {"field": high}},
+    }
+
+
+def nominal(field_: str) -> dict[str, Any]:
+    """Return a field of names, in the order of the rows."""
+    return {"field": field_, "type": "nominal", "title": None, "sort": None}
+
+
+#: Properties of a scale of magnitudes, with room for what is drawn at its ends.
+LOG: Mapping[str, Any] = {"type": "log", "nice": False, "padding": 12}
 #: The line of equality, and how limits are drawn.
 EQUAL, MEAN, LIMIT = (1, 2), (1, 0), (5, 3)
 

@@ -16,7 +16,7 @@ from tests.helpers.commands import PATHS
 
 #: What takes a tenth of a second or more to import, and what none of these needs.
 HEAVY = {
-    "jinja2", "matplotlib", "numpy", "pandas", "pydantic", "rich.live", "rich.progress", "scipy",
+    "jinja2", "numpy", "pandas", "pydantic", "rich.live", "rich.progress", "scipy",
     "statsmodels",
 }  # fmt: skip
 SCRIPT = """

@@ -247,8 +247,13 @@ def test_the_chapters_have_every_case_and_every_claim(folder: Path) -> None:
     assert first[6:8] == ("2", "1")  # the cheapest once predictions are counted
     assert second[2] == "half (package-0)"
     assert second[3] == "12 ± 0 mJ"
-    assert [panel.name for panel in table.panels()] == list(DATA.values())
-    assert all("simulated machine" in panel.svg for panel in table.panels())
+    charts = table.charts()
+    assert [chart.title for chart in charts if chart.title.endswith(", fit")] == [
+        f"{name}, fit" for name in DATA.values()
+    ]
+    assert len(charts) == 3 * len(DATA) == len({chart.name for chart in charts})
+    assert all(chart.simulated for chart in charts)
+    assert {row["probe"] for row in charts[0].rows} == {"truth", "half"}
     assert (
         "Wine, by truth: neighbours < tree < regression < network for a fit, "
         "tree < neighbours < regression < network with the test set." in table.words

@@ -182,9 +182,10 @@ def test_reports_have_the_figure_and_its_table(bare: Path) -> None:
     assert chapter.table.head[:2] == ("epoch", "word error rate")
     assert [row.main for row in chapter.table.rows] == [False, False, True, False, False]
     assert chapter.table.rows[2].cells[2].startswith("350 ±")
-    near, far = chapter.panels()  # a meter that tells a thousandth has axes of its own
-    assert all("simulated machine" in panel.svg for panel in chapter.panels())
-    assert "truth 150 to 550 J" in near.description and "truth" not in far.description
+    near, far = chapter.charts()  # a meter that tells a thousandth has a chart of its own
+    assert near.simulated and far.simulated
+    assert "truth 150 to 550 J" in near.alt and "truth" not in far.alt
+    assert [row["knee"] for row in near.rows][:5] == ["no", "no", "yes", "no", "no"]
     for form in ("html", "markdown"):
         text = catalog.load(catalog.find("reports", form)).render(found)
         assert "Energy against quality" in text and "standard" in text

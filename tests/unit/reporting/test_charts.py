@@ -10,8 +10,10 @@ import pytest
 
 from calibrate import analyze
 from calibrate.analysis import Analysis
-from calibrate.reporting import chart_table, digest, forest_chart, page_parts, static_svg
+from calibrate.reporting import digest, forest_chart, page_parts
 from calibrate.reporting.charts.chart import COLOURS, MOST_PROBES, MOST_SERIES, Chart
+from calibrate.reporting.charts.drawing import static_svg
+from calibrate.reporting.page import chart_table
 from tests.helpers.campaigns import Fake, build, domain, truth
 
 SHARES = {"sound": 1.001, "half": 0.5, "kilo": 1e-3}
