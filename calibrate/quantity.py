@@ -100,6 +100,13 @@ def percent(value: float | None, sign: bool = False) -> str:
     return f"{body.replace('-', chr(0x2212))} %"
 
 
+def signed(share: float | None) -> str:
+    """Return a relative change in percent."""
+    if share is None:
+        return "-"
+    return f"{100 * share:+.{2 if abs(share) < 0.1 else 3}g} %"
+
+
 def share_in_brackets(share: float | None, words: str = "") -> str:
     """Return a share in percent with words behind it, in brackets after a space; empty for None."""
     return "" if share is None else f" ({percent(share)}{words})"

@@ -11,7 +11,7 @@ import typer
 
 from calibrate.cli.console import out, plain_table, print_json
 from calibrate.cli.help import Commands, examples
-from calibrate.cli.options import AsJson
+from calibrate.cli.options import AsJson, ReportFile
 from calibrate.errors import CrosswattError
 
 if TYPE_CHECKING:
@@ -80,10 +80,7 @@ def agree(
             "--level", metavar="SHARE", help="Coverage probability of intervals, as 95% or 0.95."
         ),
     ] = "95%",
-    report: Annotated[
-        Path | None,
-        typer.Option("--report", metavar="FILE", help="Also write a page with figures, HTML."),
-    ] = None,
+    report: ReportFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Compare meters whose energies stand in a table, without a campaign.

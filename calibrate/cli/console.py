@@ -63,13 +63,6 @@ def stdout_for_json(as_json: bool) -> Iterator[None]:
         os.close(kept)
 
 
-def signed(share: float | None) -> str:
-    """Return a relative change in percent."""
-    if share is None:
-        return "-"
-    return f"{100 * share:+.{2 if abs(share) < 0.1 else 3}g} %"
-
-
 def elapsed(since: float) -> str:
     """Return the time since an instant of `time.monotonic`, for a person."""
     return span(time.monotonic() - since)

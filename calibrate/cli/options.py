@@ -144,3 +144,9 @@ def asked_need(text: str | None) -> float | None:
     from calibrate.comparison import parse_goal
 
     return None if text is None else parse_goal(text)
+
+
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Also write a page with charts, HTML."),
+]

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from calibrate.cli import complete
-from calibrate.cli.console import out, plain_table, print_json, signed
+from calibrate.cli.console import err, out, plain_table, print_json
 from calibrate.cli.help import Commands, examples
 from calibrate.cli.options import (
     INCONCLUSIVE,
@@ -30,12 +30,14 @@ from calibrate.cli.options import (
     Settings,
 )
 from calibrate.cli.stage import bench_model, perform, ready
+from calibrate.errors import CrosswattError
 from calibrate.probe.adapter import load_probe
 from calibrate.simulated import before_figures
 
 if TYPE_CHECKING:
+    from calibrate.analysis import Analysis
     from calibrate.campaign import Source
-    from calibrate.studies import Datasheet, Effect, Observation, Sheet
+    from calibrate.studies import Datasheet, Observation, Sheet
 
 commands = Commands()
 
@@ -75,6 +77,7 @@ def observe(
     """
     from calibrate import studies
     from calibrate.campaign import create_campaign, load_plan
+    from calibrate.reporting import interference_page
 
     code = 0
     if folder is None:
@@ -91,8 +94,18 @@ def observe(
         code = perform(folder, model, [], as_json=as_json)
         if code not in (0, INCONCLUSIVE):
             return code
-    _say_effects(studies.observe(folder), as_json=as_json)
+    found = studies.observe(folder)
+    _say_effects(found, as_json=as_json)
+    _write_page(folder / "observe.html", interference_page(found), as_json=as_json)
     return code
+
+
+def _write_page(path: Path, page: str, *, as_json: bool) -> None:
+    """Write a page into a campaign's folder, and say where it is."""
+    from calibrate import store
+
+    store.write(path, page)
+    (err if as_json else out).print(f"Report: {path}", markup=False)
 
 
 def always_there(*, on_bench: bool) -> str:
@@ -155,6 +168,7 @@ def characterize(
     """
     from calibrate import campaign, store, studies
     from calibrate.campaign import at_rates, create_campaign, load_plan, with_settings
+    from calibrate.reporting import datasheet_page
 
     code = 0
     if folder is None:
@@ -179,59 +193,50 @@ def characterize(
     store.save(folder / f"datasheet-{probe}.json", found)
     if as_json:
         print_json(found.model_dump_json(indent=1, by_alias=True))
-        return code
-    for sheet in found.sheets:
-        out.print(_sheet(found, sheet))
+    else:
+        for sheet in found.sheets:
+            out.print(_sheet(found, sheet))
+    page = datasheet_page(found, _analysis(folder))
+    _write_page(folder / f"datasheet-{probe}.html", page, as_json=as_json)
     return code
+
+
+def _analysis(folder: Path) -> Analysis | None:
+    """Return the analysis of a campaign, whose power is drawn; None without a reference."""
+    from calibrate.analysis import analyze
+
+    try:
+        return analyze(folder)
+    except CrosswattError:
+        return None
 
 
 def _sheet(found: Datasheet, sheet: Sheet) -> Table:
     """Return the datasheet of one domain as a table."""
+    from calibrate.reporting import SHEET_HEAD, sheet_rows
+
     label = before_figures(simulated=found.simulated)
     beside = f", beside {found.reference}" if found.reference else ", without a reference"
     title = f"{label}{found.probe} {sheet.domain} ({sheet.kind}){beside}"
-    table = plain_table("quantity", "value", "interval", "how, or why not", title=title)
-    for entry in sheet.entries:
-        if entry.estimate is None:
-            table.add_row(entry.quantity, "-", "-", entry.reason, style="dim")
-            continue
-        values = (entry.estimate.value, entry.estimate.low, entry.estimate.high)
-        value, low, high = ("-" if v is None else f"{v:.4g}" for v in values)
-        unit = "" if entry.unit == "1" else f" {entry.unit}"
-        span = "-" if low == "-" else f"{low} to {high}{unit}"
-        table.add_row(entry.quantity, f"{value}{unit}", span, entry.estimate.method)
-    for name, stated in (("resolution", sheet.stated_resolution_j), ("wrap", sheet.stated_wrap_j)):
-        if stated:
-            table.add_row(f"{name}, as it says", f"{stated:.4g} J", "-", "stated by the probe")
+    table = plain_table(*SHEET_HEAD, title=title)
+    for cells, known in sheet_rows(sheet):
+        table.add_row(*cells, style=None if known else "dim")
     return table
 
 
 def _say_effects(found: Observation, *, as_json: bool) -> None:
     """Print the interference matrix: conditions by what they affect."""
+    from calibrate.reporting import EFFECTS_NOTE, effect_tables, effects_sentence
+
     if as_json:
         print_json(found.model_dump_json(indent=1))
         return
+    out.print(effects_sentence(found), style="bold", markup=False)
     label = before_figures(simulated=found.simulated)
-    for workload in dict.fromkeys(each.workload for each in found.effects):
-        mine = [each for each in found.effects if each.workload == workload]
-        affected = list(dict.fromkeys(each.affected for each in mine))
-        cells = {(each.condition, each.affected): _effect(each) for each in mine}
+    for workload, head, rows in effect_tables(found):
         title = f"{label}What measuring changes, workload {workload}, beside {found.reference}"
-        table = plain_table("measured by", *affected, title=title)
-        for condition in dict.fromkeys(each.condition for each in mine):
-            table.add_row(condition, *(cells.get((condition, name), "-") for name in affected))
+        table = plain_table(*head, title=title)
+        for row in rows:
+            table.add_row(*row)
         out.print(table)
-    out.print(
-        "Power and speed against no probe but the reference; a probe's own ratio against that "
-        "probe alone. 95 % intervals; * differs from zero though so many were looked at (Holm).",
-        style="dim",
-    )
-
-
-def _effect(effect: Effect) -> str:
-    """Return one cell of the matrix."""
-    watts = "" if effect.watts is None else f", {effect.watts:+.2g} W"
-    if effect.low is None:
-        return f"{signed(effect.change)}{watts}"
-    half = 100 * (effect.high - effect.low) / 2 if effect.high is not None else 0.0
-    return f"{signed(effect.change)} ± {half:.2g} %{watts}{' *' if effect.clear else ''}"
+    out.print(EFFECTS_NOTE, style="dim")

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from calibrate.cli.console import err, out, plain_table, print_json, signed
+from calibrate.cli.console import err, out, plain_table, print_json
 from calibrate.cli.help import Commands, examples
-from calibrate.cli.options import AsJson, Folder, Reference
+from calibrate.cli.options import AsJson, Folder, Reference, ReportFile
 from calibrate.quantity import interval
 from calibrate.simulated import before_figures
 
 if TYPE_CHECKING:
     from calibrate.stats import Estimate
-    from calibrate.studies import Course, Difference
+    from calibrate.studies import Course, Diff
 
 commands = Commands()
 
@@ -79,7 +78,7 @@ _Tolerance = Annotated[
     epilog=examples(
         "crosswatt diff monday friday",
         "crosswatt diff monday friday --tolerance 2% --json",
-        "crosswatt diff march april --reference wall",
+        "crosswatt diff march april --reference wall --report changes.html",
     )
 )
 def diff(
@@ -95,6 +94,7 @@ def diff(
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Compare although the machines differ.")
     ] = False,
+    report: ReportFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Compare probes between two campaigns: 0 same, 1 changed, 2 inconclusive.
@@ -102,60 +102,36 @@ def diff(
     Every column is compared. If the reference covers more than a column (a wall meter for RAPL),
     the power that it shows beyond what follows the column is compared, in W.
     """
-    from calibrate import studies
+    from calibrate import store, studies
     from calibrate.comparison import parse_goal
+    from calibrate.reporting import ACROSS_NOTE, diff_page, diff_sentence
     from calibrate.studies import EXIT
 
     found = studies.diff(first, second, parse_goal(tolerance), reference=reference, anyway=anyway)
+    if report is not None:
+        store.write(report, diff_page(found))
     if as_json:
         print_json(found.model_dump_json(indent=1))
         return EXIT[found.state]
     label = before_figures(simulated=found.simulated)
     title = f"{label}Change of probe / reference from {first.name} to {second.name}"
-    out.print(_changes(found.differences, title))
-    _explain_changes(found.differences)
+    out.print(diff_sentence(found), style="bold", markup=False)
+    out.print(_changes(found, title))
+    if any(each.across and each.change_w is not None for each in found.differences):
+        out.print(ACROSS_NOTE, style="dim")
     _coincides(found.conditions, "Differs between them (what coincides, not what caused it):")
     return EXIT[found.state]
 
 
-def _changes(differences: Sequence[Difference], title: str) -> Table:
+def _changes(found: Diff, title: str) -> Table:
     """Return changes between two campaigns as a table, a line a column."""
-    columns = ("probe", "column", "change, 95 %", "at the same load, 95 %", "En", "verdict")
-    table = plain_table(*columns, title=title)
-    for each in differences:
-        table.add_row(
-            each.probe,
-            each.column,
-            _relative(each),
-            _in_watts(each),
-            "-" if each.en is None else f"{each.en:.2g}",
-            f"{each.state} ({each.reason})" if each.reason else each.state,
-            style="yellow" if each.state == "changed" else None,
-        )
+    from calibrate.reporting import CHANGES_HEAD, change_cells
+
+    table = plain_table(*CHANGES_HEAD, title=title)
+    for each in found.differences:
+        style = "yellow" if each.state == "changed" else None
+        table.add_row(*change_cells(each), style=style)
     return table
-
-
-def _relative(each: Difference) -> str:
-    """Return the change of a ratio with its interval."""
-    if each.change is None or each.low is None:
-        return signed(each.change)
-    return f"{signed(each.change)} ({signed(each.low)} to {signed(each.high)})"
-
-
-def _in_watts(each: Difference) -> str:
-    """Return the change at the same load with its interval."""
-    if each.change_w is None:
-        return "-"
-    whose = " *" if each.across else ""
-    if each.low_w is None or each.high_w is None:
-        return f"{each.change_w:+.3g} W{whose}"
-    return f"{each.change_w:+.3g} W ({each.low_w:+.3g} to {each.high_w:+.3g}){whose}"
-
-
-def _explain_changes(differences: Sequence[Difference]) -> None:
-    """Print what the starred figures are."""
-    if any(each.across and each.change_w is not None for each in differences):
-        out.print("* what the reference shows beyond what follows the probe", style="dim")
 
 
 @commands.command(
@@ -167,6 +143,7 @@ def drift(
     ],
     tolerance: _Tolerance = "1%",
     reference: Reference = None,
+    report: ReportFile = None,
     as_json: AsJson = False,
 ) -> int:
     """Chart probes over the campaigns in a folder: 0 same, 1 changed, 2 inconclusive.
@@ -174,14 +151,19 @@ def drift(
     A probe that has not changed is called changed in at most 1 % of folders. Below five campaigns
     there is no chart, and each is compared with the first, within the tolerance.
     """
+    from calibrate import store
     from calibrate.comparison import parse_goal
+    from calibrate.reporting import drift_page, drift_sentence
     from calibrate.studies import EXIT, detect_drift
 
     found = detect_drift(folder, tolerance=parse_goal(tolerance), reference=reference)
+    if report is not None:
+        store.write(report, drift_page(found))
     if as_json:
         print_json(found.model_dump_json(indent=1))
         return EXIT[found.state]
     label = before_figures(simulated=found.simulated)
+    out.print(drift_sentence(found), style="bold", markup=False)
     for course in found.courses:
         out.print(_chart(course, label))
         _say_change(course)
@@ -192,53 +174,34 @@ def drift(
 
 def _say_change(course: Course) -> None:
     """Print by how much a column has changed, and with what."""
+    from calibrate.reporting import change_in_watts, change_of_level_text, relative_change
+
     if course.change:
-        step, p = course.change.step.value, course.change.p_value
-        size = signed(math.expm1(step)) if course.slope is None else f"{step:+.3g} W"
+        size, p = change_of_level_text(course), course.change.p_value
         first = course.sessions[course.change.first]
         _coincides(first.coincides, f"The step is {size}, p = {p:.2g}. With it changed:")
     elif course.differences and course.state == "changed":
         names = [each.folder for each in course.sessions[1:]]
         for name, each, session in zip(names, course.differences, course.sessions[1:], strict=True):
             if each.state == "changed":
-                size = _in_watts(each) if each.across else _relative(each)
+                size = change_in_watts(each) if each.across else relative_change(each)
                 title = f"{name} beside the first: {size}, 95 %. Changed before it:"
                 _coincides(session.coincides, title)
 
 
 def _chart(course: Course, label: str) -> Table:
     """Return the control chart of one probe as a table, a line a campaign."""
+    from calibrate.reporting import course_rows
+
     reason = f" ({course.reason})" if course.reason else ""
     title = f"{label}{course.probe} {course.column}: {course.state}{reason}"
     value = "probe / reference"
     if course.slope is not None:
         value = f"reference - {course.slope:.3g} x probe"
     table = plain_table("campaign", "when", value, "EWMA", "limits", "", title=title)
-    first = course.change.first if course.change else None
-    for i, session in enumerate(course.sessions):
-        smooth = limits = "-"
-        if course.chart:
-            low, middle, high = (
-                _charted(course, line[i])
-                for line in (course.chart.low, course.chart.smoothed, course.chart.high)
-            )
-            smooth, limits = middle, f"{low} to {high}"
-        seen = math.log(session.ratio) if session.beyond_w is None else session.beyond_w
-        mark = "outside" if course.chart else "changed"
-        table.add_row(
-            session.folder,
-            session.at.replace("T", " ").removesuffix("+00:00"),
-            _charted(course, seen),
-            smooth,
-            limits,
-            "changed here" if i == first else mark if session.folder in course.out else "",
-        )
+    for cells in course_rows(course):
+        table.add_row(*cells)
     return table
-
-
-def _charted(course: Course, value: float) -> str:
-    """Return a value of a chart: a ratio from its logarithm, or W."""
-    return f"{math.exp(value):.4f}" if course.slope is None else f"{value:.1f} W"
 
 
 def _coincides(changed: Mapping[str, tuple[str, str]], title: str) -> None:
