@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +27,7 @@ def _agreement() -> str:
     )
 
 
-PAGES = {
+PAGES: dict[str, Callable[[], str]] = {
     "agree": _agreement,
     "characterize": lambda: reporting.datasheet_page(pages.datasheet(), None),
     "diff": lambda: reporting.diff_page(pages.differences(changed=True)),
