@@ -8,12 +8,11 @@ outside (guarded rejection, 8.3.3), and is inconclusive where it lies across a l
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
-from calibrate.gate.figure import BEFORE, REFERENCE, Figure
-from calibrate.gate.policy import Rule
-from calibrate.gate.ruling import Kind, Shown
+from calibrate.gate.figure import BEFORE, CALIBRATION, REFERENCE, Figure
+from calibrate.gate.policy import Rule, WorkloadRule
+from calibrate.gate.ruling import Answer, Kind, Shown
 from calibrate.gate.scatter import READINGS, RUNS, SESSIONS
 from calibrate.quantity import counted, percent
 
@@ -24,16 +23,9 @@ _HINTS = {
     READINGS: "; most of it is what steps of readings leave open: longer runs narrow it",
     SESSIONS: "; most of it is what differs between sessions: more sessions narrow it",
     REFERENCE: "; most of it is the accuracy of the reference",
+    CALIBRATION: "; most of it is the calibration: one of more workloads is known better",
     BEFORE: "; most of it is the campaign that was accepted: accept a longer one",
 }
-
-
-class Answer(NamedTuple):
-    """What there is to say of a column: the kind, a sentence, and the figure behind it."""
-
-    kind: Kind
-    sentence: str
-    shown: Shown | None = None
 
 
 def decide(figure: Figure, rule: Rule, need: float, u_reference: float | None) -> Iterator[Answer]:
@@ -53,7 +45,7 @@ def decide(figure: Figure, rule: Rule, need: float, u_reference: float | None) -
     low, high = figure.value - figure.reach, figure.value + figure.reach
     shown = Shown(
         value=math.exp(figure.value), low=math.exp(low), high=math.exp(high),
-        sessions=figure.sessions,
+        least=1 / (1 + need), most=1 + need, sessions=figure.sessions,
     )  # fmt: skip
     words = _words(shown, rule, need, u_reference)
     for workload, each in figure.by_workload.items():
@@ -69,12 +61,56 @@ def decide(figure: Figure, rule: Rule, need: float, u_reference: float | None) -
         known = f"the reference is known to {200 * u_reference:.3g} % (95 %) only"
         yield Answer(Kind.REFERENCE, f"{known}; {words}", shown)
     else:
-        yield Answer(Kind.STRADDLES, words + _HINTS.get(figure.largest, ""), shown)
+        yield Answer(Kind.STRADDLES, words + hint_of(figure), shown)
+
+
+def decide_workloads(figure: Figure, rules: Sequence[WorkloadRule]) -> Iterator[tuple[str, Answer]]:
+    """Yield what the runs of each workload that has a rule of its own show, with its name."""
+    for rule in rules:
+        each = figure.by_workload.get(rule.name)
+        if each is None:
+            yield rule.name, Answer(Kind.NOT_MEASURED, "no run of this workload has a ratio")
+        elif figure.reach is None:
+            yield rule.name, Answer(Kind.TOO_FEW, "one run gives no interval")
+        else:
+            yield rule.name, against(each.value, each.reach, rule.need, Kind.WORKLOAD, "off by")
+
+
+def against(
+    value: float, reach: float, admitted: float, beyond: Kind, words: str, hint: str = ""
+) -> Answer:
+    """Return what a mean of ln(ratio) shows that is to be zero within a share.
+
+    Parameters
+    ----------
+    value, reach : the mean, and its expanded uncertainty.
+    admitted : share that is admitted.
+    beyond : the kind of ruling where the whole interval is outside.
+    words : what stands before the figure.
+    hint : what is said more where the interval lies across a limit.
+    """
+    limit = math.log1p(admitted)
+    ends = tuple(math.exp(each) for each in (value, value - reach, value + reach))
+    shown = Shown(
+        value=ends[0], low=ends[1], high=ends[2], least=1 / (1 + admitted), most=1 + admitted
+    )
+    middle, low, high = (percent(each - 1, sign=True) for each in ends)
+    text = f"{words} {middle} (95 %: {low} to {high}), admitted {100 * admitted:.3g} %"
+    if abs(value) - reach > limit:
+        return Answer(beyond, text, shown)
+    if abs(value) + reach <= limit:
+        return Answer(Kind.WITHIN, text, shown)
+    return Answer(Kind.STRADDLES, text + hint, shown)
+
+
+def hint_of(figure: Figure) -> str:
+    """Return what most of the uncertainty of a figure comes from, as the end of a sentence."""
+    return _HINTS.get(figure.largest, "")
 
 
 def _words(shown: Shown, rule: Rule, need: float, u_reference: float | None) -> str:
     """Return a figure with its interval and the limits, as people read it."""
-    ends = (shown.value, shown.low, shown.high)
+    ends = [each for each in (shown.value, shown.low, shown.high) if each is not None]
     if rule.accepted and rule.accepted.workload:
         value, low, high = (percent(each - 1, sign=True) for each in ends)
         text = f"changed by {value} (95 %: {low} to {high}), admitted {100 * need:.3g} %"

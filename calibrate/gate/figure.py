@@ -30,7 +30,7 @@ from calibrate.gate.scatter import (
 from calibrate.stats import BudgetRow, Vector, budget, encode
 
 LEVEL = 0.95
-REFERENCE, BEFORE = "the reference", "the campaign accepted"
+REFERENCE, BEFORE, CALIBRATION = "the reference", "the campaign accepted", "the calibration"
 _SESSIONS_BEFORE = f"{SESSIONS} of {BEFORE}"
 
 
@@ -81,6 +81,7 @@ def make_figure(
     expected: Mapping[str, float],
     u_reference: float,
     accepted: Accepted | None,
+    u_calibration: float = 0.0,
 ) -> Figure:
     """Return the figure of a column.
 
@@ -91,6 +92,7 @@ def make_figure(
     expected : ratio by workload.
     u_reference : relative standard uncertainty of the reference's gain; 0 where it cancels.
     accepted : the campaign that a change is judged against; None for a ratio of its own.
+    u_calibration : relative standard uncertainty of the correction of the readings.
     """
     d = np.array([math.log((row.ratio or 1.0) / expected[row.workload]) for row in rows])
     labels, code = encode([row.workload for row in rows], d.size)
@@ -106,6 +108,8 @@ def make_figure(
     common = scatter.sessions_part(of_runs)
     if u_reference:
         common.append(BudgetRow(REFERENCE, u_reference))
+    if u_calibration:
+        common.append(BudgetRow(CALIBRATION, u_calibration))
     if accepted is not None and accepted.session_u:
         common.append(BudgetRow(_SESSIONS_BEFORE, accepted.session_u, df=accepted.session_df))
     parts = [

@@ -11,11 +11,15 @@ from collections.abc import Iterator, Sequence
 from calibrate.analysis import Analysis, Finding
 from calibrate.comparison import PairedRun
 from calibrate.diagnosis import Severity
-from calibrate.gate.decision import Answer, accepted_words, decide
+from calibrate.gate.decision import accepted_words, decide, decide_workloads
+from calibrate.gate.drift import drift
 from calibrate.gate.figure import make_figure
-from calibrate.gate.policy import Policy, Rule, faults_of
-from calibrate.gate.ruling import Kind, Ruling
+from calibrate.gate.forbidding import forbidden
+from calibrate.gate.limits import overhead, spread
+from calibrate.gate.policy import Accepted, Policy, Rule, faults_of
+from calibrate.gate.ruling import AGREEMENT, Answer, Kind, Ruling
 from calibrate.gate.sessions import sessions
+from calibrate.quantity import counted
 
 _ORDER = list(Kind)
 
@@ -24,7 +28,7 @@ def judge(analysis: Analysis, policy: Policy) -> list[Ruling]:
     """Apply a policy to an analysis that was made with its reference.
 
     Every column of a probe that the policy names is judged: one without a rule of its own is held
-    to agree with the reference.
+    to agree with the reference. Whatever else a policy asks of it has a ruling of its own.
 
     Raises
     ------
@@ -35,8 +39,46 @@ def judge(analysis: Analysis, policy: Policy) -> list[Ruling]:
     rulings = []
     for rule in (*policy.probe, *_implied(analysis, policy)):
         answer = _gravest(list(_answers(analysis, policy, rule, session_of)))
-        rulings.append(Ruling(probe=rule.name, column=rule.column, **answer._asdict()))
+        asked = [(AGREEMENT, "", answer)]
+        if (rule.name, rule.column) in analysis:
+            asked += _further(analysis, policy, rule, session_of)
+        rulings += [
+            Ruling(probe=rule.name, column=rule.column, rule=name, workload=of, **each._asdict())
+            for name, of, each in asked
+        ]
     return rulings
+
+
+def _further(
+    analysis: Analysis, policy: Policy, rule: Rule, session_of: dict[str, int]
+) -> Iterator[tuple[str, str, Answer]]:
+    """Yield what is asked of a column beside agreement: rule, workload, and the answer."""
+    finding, asked = analysis[rule.name, rule.column], policy.limits_of(rule)
+    expected = _expected(finding, rule)
+    rows = [
+        row
+        for row in finding.pair.rows
+        if row.ratio and not policy.is_near_zero(row) and row.workload in expected
+    ]
+    if rule.workload and rows:
+        figure = make_figure(rows, session_of, expected, 0.0, _change(rule))
+        for name, answer in decide_workloads(figure, rule.workload):
+            yield "workload", name, answer
+    if asked.forbid:
+        yield "forbid", "", forbidden(finding.diagnosis, asked.forbid)
+    if asked.max_spread is not None:
+        yield "spread", "", spread(finding, rule, asked.max_spread)
+    if asked.max_overhead is not None:
+        share = analysis.comparison.probes[rule.name].cpu_share
+        yield "overhead", "", overhead(share, asked.max_overhead)
+    if asked.calibration is not None:
+        admitted = asked.max_drift or policy.need_of(rule)
+        yield "drift", "", drift(analysis, finding, rows, asked.calibration, admitted, session_of)
+
+
+def _change(rule: Rule) -> Accepted | None:
+    """Return the campaign that a change is judged against; None where a ratio is judged."""
+    return rule.accepted if rule.accepted and rule.accepted.workload else None
 
 
 def _gravest(answers: Sequence[Answer]) -> Answer:
@@ -179,8 +221,13 @@ def _ratios(
             f"{policy.min_workloads}",
         )
         return
-    change = rule.accepted if rule.accepted and rule.accepted.workload else None
+    change = _change(rule)
     cancels = finding.pair.same_family or change is not None
     u_reference = 0.0 if cancels else finding.pair.u_reference
     figure = make_figure(rows, session_of, expected, u_reference or 0.0, change)
+    if figure.sessions < policy.min_sessions:
+        yield Answer(
+            Kind.TOO_FEW,
+            f"{counted(figure.sessions, 'session')}; the policy wants {policy.min_sessions}",
+        )
     yield from decide(figure, rule, policy.need_of(rule), u_reference)

@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from calibrate import store
 from calibrate.calibration import NEED
 from calibrate.campaign import machine_differences
 from calibrate.comparison import PairedRun
 from calibrate.diagnosis import NO_FAULT, UNEXPLAINED, Diagnosis
-from calibrate.errors import CrosswattError
+from calibrate.errors import CrosswattError, UnknownName
+from calibrate.gate.forbidding import KINDS
 from calibrate.store import Document, MachineRecord
 
 _FIX = "Write one with 'crosswatt gate --init FOLDER --out gate.toml'."
@@ -69,13 +70,48 @@ class Accepted(Document):
     workload: tuple[AcceptedWorkload, ...] = ()
 
 
-class Rule(Document):
+class WorkloadRule(Document):
+    """What is expected of one workload of a column: its mean ratio within ``need`` of its own."""
+
+    name: str
+    need: float = Field(gt=0, lt=1)
+
+
+class Limits(Document):
+    """What is asked of a column beside agreement; nothing that is not named.
+
+    ``forbid`` are kinds of fault that nobody may accept, see `calibrate.gate.forbidding`.
+    ``max_overhead`` is the CPU time that the probe may take while it records, as a share of one
+    core. ``max_spread`` is how far single runs may be from the expected ratio: their limits of
+    agreement, relative. ``calibration`` is the file of a calibration that has to hold still, from
+    the folder of the policy; ``max_drift`` is by how much corrected readings may be off, by default
+    the need.
+    """
+
+    forbid: tuple[str, ...] = ()
+    max_overhead: float | None = Field(None, gt=0)
+    max_spread: float | None = Field(None, gt=0)
+    calibration: str | None = Field(None, min_length=1)
+    max_drift: float | None = Field(None, gt=0, lt=1)
+
+    @field_validator("forbid")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in KINDS:
+                raise ValueError(str(UnknownName("kind of fault", name, KINDS)).rstrip("."))
+        return names
+
+
+class Rule(Limits):
     """What is expected of one column.
 
     ``ratio`` is expected of probe over reference; any other than 1 needs ``accepted``. ``need`` is
     by how much the mean ratio may differ, relative: 0.05 admits ``ratio / 1.05`` to
     ``ratio * 1.05``; without one the policy's is taken. ``within_w`` is for runs whose reference
-    power is below the policy's ``near_zero_w``.
+    power is below the policy's ``near_zero_w``. ``workload`` are workloads with a
+    need of their own. What `Limits` has and a rule states is asked of its column, in place of what
+    the policy asks of all.
     """
 
     name: str
@@ -84,6 +120,14 @@ class Rule(Document):
     need: float | None = Field(None, gt=0, lt=1)
     within_w: float = Field(0.5, gt=0)
     accepted: Accepted | None = None
+    workload: tuple[WorkloadRule, ...] = ()
+
+    @model_validator(mode="after")
+    def _each_workload_once(self) -> Rule:
+        names = [each.name for each in self.workload]
+        if len({*names}) < len(names):
+            raise ValueError("a workload has two rules")
+        return self
 
     @model_validator(mode="after")
     def _accepted_if_off(self) -> Rule:
@@ -94,12 +138,13 @@ class Rule(Document):
         return self
 
 
-class Policy(Document):
+class Policy(Limits):
     """A gate.toml.
 
     ``need`` is the relative error that is admitted. ``max_lost_runs`` is how many runs a column
-    may lack. ``consistency`` admits a reference that reads the same source as the probe; such a
-    gate guards consistency and not accuracy.
+    may lack. ``min_sessions`` is from how many sessions there have to be runs. ``consistency``
+    admits a reference that reads the same source as the probe; such a gate guards consistency
+    and not accuracy.
     """
 
     schema_: Literal[2] = Field(2, alias="schema")
@@ -107,6 +152,7 @@ class Policy(Document):
     need: float = Field(NEED, gt=0, lt=1)
     min_runs: int = Field(4, ge=2)
     min_workloads: int = Field(2, ge=1)
+    min_sessions: int = Field(1, ge=1)
     max_lost_runs: int = Field(0, ge=0)
     near_zero_w: float = Field(1.0, ge=0)
     consistency: bool = False
@@ -125,6 +171,15 @@ class Policy(Document):
     def need_of(self, rule: Rule) -> float:
         """Return the relative error that a rule admits."""
         return self.need if rule.need is None else rule.need
+
+    def limits_of(self, rule: Rule) -> Limits:
+        """Return what is asked of a column: what its rule states, else what the policy does."""
+        return Limits(
+            **{
+                key: getattr(rule if key in rule.model_fields_set else self, key)
+                for key in Limits.model_fields
+            }
+        )
 
     def is_near_zero(self, row: PairedRun) -> bool:
         """Tell whether the reference power of a run is too small for a ratio."""
@@ -149,8 +204,18 @@ class Policy(Document):
 
 
 def load(path: Path) -> Policy:
-    """Read a policy, or raise `BadFile` with the line or the key."""
-    return store.read_toml(path, Policy, _FIX)
+    """Read a policy, or raise `BadFile` with the line or the key.
+
+    Files that it names are found from its own folder.
+    """
+    found = store.read_toml(path, Policy, _FIX)
+    rules = tuple(rule.model_copy(update=_from(path.parent, rule)) for rule in found.probe)
+    return found.model_copy(update={"probe": rules, **_from(path.parent, found)})
+
+
+def _from(folder: Path, asked: Limits) -> dict[str, str]:
+    """Return what changes where the calibration of a policy is found from its folder."""
+    return {"calibration": str(folder / asked.calibration)} if asked.calibration else {}
 
 
 def faults_of(found: Diagnosis) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from calibrate.gate.judging import judge, off_near_zero_w
 from calibrate.gate.policy import (
     Accepted,
     AcceptedWorkload,
+    Limits,
     Policy,
     PolicyMachine,
     Rule,
@@ -90,7 +91,10 @@ def propose(
 
 def policy_text(policy: Policy) -> str:
     """Return a policy as TOML, without what is as it is by default."""
-    document = policy.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"probe"})
+    more = {key for key in Limits.model_fields if not getattr(policy, key)}
+    document = policy.model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude={"probe", *more}
+    )
     document["probe"] = [_rule_table(rule) for rule in policy.probe]
     return _HEAD + tomli_w.dumps(document)
 

@@ -223,7 +223,8 @@ def test_a_ruling_on_something_else_has_the_figure_too(found: Analysis) -> None:
     ruling = only(found, policy({"name": "gain"}))
     assert ruling.kind is Kind.FAULT
     assert ruling.sentence.startswith("diagnosis: constant gain; ratio 0.79")
-    assert ruling.shown and ruling.shown.low < 0.8 < ruling.shown.high
+    shown = ruling.shown
+    assert shown and shown.low and shown.high and shown.low < 0.8 < shown.high
 
 
 def test_one_session_is_said_to_be_one(found: Analysis) -> None:
