@@ -1,6 +1,5 @@
 """Markdown: for a comment on a pull request, or a job's summary."""
 
-import re
 from collections.abc import Iterable, Sequence
 
 from calibrate import reporting
@@ -12,13 +11,11 @@ from calibrate.reporting import (
     Table,
     before_figures,
     campaign_chapters,
-    printable,
 )
+from calibrate.reporting import markdown_text as _cell
 
 SUFFIX = "md"
 
-#: What starts a heading, a quote, a list, or makes the line above a heading.
-_BLOCK = re.compile(r"^(?:#(?=[#\s])|>|[+-](?=\s)|[=-](?=[=-]+$)|\d+(?=[.)]\s))")
 _HEAD = ("", "probe", "probe / reference", "verdict", "correction")
 
 
@@ -123,20 +120,3 @@ def _folded(name: str, body: str, label: str) -> str:
         return ""
     of = f" ({label})" if label else ""
     return f"<details><summary>{name}{of}</summary>\n\n{body}\n\n</details>"
-
-
-def _cell(words: str) -> str:
-    """Return text in one line that Markdown, HTML and GitHub take for text."""
-    words = printable(" ".join(words.split())).replace("&", "&amp;").replace("<", "&lt;")
-    # An underscore inside a word is no markup, and names of columns are full of them.
-    words = re.sub(r"[\\|*`\[\]~$]|(?<!\w)_|_(?!\w)", r"\\\g<0>", words)
-    words = _BLOCK.sub(_unmark, words)
-    words = re.sub(r"(?<=\w):(?=//)|(?<=www)\.|(?<=mailto):", r"\\\g<0>", words, flags=re.I)
-    # A comment parts what GitHub takes for a person, an address or an issue.
-    return re.sub(r"[@#](?=\w)|\bGH-(?=\d)", r"\g<0><!-- -->", words)
-
-
-def _unmark(found: re.Match[str]) -> str:
-    """Return what would start a block as text."""
-    word = found.group()
-    return f"{word}<!-- -->" if word.isdigit() else f"\\{word}"

@@ -55,3 +55,10 @@ def bench_faults() -> list[str]:
     from calibrate.bench import KINDS
 
     return sorted(KINDS)
+
+
+def gate_forms() -> list[str]:
+    """Return the forms of a judgement."""
+    from calibrate.gate import FORMS
+
+    return sorted(FORMS)

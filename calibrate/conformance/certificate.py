@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from calibrate.conformance.trials import (
 )
 from calibrate.diagnosis import FAULTS, Keys
 from calibrate.errors import BadFile
+from calibrate.escaping import xml_text
 from calibrate.quantity import number
 from calibrate.reporting import render
 
@@ -38,8 +38,6 @@ MEANING: dict[TrialVerdict, str] = {
     "stopped": "it crashed or hung",
 }
 _AGREE = 1.2
-#: What XML 1.0 has no way to write, section 2.2; the library writes it all the same.
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REPAIRABLE = {each.key for each in FAULTS if each.repairable}
 #: Between keys in a document: keys hold neither spaces nor commas.
 _AND, _OR = ", ", " or "
@@ -223,13 +221,13 @@ def certificate_junit(found: Sequence[Conformance]) -> str:
     """Return JUnit XML: a suite a meter, a case a scenario; `BAD` verdicts are failures."""
     root = ElementTree.Element("testsuites", name="crosswatt conformance (simulated machine)")
     for each in found:
-        meter = _xml_text(each.meter)
+        meter = xml_text(each.meter)
         bad = sum(outcome.verdict in BAD for outcome in each.outcomes)
         suite = ElementTree.SubElement(
             root, "testsuite", name=meter, tests=str(len(each.outcomes)), failures=str(bad)
         )
         for outcome in each.outcomes:
-            name, judged, shown, words = map(_xml_text, certificate_row(outcome))
+            name, judged, shown, words = map(xml_text, certificate_row(outcome))
             case = ElementTree.SubElement(suite, "testcase", name=name, classname=meter)
             said = f"{judged}: {words} (reported over true: {shown})"
             if outcome.verdict in BAD:
@@ -238,11 +236,6 @@ def certificate_junit(found: Sequence[Conformance]) -> str:
                 ElementTree.SubElement(case, "system-out").text = said
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, "unicode") + "\n"
-
-
-def _xml_text(text: str) -> str:
-    """Return text that XML can hold: control characters of a name are replaced."""
-    return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def certificate_html(found: Sequence[Conformance]) -> str:

@@ -11,8 +11,12 @@ drift      whether a stored calibration still holds
 decision   compare a figure with the limits
 judging    apply a policy to a campaign
 proposal   write a policy from a campaign
+judgement  a campaign that was judged, with what places it
+forms      a judgement as text, Markdown, JUnit, SARIF, JSON, annotations, or a badge
 """
 
+from calibrate.gate.forms import FORMS, write_form
+from calibrate.gate.judgement import Judgement, judged
 from calibrate.gate.judging import judge
 from calibrate.gate.policy import (
     Accepted,
@@ -29,10 +33,12 @@ from calibrate.gate.ruling import EXIT, NEXT, STATES, Kind, Ruling, Shown, State
 
 __all__ = [
     "EXIT",
+    "FORMS",
     "NEXT",
     "STATES",
     "Accepted",
     "AcceptedWorkload",
+    "Judgement",
     "Kind",
     "Limits",
     "Policy",
@@ -43,8 +49,10 @@ __all__ = [
     "State",
     "WorkloadRule",
     "judge",
+    "judged",
     "load",
     "overall",
     "policy_text",
     "propose",
+    "write_form",
 ]

@@ -14,6 +14,7 @@ chapters   the parts that only some campaigns have
 pages      pages about probes, and about several campaigns
 """
 
+from calibrate.escaping import markdown_text
 from calibrate.quantity import printable
 from calibrate.reporting.agreement import (
     P_MEANS,
@@ -93,6 +94,7 @@ __all__ = [
     "forest_chart",
     "interference_page",
     "lost_runs",
+    "markdown_text",
     "page_parts",
     "printable",
     "relative_change",
