@@ -24,6 +24,7 @@ from typing import Any
 
 from calibrate import About, Domain, Probe, Target, Unavailable
 from calibrate.probe import J_PER_KWH
+from calibrate.requirement import pip_install
 
 SETTINGS: dict[str, Any] = {
     "country_iso_code": "FRA",  # spares the look-up of the country over the network
@@ -68,7 +69,7 @@ class CodeCarbon(Probe):
         try:
             from codecarbon import OfflineEmissionsTracker
         except ImportError as error:
-            raise Unavailable(str(error), "pip install 'crosswatt[probes]'") from None
+            raise Unavailable(str(error), pip_install("codecarbon")) from None
         settings = dict(SETTINGS)
         if int(version("codecarbon").partition(".")[0]) < 2:
             settings["measure_power_secs"] = LOOK_EVERY_S

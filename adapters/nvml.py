@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from calibrate import About, Domain, Probe, Target, Unavailable
+from calibrate.requirement import pip_install
 
 
 class Nvml(Probe):
@@ -34,7 +35,7 @@ class Nvml(Probe):
         try:
             pynvml: Any = importlib.import_module("pynvml")
         except ImportError as error:
-            raise Unavailable(str(error), "pip install 'crosswatt[probes]'") from None
+            raise Unavailable(str(error), pip_install("nvidia-ml-py")) from None
         self._nvml = pynvml
         self._domains: list[Domain] = []
         self._reads: dict[str, Callable[[], float]] = {}

@@ -24,6 +24,7 @@ from calibrate.probe import finite_number
 from calibrate.probe.counts import Counts, Sensor
 from calibrate.probe.formulas import DELAY_TICKS, MIN_SAMPLES, Formula, Ridge, SmartWatts, Tick
 from calibrate.probe.rapl import first
+from calibrate.requirement import pip_install
 
 INTERVAL_S = 0.1
 _PARTS = ("package", "dram")
@@ -97,7 +98,7 @@ class PowerApi(Probe):
                 return SmartWatts(interval_s, self._sensor.events)
             except ImportError as error:
                 if wanted:
-                    raise Unavailable(str(error), "pip install 'crosswatt[powerapi]'") from None
+                    raise Unavailable(str(error), pip_install("smartwatts")) from None
         return Ridge(interval_s)
 
     def _look(self) -> tuple[int, Mapping[str, float], Counts, Counts | None]:

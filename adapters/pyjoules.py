@@ -11,6 +11,7 @@ from typing import Any
 
 from calibrate import About, Domain, Probe, Target, Unavailable
 from calibrate.linux.sysfs import LET_A_GROUP_READ
+from calibrate.requirement import pip_install
 
 MICRO = 1e-6
 
@@ -39,7 +40,7 @@ class PyJoules(Probe):
             from pyJoules.energy_meter import EnergyMeter
             from pyJoules.exception import NoSuchDeviceError, PyJoulesException
         except ImportError as error:
-            raise Unavailable(str(error), "pip install 'crosswatt[probes]'") from None
+            raise Unavailable(str(error), pip_install("pyJoules")) from None
         try:
             domains = RaplDevice.available_domains()
         except NoSuchDeviceError:

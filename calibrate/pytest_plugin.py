@@ -1,10 +1,10 @@
 """A pytest plugin: simulated machines with known true energy, for the tests of an energy meter.
 
     def test_my_meter(bench, truth):
-        with bench("server", "stuck,at_s=2"):
+        with bench("server", "wrap=20"):
             with truth, MyMeter() as meter:
                 work()
-        assert meter.joules == pytest.approx(truth.joules, rel=0.01)
+        truth.check(meter.joules)
 
 See docs/testing-a-meter.md. Every pytest of an environment that has crosswatt loads this module:
 it imports next to nothing, and does nothing until a test asks for a machine.
@@ -30,6 +30,34 @@ _REQUIRE = "CROSSWATT_REQUIRE_BENCH"
 #: What a meter of the CPU and its memory should say; parts of these, or what contains them, is not
 #: added.
 _USUAL = ("package", "dram")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known."""
+    config.addinivalue_line(
+        "markers",
+        "energy_agrees(*probes, reference=None, within='5%', bench=None): the test runs while "
+        "probes measure, and fails where they disagree with the reference by more.",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Measure a test that has the mark `energy_agrees`, and fail it where meters disagree."""
+    mark = item.get_closest_marker("energy_agrees")
+    if mark is None:
+        return (yield)
+    from calibrate.energy_mark import agreeing
+
+    required = item.config.getoption("crosswatt_require") or os.environ.get(_REQUIRE) == "1"
+    try:
+        with agreeing(item.name, *mark.args, **mark.kwargs) as problems:
+            result = yield
+    except Unsupported as reason:
+        (pytest.fail if required else pytest.skip)(str(reason))
+    if problems:
+        pytest.fail("\n".join(problems), pytrace=False)
+    return result
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -135,6 +163,52 @@ class Truth:
                 raise UnknownName("scope of this machine", scope, last.joules)
             wanted |= found
         return sum(last.joules[each] - first.joules[each] for each in wanted)
+
+    def check(self, joules: float, *scopes: str, rel: float = 0.05) -> None:
+        """Fail, with the likely cause, where a meter's figure is not the truth.
+
+        Parameters
+        ----------
+        joules : what the meter reports.
+        scopes : what it covers, as for `of`; all packages and all DRAM unless given.
+        rel : relative deviation that is admitted.
+
+        Raises
+        ------
+        AssertionError : it deviates by more.
+        UnknownName : the machine has no such scope.
+        """
+        __tracebackhide__ = True
+        true_j = self.of(*scopes) if scopes else self.joules
+        if abs(joules - true_j) <= rel * true_j:
+            return
+        raise AssertionError(self._explained(joules, true_j, scopes, rel))
+
+    def _explained(self, joules: float, true_j: float, scopes: tuple[str, ...], rel: float) -> str:
+        """Return what is wrong with a figure, in sentences."""
+        from calibrate.bench import counter_ranges_j
+        from calibrate.conformance import KnownEnergy, explain
+        from calibrate.quantity import number
+        from calibrate.simulated import bench_folder
+
+        first, last = self._ends()
+        known = {each: last.joules[each] - first.joules[each] for each in last.joules}
+        for kind in {each.partition("-")[0] for each in known}:
+            mine = [value for scope, value in known.items() if scope.partition("-")[0] == kind]
+            known[kind] = sum(mine)
+        known["machine"] = self.joules
+        here = bench_folder()
+        ranges_j = counter_ranges_j(Path(here)) if here else {}
+        scope = "+".join(scopes) if scopes else "machine"
+        # The windows of meter and truth differ a little, so that no name fits exactly.
+        cause = explain(
+            joules, scope, KnownEnergy({scope: true_j, **known}, ranges_j), least_fit=rel / 2
+        ).text
+        what = " and ".join(scopes) if scopes else "all packages and all DRAM"
+        return (
+            f"The meter reports {number(joules)} J; {what} used {number(true_j)} J in "
+            f"{self.seconds:.3g} s. {cause[:1].upper()}{cause[1:]}."
+        )
 
     def _ends(self) -> tuple[Reading, Reading]:
         machine = self._here()

@@ -4,7 +4,7 @@ python workloads/asr-train.py [--model gru|conformer] [--epochs N] [--utterances
                               [--device cpu|cuda] [--threads N] [--seed N]
                               [--fsdd PATH | --wav FOLDER]
 
-Needs PyTorch: ``pip install 'crosswatt[train]'``. The network spells what it hears (CTC). It
+Needs PyTorch: ``pip install torch``. The network spells what it hears (CTC). It
 learns spoken digits that are synthesised beforehand, in heavy noise, so that it takes some epochs
 and no file; or with ``--fsdd`` those of the Free Spoken Digit Dataset, a folder or an archive of
 it; or with ``--wav`` your own recordings, as ``asr.py`` reads them, a fifth of which is held out.
@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from calibrate.catalog import load
 from calibrate.loads import Phase, Stage, parser
+from calibrate.requirement import pip_install
 
 # Features are small products; the network has threads of its own. Before numpy is first imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -49,7 +50,7 @@ else:
 #: Signal above noise, in decibels, lowest and highest: hard enough that learning takes some
 #: epochs, easier than for the embedded network, so that fewer will do.
 SNR_DB = (-3.0, 9.0)
-TORCH = "pip install 'crosswatt[train]'"
+TORCH = pip_install("torch")
 
 
 class Lesson(NamedTuple):

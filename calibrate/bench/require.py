@@ -9,6 +9,7 @@ from pathlib import Path
 
 from calibrate.bench.process import python
 from calibrate.errors import Unsupported
+from calibrate.requirement import pip_install
 
 _DEVICE = Path("/dev/fuse")
 _CONTAINER = "docker run --device /dev/fuse --cap-add SYS_ADMIN --security-opt apparmor=unconfined"
@@ -34,7 +35,7 @@ def _library() -> None:
         import mfusepy  # noqa: F401 - whether it loads is the question
     except ModuleNotFoundError:
         raise Unsupported(
-            "The bench needs the package mfusepy: pip install 'crosswatt[bench]'"
+            f"The bench needs the package mfusepy: {pip_install('mfusepy')}"
         ) from None
     except (OSError, AttributeError):  # what mfusepy raises without the library
         raise Unsupported("The bench needs libfuse 3: apt-get install fuse3") from None

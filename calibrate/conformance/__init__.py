@@ -15,6 +15,7 @@ from calibrate.conformance.certificate import (
     load_certificate,
     repair,
 )
+from calibrate.conformance.naming import KnownEnergy, explain
 from calibrate.conformance.trials import (
     SCENARIOS,
     Command,
@@ -29,11 +30,13 @@ __all__ = [
     "SCENARIOS",
     "Command",
     "Conformance",
+    "KnownEnergy",
     "MeterUnderTest",
     "certificate_document",
     "certificate_html",
     "certificate_junit",
     "certificate_row",
+    "explain",
     "load_certificate",
     "load_scenarios",
     "repair",

@@ -35,7 +35,7 @@ MEANING: dict[TrialVerdict, str] = {
     "noticed": "wrong, and the meter complained",
     "misled": "wrong, and nobody could have noticed",
     "silent": "wrong without a word",
-    "stopped": "it crashed or hung",
+    "stopped": "it crashed, hung, did not start, or never reported anything",
 }
 _AGREE = 1.2
 _REPAIRABLE = {each.key for each in FAULTS if each.repairable}

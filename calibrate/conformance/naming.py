@@ -86,8 +86,8 @@ class _Guess:
         """The keys of its faults."""
         return tuple(each.key for each in self.faults)
 
-    def fits(self, joules: float) -> bool:
-        return abs(joules - self.joules) <= self.fit * abs(self.joules)
+    def fits(self, joules: float, least: float) -> bool:
+        return abs(joules - self.joules) <= max(self.fit, least) * abs(self.joules)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,13 @@ class Usual:
     name: Name
 
 
-def explain(joules: float, scope: str, known: KnownEnergy, usual: Usual | None = None) -> Name:
+def explain(
+    joules: float,
+    scope: str,
+    known: KnownEnergy,
+    usual: Usual | None = None,
+    least_fit: float = FIT,
+) -> Name:
     """Return what fits a wrong figure best.
 
     Parameters
@@ -113,12 +119,13 @@ def explain(joules: float, scope: str, known: KnownEnergy, usual: Usual | None =
     scope : what it says that this covers.
     known : the trial.
     usual : how the same figure errs on the same machine in good health.
+    least_fit : how closely a name must fit; wider than usual where windows differ.
     """
     if usual and usual.ratio > 0:
         joules /= usual.ratio
         if abs(joules - known.true_j[scope]) <= _SAME * abs(known.true_j[scope]):
             return usual.name
-        besides = explain(joules, scope, known)
+        besides = explain(joules, scope, known, least_fit=least_fit)
         return replace(besides, besides=usual.name.text)
     true_j = known.true_j[scope]
     if joules == 0:
@@ -126,7 +133,7 @@ def explain(joules: float, scope: str, known: KnownEnergy, usual: Usual | None =
     if true_j == 0:
         return named(SOMETHING, f"{joules:.4g} J where nothing was used")
     for guess in (_single, _wraps, _far, _double):
-        fitting = [each for each in guess(scope, known) if each.fits(joules)]
+        fitting = [each for each in guess(scope, known) if each.fits(joules, least_fit)]
         if fitting:
             alternatives = dict.fromkeys(each.keys for each in fitting)
             texts = dict.fromkeys(each.text for each in fitting)

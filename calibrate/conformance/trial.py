@@ -7,12 +7,12 @@ FOLDER holds ``trial.json``; ``counters.json`` and the files of a run are writte
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
 
 from calibrate import store
+from calibrate.bench import counter_ranges_j
 from calibrate.campaign import Pause, Timeouts, perform_run, recorded_sources
 from calibrate.simulated import VARIABLE
 from calibrate.store import Document, Job, SourceRecord
@@ -40,7 +40,7 @@ def main() -> int:
     folder = Path(sys.argv[1])
     trial = store.read(folder / TRIAL, Trial)
     bench = Path(os.environ[VARIABLE])
-    store.save(folder / COUNTERS, Counters(range_j=_ranges_j(bench)))
+    store.save(folder / COUNTERS, Counters(range_j=counter_ranges_j(bench)))
     trigger = bench / "trigger"
     triggered = False
 
@@ -52,11 +52,3 @@ def main() -> int:
 
     perform_run(trial.job, recorded_sources(trial.sources), folder, PAUSE, LIMITS, watch)
     return 0
-
-
-def _ranges_j(bench: Path) -> dict[str, float]:
-    """Return at how many joules every counter of the bench wraps."""
-    model = json.loads((bench / "model.json").read_text(encoding="utf-8"))
-    return {
-        scope: counter["max_energy_range_uj"] / 1e6 for scope, counter in model["counters"].items()
-    }

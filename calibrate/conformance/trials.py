@@ -9,7 +9,7 @@ its outcome is a verdict:
     noticed      a wrong figure, but the meter complained
     misled       a wrong figure that nobody could have noticed in the files
     silent       a wrong figure without a word
-    stopped      it crashed or hung
+    stopped      it crashed, hung, did not start, or never reported anything
 
 Loads go by the clock, not by the activity of this host, so that trials can run side by side.
 """
@@ -25,6 +25,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from calibrate import catalog, store
 from calibrate.bench import own
@@ -57,6 +59,10 @@ J_PER = {
     "Wh": 3600.0, "mWh": 3.6, "kWh": 3.6e6, "Ws": 1.0,
 }  # fmt: skip
 _OUTSIDE_S = 180.0
+#: Exit codes of a shell for a command that cannot be run.
+_NOT_RUN = (126, 127)
+#: How often a command is run without a load, and with how short a one.
+_EMPTY_RUNS, _EMPTY_S = 3, 0.001
 _COMMAND = "command"
 _UNNAMED = (OTHER, ABSURD, "zero", SOMETHING)
 
@@ -241,18 +247,18 @@ def run_trials(
     """
     facts: dict[str, str] = {}
     trials: list[_Done | str] = []
-    with scratch_folder() as place:
+    with scratch_folder() as place, ThreadPoolExecutor(at_once) as pool:
+        start = _start_up(meter, scenarios, place, pool)
 
         def one(number: int) -> _Done | str:
             folder = place / str(number)
             folder.mkdir()
             trouble = _try(meter, scenarios.scenario[number], scenarios, folder)
-            return trouble or _measure(meter, store.load_run(folder), tolerance)
+            return trouble or _measure(meter, store.load_run(folder), tolerance, start)
 
-        with ThreadPoolExecutor(at_once) as pool:
-            for done in pool.map(one, range(len(scenarios.scenario))):
-                watch(scenarios.scenario[len(trials)])
-                trials.append(done)
+        for done in pool.map(one, range(len(scenarios.scenario))):
+            watch(scenarios.scenario[len(trials)])
+            trials.append(done)
     healthy = {
         scenario.model: done
         for scenario, done in zip(scenarios.scenario, trials, strict=True)
@@ -266,11 +272,23 @@ def run_trials(
         facts = facts or dict(done.facts)
         usual = healthy.get(scenario.model) if scenario.faults else None
         outcomes.append(_judge(scenario, done, usual))
+    if _never_reported(scenarios.scenario, trials):
+        outcomes = [replace(each, verdict="stopped") for each in outcomes]
     library = next(
         (done.library for done in trials if isinstance(done, _Done) and done.library), None
     )
     faults = _collect(outcomes, library)
     return Conformance(_label(meter), facts, tolerance, tuple(outcomes), faults)
+
+
+def _never_reported(scenarios: Sequence[Scenario], trials: Sequence[_Done | str]) -> bool:
+    """Tell whether a meter has no figure at all, though a sound machine had counters for it."""
+    done = [each for each in trials if isinstance(each, _Done)]
+    able = any(
+        isinstance(each, _Done) and each.counters and not scenario.faults
+        for scenario, each in zip(scenarios, trials, strict=True)
+    )
+    return able and not any(each.figures for each in done)
 
 
 def _label(meter: MeterUnderTest) -> str:
@@ -306,6 +324,7 @@ class _Done:
     status : how the meter ended; see `calibrate.store.ProbeState`.
     reason : why it did not end well.
     said : what it wrote to standard error.
+    counters : whether the machine had any.
     """
 
     figures: tuple[_Figure, ...]
@@ -314,6 +333,7 @@ class _Done:
     said: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     library: Library | None = None
+    counters: bool = False
 
 
 def _collect(outcomes: Sequence[Outcome], library: Library | None) -> tuple[Suspect, ...]:
@@ -386,9 +406,58 @@ def _with_load(words: Sequence[str], load_words: Sequence[str]) -> tuple[str, ..
     return tuple(found)
 
 
-def _measure(meter: MeterUnderTest, done: store.Run, tolerance: float) -> _Done:
+@dataclass(frozen=True)
+class StartUp:
+    """How long a command measures beside its load, from runs with hardly any.
+
+    Parameters
+    ----------
+    seconds : what its figure of such a run is at the power that the machine had.
+    u_s : standard uncertainty.
+    """
+
+    seconds: float = 0.0
+    u_s: float = 0.0
+
+
+def _start_up(
+    meter: MeterUnderTest, scenarios: Scenarios, place: Path, pool: ThreadPoolExecutor
+) -> StartUp:
+    """Run a command without a load, on the first machine that has no fault."""
+    healthy = [each for each in scenarios.scenario if not each.faults]
+    if not isinstance(meter, Command) or LOAD_WORD not in meter.words or not healthy:
+        return StartUp()
+    empty = scenarios.model_copy(update={"seconds": _EMPTY_S})
+
+    def one(number: int) -> float | None:
+        folder = place / f"empty-{number}"
+        folder.mkdir()
+        trouble = _try(meter, healthy[0], empty, folder)
+        return None if trouble else _seconds_of_figure(meter, store.load_run(folder))
+
+    found = [each for each in pool.map(one, range(_EMPTY_RUNS)) if each is not None]
+    if len(found) < _EMPTY_RUNS:
+        return StartUp()
+    u_s = float(np.std(found, ddof=1))
+    return StartUp(max(float(np.mean(found)), 0.0), u_s)
+
+
+def _seconds_of_figure(meter: Command, done: store.Run) -> float | None:
+    """Return how long the machine took for what a command reports; None where it reports none."""
+    joules = meter.joules((done.folder / "output.log").read_text(encoding="utf-8"))
+    window = (done.record.begin_ns, done.record.end_ns)
+    true_j = _known(done, window).true_j.get(meter.scope)
+    if joules is None or not true_j:
+        return None
+    return joules / true_j * (window[1] - window[0]) / 1e9
+
+
+def _measure(
+    meter: MeterUnderTest, done: store.Run, tolerance: float, start: StartUp = StartUp()
+) -> _Done:
+    counters = bool(store.read(done.folder / COUNTERS, Counters).range_j)
     if isinstance(meter, Command):
-        return _measure_command(meter, done, tolerance)
+        return replace(_measure_command(meter, done, tolerance, start), counters=counters)
     log, state = done.logs[meter.name], done.record.probes[meter.name]
     figures = []
     for column in native_columns(log.domains.values()):
@@ -396,7 +465,9 @@ def _measure(meter: MeterUnderTest, done: store.Run, tolerance: float) -> _Done:
         known = _known(done, (energy.begin_ns, energy.end_ns)) if energy else None
         if energy and known and column.scope in known.true_j:
             figures.append(_figure(column, energy.joules, energy.u_j, known, tolerance))
-    return _Done(tuple(figures), state.status, state.reason, state.said, log.facts, log.library)
+    return _Done(
+        tuple(figures), state.status, state.reason, state.said, log.facts, log.library, counters
+    )
 
 
 def _figure(
@@ -421,22 +492,24 @@ def _known(done: store.Run, window: tuple[int, int]) -> KnownEnergy:
     return KnownEnergy(true_j, store.read(done.folder / COUNTERS, Counters).range_j)
 
 
-def _measure_command(meter: Command, done: store.Run, tolerance: float) -> _Done:
+def _measure_command(meter: Command, done: store.Run, tolerance: float, start: StartUp) -> _Done:
     printed = (done.folder / "output.log").read_text(encoding="utf-8")
     last = (printed.strip().splitlines() or ["it said nothing"])[-1][:200]
     joules, code = meter.joules(printed), done.record.exit_code
     if joules is None:
-        status = "killed" if code < 0 else "failed"
+        status = "killed" if code < 0 else "not started" if code in _NOT_RUN else "failed"
         return _Done((), status, f"no energy in its output (exit code {code}): {last}")
     phases = done.record.phases
     window = (done.record.begin_ns, done.record.end_ns)
     if phases:
-        window = (phases[0].begin_ns, phases[-1].end_ns)
+        # What it measures before its load begins is its own start, and that of the load.
+        window = (phases[0].begin_ns - round(1e9 * start.seconds), phases[-1].end_ns)
     known = _known(done, window)
     if meter.scope not in known.true_j:
         return _Done((), "failed", f"this machine has no {meter.scope}")
     column = Column("energy", meter.scope, "measured", "unknown", ())
-    figure = _figure(column, joules, 0.0, known, tolerance)
+    watts = known.true_j[meter.scope] / max((window[1] - window[0]) / 1e9, 1e-9)
+    figure = _figure(column, joules, start.u_s * watts, known, tolerance)
     return _Done((figure,), said=f"exit code {code}" if code else "")
 
 
@@ -450,7 +523,7 @@ def _judge(scenario: Scenario, done: _Done, healthy: _Done | None) -> Outcome:
     findings = tuple(
         _named(scenario, each.finding(usual.get(each.column.name))) for each in done.figures
     )
-    if done.status in ("hung", "killed"):
+    if done.status in ("hung", "killed", "not started"):
         return Outcome(scenario, "stopped", f"{done.status}: {done.reason}", findings)
     if done.status != "ok":
         return Outcome(scenario, "refused", done.reason, findings)

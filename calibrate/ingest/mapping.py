@@ -63,6 +63,7 @@ from calibrate.ingest.opened import LINE_BYTES, binary
 from calibrate.ingest.run_rows import run_rows
 from calibrate.probe import SCOPES, Basis, Domain, Kind
 from calibrate.quantity import parse_joules, parse_share, u_of_class
+from calibrate.requirement import pip_install
 from calibrate.store import Document
 
 Unit = Literal["iso", "s", "ms", "us", "ns"]
@@ -414,7 +415,7 @@ class _Parser:
             from pyarrow import csv as arrow
         except ImportError:
             raise CrosswattError(
-                "Importing a CSV needs pyarrow: pip install 'crosswatt[import]'."
+                f"Importing a CSV needs pyarrow: {pip_install('pyarrow')}."
             ) from None
         self._path, self._arrow, self._invalid = path, arrow, pyarrow.ArrowInvalid
         with opened.text(path) as stream:

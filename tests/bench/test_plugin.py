@@ -341,6 +341,54 @@ def test_failure_restores_all_and_says_simulated(tmp_path: Path) -> None:
     assert not done.left()
 
 
+def test_a_failed_check_says_what_is_wrong_with_the_figure(tmp_path: Path) -> None:
+    code = """
+        def said(truth, joules, *scopes):
+            with pytest.raises(AssertionError) as failed:
+                truth.check(joules, *scopes)
+            return str(failed.value)
+
+        def test_check(bench, truth):
+            with bench("server", load="0.9x1,0.2x1"):
+                with truth:
+                    time.sleep(1)
+                used = truth.joules
+                truth.check(used * 1.03)
+                truth.check(truth.of("dram"), "dram")
+                assert "A thousand times" in said(truth, 1000 * used)
+                assert "J for mJ" in said(truth, 1000 * used)
+                assert "DRAM is missing" in said(truth, truth.of("package"))
+                assert "wrap is not corrected: 262143 J missing" in said(truth, used - 262143.3)
+                assert "package-0 used" in said(truth, 0.0, "package-0")
+                with pytest.raises(CrosswattError):
+                    truth.check(1.0, "gpu")
+    """
+    passes(tmp_path, code, 1)
+
+
+def test_meters_have_to_agree_where_a_test_is_marked(tmp_path: Path) -> None:
+    code = """
+        @pytest.mark.energy_agrees("rapl", bench="desktop", within="5%")
+        def test_agrees():
+            burn(1.5)
+
+        @pytest.mark.energy_agrees("codecarbon-1.2.0", bench="desktop")
+        def test_is_not_there():
+            burn(0.1)
+
+        @pytest.mark.energy_agrees("load=codecarbon", bench="desktop", within="1%")
+        def test_disagrees():
+            burn(1.5)
+
+        @pytest.mark.energy_agrees("rapl", bench="desktop")
+        def test_fails_by_itself():
+            assert joules is None
+    """
+    done = run(tmp_path, code, "-W", "ignore")
+    assert "1 passed" in done.text and "3 failed" in done.text, done.text
+    assert "assert" in done.text and not done.left()
+
+
 def test_threads_and_processes_of_a_meter(tmp_path: Path) -> None:
     code = """
         STOP = threading.Event()

@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 
 #: What a drop-in folder may import of ours: (module, and whatever is below it).
 DOORS = {
-    "adapters": ("calibrate.probe", "calibrate.linux"),
-    "workloads": ("calibrate.loads", "calibrate.catalog"),
+    "adapters": ("calibrate.probe", "calibrate.linux", "calibrate.requirement"),
+    "workloads": ("calibrate.loads", "calibrate.catalog", "calibrate.requirement"),
     "reports": ("calibrate.analysis", "calibrate.reporting", "calibrate.energy"),
 }
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from calibrate.probe.wall.meter import Figures, Settings, need, secret
 from calibrate.quantity import J_PER_KWH, finite_number
+from calibrate.requirement import pip_install
 
 _Value = TypeVar("_Value")
 
@@ -26,7 +27,7 @@ class Tapo:
         try:
             from kasa import Discover, Module
         except ImportError as error:
-            raise ValueError(f"{error}; type: pip install 'crosswatt[tapo]'") from None
+            raise ValueError(f"{error}; type: {pip_install('python-kasa')}") from None
         self._energy: Any = Module.Energy
         self._limit_s = float(settings.get("timeout_s", "2"))
         host = need(settings, "address").removeprefix("http://").strip("/")

@@ -110,6 +110,21 @@ def test_verdicts(
     assert trials._judge(scenario, trial, healthy).verdict == verdict
 
 
+def test_a_command_that_cannot_be_run_is_stopped() -> None:
+    trial = trials._Done((), "not started", "no energy in its output (exit code 127): not found")
+    assert trials._judge(HEALTHY, trial, None).verdict == "stopped"
+
+
+def test_a_meter_that_never_reports_has_not_passed() -> None:
+    nothing = trials._Done((), "failed", "no licence", counters=True)
+    bare = trials._Done((), "unavailable", "no counters", counters=False)
+    both = (HEALTHY, BROKEN)
+    assert trials._never_reported(both, (nothing, nothing))
+    assert not trials._never_reported(both, (nothing, done(100.0)))
+    assert not trials._never_reported((HEALTHY,), (bare,))  # to refuse is right where nothing is
+    assert not trials._never_reported((BROKEN,), (nothing,))
+
+
 def test_what_the_scenario_explains_is_not_guessed_at() -> None:
     outcome = trials._judge(BROKEN, done(40), done(100))
     assert outcome.words == "package-0: led astray: a counter stops"
