@@ -58,7 +58,7 @@ class Action:
         given = {
             name: str(each.get("default", "")) for name, each in read(ACTION)["inputs"].items()
         }
-        self._values = {f"inputs.{name}": value for name, value in (given | inputs).items()}
+        self._values = {f"inputs.{name}": value for name, value in {**given, **inputs}.items()}
         self.said = ""
 
     def run(self, install: bool = False) -> int:
