@@ -12,7 +12,6 @@ import contextlib
 import math
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 
@@ -21,6 +20,7 @@ from calibrate.bench.gpus import shortest_window_s
 from calibrate.bench.power import TICK_S
 from calibrate.bench.snapshot import Snapshots
 from calibrate.linux.processes import descendants
+from calibrate.threads import Follower
 
 _LAZY_S = 0.25
 #: Points of the past in the shortest window of a GPU's power, and how near each other at most.
@@ -64,7 +64,7 @@ class Host:
 
     def start(self) -> None:
         """Start the thread."""
-        threading.Thread(target=self._run, daemon=True, name="clockwork").start()
+        Follower(self._run)
 
     def _run(self) -> None:
         while True:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import select
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from calibrate.threads import Follower
+
 #: Bytes without a line end after which a line is taken as it is.
 _LONGEST_LINE = 1 << 16
 #: Bytes of output that are kept.
 MOST_BYTES = 64 << 20
+#: Bytes that can be read where memory is short.
+_LITTLE = 256
 _POLL_S = 0.1
 
 
@@ -26,6 +29,10 @@ class Output:
     path : the file that it is kept in.
     take : given the text after `prefix` in a line; returns whether that was a mark.
     prefix : what stands before a mark.
+
+    Raises
+    ------
+    OSError, MemoryError : the file cannot be made, or the thread cannot be started.
     """
 
     def __init__(
@@ -39,8 +46,11 @@ class Output:
         #: Why not all of the output was kept; empty where it was.
         self.trouble = ""
         self._until_s: float | None = None
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._thread.start()
+        try:
+            self._thread = Follower(self._guarded)
+        except BaseException:
+            self._file.close()
+            raise
 
     def leave(self, within_s: float) -> None:
         """Read what is there still, at most for a while, and close the file.
@@ -66,6 +76,24 @@ class Output:
         lines = self._path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing."
 
+    def _guarded(self) -> None:
+        """Follow; whatever happens, the pipe is emptied, so that the workload never waits."""
+        try:
+            self._follow()
+        except Exception as error:  # above all a lack of memory
+            self.trouble = f"its output could not be kept ({_why(error)})"
+            while self._is_more():
+                pass
+
+    def _is_more(self) -> bool:
+        """Drop a little output; tell whether there may be more."""
+        try:
+            return bool(self._next(self._pipe.fileno(), _LITTLE))
+        except MemoryError:
+            return True
+        except (OSError, ValueError):  # it was closed meanwhile
+            return False
+
     def _follow(self) -> None:
         handle, rest = self._pipe.fileno(), b""
         while data := self._next(handle):
@@ -78,14 +106,14 @@ class Output:
         if rest:
             self._line(rest)
 
-    def _next(self, handle: int) -> bytes:
+    def _next(self, handle: int, most: int = _LONGEST_LINE) -> bytes:
         """Return what comes next; nothing at the end, or when the output is left."""
         while True:
             if self._until_s is not None and time.monotonic() > self._until_s:
                 return b""
             ready, _, _ = select.select([handle], [], [], _POLL_S)
             if ready:
-                return os.read(handle, _LONGEST_LINE)
+                return os.read(handle, most)
             if self._until_s is not None:
                 return b""
 
@@ -106,3 +134,9 @@ class Output:
             self._room -= len(kept)
         except OSError as error:
             self.trouble = f"its output could not be kept ({error.strerror})"
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    return getattr(error, "strerror", None) or type(error).__name__

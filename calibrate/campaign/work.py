@@ -68,9 +68,13 @@ class WorkloadProcess:
         except BaseException:
             self._guard.dismiss()
             raise
-        self._guard.watch(self._process.pid)
-        pipe = cast(IO[bytes], self._process.stdout)
-        self._output = Output(pipe, folder / store.OUTPUT, self._mark, PREFIX)
+        try:
+            self._guard.watch(self._process.pid)
+            pipe = cast(IO[bytes], self._process.stdout)
+            self._output = Output(pipe, folder / store.OUTPUT, self._mark, PREFIX)
+        except BaseException:
+            self._end()
+            raise
 
     @property
     def pid(self) -> int:
@@ -148,14 +152,26 @@ class WorkloadProcess:
 
     def kill(self) -> None:
         """Stop it, and whatever it started."""
+        self._stop()
+        self._join()
+
+    def _end(self) -> None:
+        """Leave nothing of a process whose output cannot be taken."""
+        self._stop()
+        self._guard.dismiss()
+        self._close()
+
+    def _stop(self) -> None:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        self._join()
 
     def _join(self) -> None:
         self._guard.dismiss()
         self._output.leave(2)
+        self._close()
+
+    def _close(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
                 stream.close()

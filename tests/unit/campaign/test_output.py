@@ -14,6 +14,9 @@ import pytest
 
 from calibrate.campaign import output
 from calibrate.campaign.output import Output
+from calibrate.campaign.work import WorkloadProcess
+from calibrate.store import Job
+from tests.helpers.processes import lives
 
 
 @contextmanager
@@ -74,3 +77,38 @@ def test_a_full_disk_is_said_and_the_workload_goes_on(tmp_path: Path) -> None:
         found.leave(1)
         assert done.exists()
     assert found.trouble == f"its output could not be kept ({os.strerror(28)})"
+
+
+def test_a_lack_of_memory_is_said_and_the_workload_goes_on(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    path = tmp_path / "output.log"
+
+    def short(text: str) -> bool:
+        raise MemoryError
+
+    command = f"echo crosswatt: a mark; yes | head -c 300000; touch {done}"
+    with subprocess.Popen(["/bin/sh", "-c", command], stdout=subprocess.PIPE) as process:
+        found = Output(cast(IO[bytes], process.stdout), path, short, "crosswatt: ")
+        found.join(60)
+        assert process.wait(60) == 0
+        found.leave(1)
+    assert done.exists()
+    assert found.trouble == "its output could not be kept (there is not enough memory)"
+
+
+def test_nothing_is_left_of_a_workload_whose_output_cannot_be_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+
+    def refuse(*_: object) -> None:
+        me = os.getpid()
+        started.extend(map(int, Path(f"/proc/{me}/task/{me}/children").read_text().split()))
+        raise MemoryError
+
+    monkeypatch.setattr("calibrate.campaign.work.Output", refuse)
+    job = Job(folder="001-sleep", number=1, workload="sleep", arguments=("sleep", "60"))
+    with pytest.raises(MemoryError):
+        WorkloadProcess(job, tmp_path)
+    assert len(started) >= 2
+    assert not any(map(lives, started))
