@@ -299,7 +299,8 @@ class Crew:
         """Kill whoever is still in a run, which was interrupted."""
         for member in self._members:
             if member.alive:
-                member.kill("killed", "the run was interrupted")
+                with suppress(OSError):  # its disk may be full; nobody will read this run
+                    member.kill("killed", "the run was interrupted")
 
 
 def _cannot_start(source: Source, error: OSError) -> ProbeState:

@@ -12,6 +12,8 @@ from calibrate.store import Job, RunRecord
 
 #: Signals by which others end a process; one that crashes ends by another.
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+#: A shell ends with this and the number of the signal that ended what it waited for.
+_SHELL = 128
 
 
 def loss(record: RunRecord, longest_s: float) -> str:
@@ -25,9 +27,15 @@ def loss(record: RunRecord, longest_s: float) -> str:
     for name, state in record.probes.items():
         if state.status in {"killed", "hung"}:
             return f"{name} was lost ({state.reason})"
-    if -record.exit_code in _FROM_OUTSIDE and record.seconds < longest_s:
-        return f"the workload was lost ({signal.Signals(-record.exit_code).name})"
+    number = _signal_of(record.exit_code)
+    if number in _FROM_OUTSIDE and record.seconds < longest_s:
+        return f"the workload was lost ({signal.Signals(number).name})"
     return ""
+
+
+def _signal_of(exit_code: int) -> int:
+    """Return by which signal a process ended, or the one that it waited for, as shells say it."""
+    return -exit_code if exit_code < 0 else exit_code - _SHELL
 
 
 class Losses:

@@ -77,7 +77,7 @@ def perform_run(
 
     Raises
     ------
-    CrosswattError : the workload cannot be started.
+    CrosswattError : the workload cannot be started, or there is no room left for what is measured.
     """
     with _started(job, folder) as work, _crew_or_new(crew) as present:
         present.open(sources, folder, work.pid)
@@ -88,6 +88,8 @@ def perform_run(
         work.go()
         while not work.done(0.25):
             watch("measuring")
+            work.require_output()
+            _require_room(folder)
             if time.monotonic_ns() - instants["begin_ns"] > limits.workload_s * 1e9:
                 work.kill()
         instants |= _end(present, pause, limits, watch)
@@ -215,6 +217,17 @@ def _end(
     _rest(pause.after_s, watch)
     crew.close(limits.stop_s)
     return {"end_ns": end_ns, "stopped_ns": time.monotonic_ns()}
+
+
+def _require_room(folder: Path) -> None:
+    """Break a run off whose readings no longer find room: there is nothing to wait for."""
+    disk = os.statvfs(folder)
+    free = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
+    if disk.f_blocks and not free:
+        raise CrosswattError(
+            f"The disk where {folder.parent} is has become full, and the run was broken off. Make "
+            "room there, then go on with 'crosswatt run --resume'."
+        )
 
 
 def _rest(seconds: float, watch: Callable[[str], None]) -> None:

@@ -81,6 +81,16 @@ class WorkloadProcess:
         """The process, the same before and after its start."""
         return self._process.pid
 
+    def require_output(self) -> None:
+        """See that its output is being kept.
+
+        Raises
+        ------
+        CrosswattError : it cannot be.
+        """
+        if self._output.trouble:
+            raise CrosswattError(f"The workload {self._name}: {self._output.trouble}.")
+
     def prepare(self, within_s: float = 120.0) -> None:
         """Wait until a script is ready; a user's own command has nothing to prepare."""
         self._await(self._ready, within_s)
@@ -146,8 +156,7 @@ class WorkloadProcess:
         CrosswattError : its output could not be kept.
         """
         self._join()
-        if self._output.trouble:
-            raise CrosswattError(f"The workload {self._name}: {self._output.trouble}.")
+        self.require_output()
         return self._process.returncode
 
     def kill(self) -> None:

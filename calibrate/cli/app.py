@@ -35,6 +35,9 @@ _SCARCE = frozenset(
      errno.EAGAIN, errno.EIO, errno.EROFS, errno.EPIPE)
 )  # fmt: skip
 
+#: What a library that finds no memory to be loaded into says.
+_NO_MEMORY = ("failed to map segment", "annot allocate memory")
+
 #: Typer brings its own copy of click and gives this class no public name.
 UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
@@ -65,8 +68,11 @@ def main(arguments: list[str] | None = None) -> int:
         _drop_output()
         return REFUSED
     except MemoryError:
-        _complain("There is not enough memory for this. Try it on a machine that has more.")
-        return IMPOSSIBLE
+        return _no_memory()
+    except ImportError as error:
+        if any(words in str(error) for words in _NO_MEMORY):
+            return _no_memory()
+        return _internal(error)
     except (KeyboardInterrupt, typer.Abort):
         _complain("Interrupted.", style=None)
         return INTERRUPTED
@@ -81,6 +87,11 @@ def _drop_output() -> None:
         return
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _no_memory() -> int:
+    _complain("There is not enough memory for this. Try it on a machine that has more.")
+    return IMPOSSIBLE
 
 
 def _internal(error: Exception) -> int:

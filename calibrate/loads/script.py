@@ -11,9 +11,11 @@ import argparse
 import multiprocessing
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
@@ -210,12 +212,22 @@ def _together(
     try:
         answers: list[list[_Part]] = [receive.recv() for receive, _ in pipes]
     except EOFError:
-        raise SystemExit(
-            "A worker of the load was ended from outside, for want of memory perhaps; run it again."
-        ) from None
+        raise _worker_lost(workers) from None
     for worker in workers:
         worker.join()
     return answers
+
+
+def _worker_lost(workers: Sequence[BaseProcess]) -> SystemExit:
+    """Say that a worker was ended; end as a shell does whose command was ended by a signal."""
+    words = "A worker of the load was ended from outside, for want of memory perhaps; run it again."
+    for worker in workers:
+        worker.join()
+    number = -min(worker.exitcode or 0 for worker in workers)
+    if number <= 0:
+        return SystemExit(words)
+    sys.stderr.write(words + "\n")
+    return SystemExit(128 + number)
 
 
 def _work(

@@ -64,7 +64,8 @@ def render(template: str, *, live: bool, **values: object) -> str:
     live : it has charts, and needs the scripts that make them live.
     values : what the template shows.
     """
-    found = [scripts(), _own_script()] if live else []
+    bundle = scripts() if live else ""  # there is none where its engine cannot run
+    found = [bundle, _own_script()] if bundle else []
     return (
         _environment()
         .get_template(template)

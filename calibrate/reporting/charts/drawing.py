@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from importlib.metadata import version
 
 from calibrate.cache import cached_text
@@ -17,10 +18,30 @@ from calibrate.reporting.charts.chart import COLOURS, Chart
 _GLOBALS = "window.vegaEmbed = vegaEmbed;"
 #: A number with more decimals than a drawing shows: a tenth of a pixel.
 _LONG = re.compile(r"-?\d+\.\d{2,}")
+#: Address space that Vega's engine sets aside, far more than it uses; without, it ends the process.
+_ENGINE_BYTES = 40 << 30
+#: What a page has in place of a chart where the engine cannot run.
+_UNDRAWN = (
+    '<svg viewBox="0 0 700 30"><text x="0" y="20" font-size="14" fill="currentColor">Not drawn: '
+    "address space was limited (ulimit -v). Its rows are below; make the report again "
+    "without.</text></svg>"
+)
+
+
+def _is_possible() -> bool:
+    """Tell whether Vega's engine can run here."""
+    with suppress(ImportError):  # not all systems have such limits
+        import resource
+
+        most, _ = resource.getrlimit(resource.RLIMIT_AS)
+        return most == resource.RLIM_INFINITY or most > _ENGINE_BYTES
+    return True
 
 
 def static_svg(chart: Chart) -> str:
     """Return a chart as SVG to be put into a page, in the page's colours and font."""
+    if not _is_possible():
+        return _UNDRAWN
     import vl_convert
 
     text = vl_convert.vegalite_to_svg(json.dumps(chart.spec))
@@ -49,8 +70,11 @@ def _short(found: re.Match[str]) -> str:
 def scripts() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script that needs nothing else.
 
-    It takes a second to make, and is kept in the user's cache.
+    It takes a second to make, and is kept in the user's cache. Where Vega's engine cannot run, it
+    is empty.
     """
+    if not _is_possible():
+        return ""
     import vl_convert
 
     name = f"vega-{version('vl-convert-python')}.js"

@@ -127,6 +127,9 @@ def test_what_counts_as_lost() -> None:
     assert loss(record(exit_code=-signal.SIGSEGV), 60) == ""  # it crashes by itself
     assert loss(record(exit_code=-signal.SIGKILL), 60) == "the workload was lost (SIGKILL)"
     assert loss(record(exit_code=-signal.SIGKILL, seconds=61), 60) == ""  # stopped on purpose
+    # What it waited for was killed, and it says so as shells do.
+    assert loss(record(exit_code=128 + signal.SIGKILL), 60) == "the workload was lost (SIGKILL)"
+    assert loss(record(exit_code=128 + signal.SIGSEGV), 60) == ""
 
 
 def test_repeating_stops_where_it_does_not_help() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -161,3 +162,21 @@ def test_describe_tells_what_is_there_and_why_not() -> None:
     states = describe_probes([STEADY, naughty("unavailable")])
     assert states["steady"][1].domains["ten-watts"].scope == "synthetic"
     assert (states["naughty"][0].status, states["naughty"][0].fix) == ("unavailable", "ask nicely")
+
+
+ENDLESS = ("sh", "-c", "while :; do echo words; sleep 0.01; done")
+
+
+def test_a_run_ends_when_the_output_of_its_workload_finds_no_room(tmp_path: Path) -> None:
+    (tmp_path / store.OUTPUT).symlink_to("/dev/full")
+    with pytest.raises(CrosswattError, match=r"its output could not be kept \(No space left"):
+        do(tmp_path, STEADY, job=command(*ENDLESS))
+    assert not (tmp_path / store.RUN).exists()
+
+
+def test_a_run_ends_when_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "os.statvfs", lambda path: SimpleNamespace(f_blocks=9, f_bfree=0, f_bavail=0)
+    )
+    with pytest.raises(CrosswattError, match="has become full, and the run was broken off"):
+        do(tmp_path, STEADY, job=command(*ENDLESS))

@@ -305,3 +305,26 @@ def test_a_full_disk_is_no_fault_of_ours(
     monkeypatch.setattr("calibrate.cli.app.app", full)
     assert main(["report"]) == 64
     assert capsys.readouterr().err == "What was to be written: No space left on device.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("x.so: failed to map segment from shared object", 69),
+        ("x.so: cannot allocate memory in static TLS block", 69),
+        ("x.so: undefined symbol: y", 70),
+    ],
+)
+def test_a_library_that_finds_no_memory_is_no_fault_of_ours(
+    folder: Path,
+    words: str,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(*_: object) -> None:
+        raise ImportError(words)
+
+    monkeypatch.setattr("calibrate.analysis.Analysis.report", fails)
+    assert main(["report", str(folder), "--format", "html"]) == code
+    assert ("not enough memory" in capsys.readouterr().err) == (code == 69)

@@ -179,6 +179,20 @@ def test_a_worker_that_ends_is_a_sentence() -> None:
         run_segments(dies, "op", [Segment("load", 0.1)], CPUS[:1], Collected())
 
 
+@forks
+def test_a_worker_that_is_killed_is_told_as_shells_tell_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def dies() -> Kernel:
+        calls = iter(range(60))
+        return (lambda: os.kill(os.getpid(), 9) if next(calls) > 55 else None), 1.0
+
+    with pytest.raises(SystemExit) as ended:
+        run_segments(dies, "op", [Segment("load", 0.1)], CPUS[:1], Collected())
+    assert ended.value.code == 128 + 9
+    assert "A worker of the load was ended from outside" in capsys.readouterr().err
+
+
 def test_the_triad_is_the_triad(monkeypatch: pytest.MonkeyPatch) -> None:
     """One stretch after the other, and round again."""
     monkeypatch.setattr(kernels, "TRIAD", 2**16)

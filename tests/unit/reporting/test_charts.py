@@ -12,7 +12,7 @@ from calibrate import analyze
 from calibrate.analysis import Analysis
 from calibrate.reporting import digest, forest_chart, page_parts
 from calibrate.reporting.charts.chart import COLOURS, MOST_PROBES, MOST_SERIES, Chart
-from calibrate.reporting.charts.drawing import static_svg
+from calibrate.reporting.charts.drawing import scripts, static_svg
 from calibrate.reporting.page import chart_table
 from tests.helpers.campaigns import Fake, build, domain, truth
 
@@ -96,3 +96,12 @@ def test_a_picture_takes_its_colours_from_the_page(charts: list[Chart]) -> None:
         identities = re.findall(r'\bid="([^"]*)"', svg)
         assert all(each.startswith(f"{chart.name}-") for each in identities)
         assert set(re.findall(r"url\(#([^)]*)\)", svg)) <= set(identities)
+
+
+def test_a_page_comes_whole_where_address_space_is_limited(
+    charts: list[Chart], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vega's engine would end the process there."""
+    monkeypatch.setattr("resource.getrlimit", lambda which: (16 << 30, 16 << 30))
+    assert "ulimit -v" in static_svg(charts[0])
+    assert scripts() == ""
