@@ -14,11 +14,13 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from multiprocessing.synchronize import Barrier
 from typing import Any
 
+from calibrate.linux.processes import die_with_parent
 from calibrate.loads.kernels import Kernel, matrix_product
 from calibrate.loads.marks import PREFIX, Phase, Stage, Value
 from calibrate.loads.placement import Background, add_placing, background, cores, placed
@@ -191,60 +193,109 @@ def _joined(segment: Segment, parts: Sequence[_Part], unit: str) -> Phase:
 def _together(
     each: Sequence[tuple[Callable[[], Kernel], int, Sequence[Segment]]], stage: Stage
 ) -> list[list[_Part]]:
-    """Run one worker for each (kernel, CPU, segments), all from one instant on."""
+    """Run one worker for each (kernel, CPU, segments), all from one instant on.
+
+    Nobody waits for a worker that is gone: each waits at a pipe that ends with its other side.
+    """
     stage.able()
     context = multiprocessing.get_context("fork")
-    barrier = context.Barrier(len(each) + 1)
-    start = context.Value("q", 0)
+    start = context.RawValue("q", 0)
+    gate, opener = context.Pipe(duplex=False)
     pipes = [context.Pipe(duplex=False) for _ in each]
+    ends = [opener, *(send for _, send in pipes)]
+    meeting = (start, gate, ends, os.getpid())
     workers = [
-        context.Process(target=_work, args=(*load, barrier, start, send), daemon=True)
+        context.Process(target=_work, args=(*load, send, *meeting), daemon=True)
         for load, (_, send) in zip(each, pipes, strict=True)
     ]
     for worker in workers:
         worker.start()
     for _, send in pipes:
         send.close()
-    barrier.wait(60)
+    answers = _Answers(workers, [receive for receive, _ in pipes])
+    answers.next(within_s=60)  # each is warm
     stage.ready()
     start.value = time.monotonic_ns() + 5_000_000
-    barrier.wait(60)
-    try:
-        answers: list[list[_Part]] = [receive.recv() for receive, _ in pipes]
-    except EOFError:
-        raise _worker_lost(workers) from None
+    opener.close()
+    done: list[list[_Part]] = answers.next()
     for worker in workers:
         worker.join()
-    return answers
+    return done
 
 
-def _worker_lost(workers: Sequence[BaseProcess]) -> SystemExit:
-    """Say that a worker was ended; end as a shell does whose command was ended by a signal."""
-    words = "A worker of the load was ended from outside, for want of memory perhaps; run it again."
-    for worker in workers:
-        worker.join()
-    number = -min(worker.exitcode or 0 for worker in workers)
-    if number <= 0:
-        return SystemExit(words)
-    sys.stderr.write(words + "\n")
-    return SystemExit(128 + number)
+class _Answers:
+    """What the workers say, each in turn.
+
+    Parameters
+    ----------
+    workers : the processes.
+    pipes : what each answers on.
+    """
+
+    def __init__(
+        self, workers: Sequence[BaseProcess], pipes: Sequence[Connection[Any, Any]]
+    ) -> None:
+        self._workers, self._pipes = workers, pipes
+
+    def next(self, within_s: float | None = None) -> list[Any]:
+        """Return an answer of each.
+
+        Raises
+        ------
+        SystemExit : one was ended, or does not answer in time.
+        """
+        return [
+            self._of(worker, pipe, within_s)
+            for worker, pipe in zip(self._workers, self._pipes, strict=True)
+        ]
+
+    def _of(self, worker: BaseProcess, pipe: Connection[Any, Any], within_s: float | None) -> Any:
+        try:
+            if not pipe.poll(within_s):
+                self._end()
+                raise SystemExit(f"A worker of the load was not ready within {within_s:g} s.")
+            return pipe.recv()
+        except (EOFError, ConnectionError):
+            worker.join()
+            self._end()
+        words = (
+            "A worker of the load was ended from outside, for want of memory perhaps; run it again."
+        )
+        number = -(worker.exitcode or 0)
+        if number <= 0:
+            raise SystemExit(words)
+        sys.stderr.write(words + "\n")
+        raise SystemExit(128 + number)  # as a shell ends whose command was ended by a signal
+
+    def _end(self) -> None:
+        for worker in self._workers:
+            worker.kill()
+            worker.join()
 
 
 def _work(
     make: Callable[[], Kernel],
     core: int,
     segments: Sequence[Segment],
-    barrier: Barrier,
-    start: Any,  # a shared integer; its class is private to multiprocessing
-    answer: Any,  # the sending end of a pipe
+    answer: Connection[Any, Any],
+    start: Any,  # a shared integer; its class is private to ctypes
+    gate: Connection[Any, Any],
+    ends: Sequence[Connection[Any, Any]],
+    parent: int,
 ) -> None:
-    """One worker: warm up, meet the others twice, do every segment on time."""
+    """One worker: warm up, wait for the others, do every segment on time."""
+    for each in ends:
+        if each is not answer:
+            each.close()  # what a process holds open does not end with the others
+    with suppress(ImportError, OSError, AttributeError):  # not all systems have it
+        die_with_parent(parent)
     os.sched_setaffinity(0, {core})
     one_thread()
     kernel, work = make()
     quantum_ns = _quantum_ns(kernel)
-    barrier.wait(60)
-    barrier.wait()
+    answer.send(None)
+    with suppress(EOFError):
+        gate.recv()
     _sleep_until(start.value)
     out, planned = [], int(start.value)
     for segment in segments:

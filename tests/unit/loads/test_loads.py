@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from calibrate.loads import (
 )
 from calibrate.loads.placement import Background, background, of_socket
 from calibrate.loads.script import run_segments
+from tests.helpers.processes import lives
 
 ROOT = Path(__file__).parents[3]
 CPUS = sorted(os.sched_getaffinity(0))
@@ -191,6 +193,32 @@ def test_a_worker_that_is_killed_is_told_as_shells_tell_it(
         run_segments(dies, "op", [Segment("load", 0.1)], CPUS[:1], Collected())
     assert ended.value.code == 128 + 9
     assert "A worker of the load was ended from outside" in capsys.readouterr().err
+
+
+@forks
+def test_a_worker_that_ends_before_the_others_are_ready_is_not_waited_for() -> None:
+    def dies() -> Kernel:
+        raise SystemExit(3)
+
+    begun_s = time.monotonic()
+    with pytest.raises(SystemExit, match="A worker of the load was ended from outside"):
+        run_segments(dies, "op", [Segment("load", 0.1)], CPUS[:1], Collected())
+    assert time.monotonic() - begun_s < 30
+
+
+@forks
+def test_no_worker_outlives_a_workload_that_is_killed() -> None:
+    script = str(ROOT / "workloads" / "integer.py")
+    process = subprocess.Popen([sys.executable, script, "--seconds", "60", "--cores", "1"])
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    until_s = time.monotonic() + 60
+    while not (found := children.read_text().split()) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    while any(lives(int(each)) for each in found) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    assert found and not any(lives(int(each)) for each in found)
 
 
 def test_the_triad_is_the_triad(monkeypatch: pytest.MonkeyPatch) -> None:
