@@ -1,14 +1,17 @@
-"""Temporary folders that go away, also when the process that made them was killed.
+"""Temporary folders and half-made files that go away, also when their process was killed.
 
-Each holds a locked file for as long as its process lives. Who makes one removes those of this user
-whose lock is free, since their processes have ended. This module imports the standard library only.
+A folder holds a locked file for as long as its process lives, a file is locked itself. Who makes
+one removes those of this user whose lock is free, since their processes have ended. This module
+imports the standard library only.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,6 +19,10 @@ from pathlib import Path
 
 _PREFIX = "crosswatt-"
 _LOCK = ".in-use"
+_SUFFIX = ".new"
+#: What is to become something beside it, by its name.
+_HALF_MADE = re.compile(r"\..+\.[a-z0-9_]{8}\.new")
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class ScratchFolder:
@@ -23,13 +30,23 @@ class ScratchFolder:
 
     Parameters
     ----------
-    name : as text, for those who need no `Path`.
-    path : where it is.
+    beside : what something in it is to become, in the same folder; None: it is in the folder for
+        temporary files.
+
+    Raises
+    ------
+    OSError : it cannot be made.
     """
 
-    def __init__(self) -> None:
-        sweep()
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    def __init__(self, beside: Path | None = None) -> None:
+        if beside is None:
+            sweep()
+            made = tempfile.mkdtemp(prefix=_PREFIX)
+        else:
+            sweep_half_made(beside.parent)
+            made = tempfile.mkdtemp(prefix=_prefix(beside), suffix=_SUFFIX, dir=beside.parent)
+        #: Where it is, and the same as text.
+        self.path = Path(made)
         self.name = str(self.path)
         part = self.path / f"{_LOCK}.new"
         self._lock = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -82,4 +99,57 @@ def _is_left(folder: Path) -> bool:
         return False
     finally:
         os.close(lock)
+    return True
+
+
+def new_file(beside: Path) -> tuple[int, Path]:
+    """Make a file, of this user alone, that is to take the place of another beside it.
+
+    Its descriptor has to stay open until it has: it holds the lock without which others take the
+    file for one of a dead process.
+
+    Returns
+    -------
+    int, Path : its descriptor, and where it is.
+    """
+    sweep_half_made(beside.parent)
+    while True:
+        handle, name = tempfile.mkstemp(prefix=_prefix(beside), suffix=_SUFFIX, dir=beside.parent)
+        with suppress(OSError):  # not all file systems have locks: nobody sweeps there
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)  # somebody swept it before it was locked
+
+
+def sweep_half_made(place: Path) -> list[Path]:
+    """Remove what killed processes of this user had begun to make in a folder; return it."""
+    removed = []
+    with suppress(OSError), os.scandir(place) as entries:
+        half_made = [Path(each.path) for each in entries if _HALF_MADE.fullmatch(each.name)]
+        for path in half_made:
+            with suppress(OSError):
+                if path.is_dir() and _is_left(path):
+                    shutil.rmtree(path, ignore_errors=True)
+                    removed.append(path)
+                elif not path.is_dir() and _unlinked(path):
+                    removed.append(path)
+    return removed
+
+
+def _prefix(beside: Path) -> str:
+    return f".{beside.name[:50]}."
+
+
+def _unlinked(path: Path) -> bool:
+    """Remove a file of this user's whose process has ended; tell whether it was one."""
+    handle = os.open(path, _READ)
+    try:
+        seen = os.fstat(handle)
+        if not stat.S_ISREG(seen.st_mode) or seen.st_uid != os.geteuid():
+            return False
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()  # locked: who has just made it sees that it is gone
+    finally:
+        os.close(handle)
     return True

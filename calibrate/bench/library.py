@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import subprocess
-import tempfile
 from pathlib import Path
 
 from calibrate.cache import cache_folder
 from calibrate.errors import Unsupported
+from calibrate.scratch import ScratchFolder
 
 _FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared")
 _AFTER = ("-ldl",)  # glibc before 2.34 keeps dlsym there
@@ -40,8 +40,8 @@ def build(name: str, soname: str) -> Path:
         return library
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{name}-") as scratch:
-            made = Path(scratch, "made")
+        with contextlib.closing(ScratchFolder(beside=folder)) as scratch:
+            made = scratch.path / "made"
             made.mkdir()
             _cc(*flags, "-o", str(made / soname), str(source), *_AFTER)
             with contextlib.suppress(OSError):  # somebody else was faster

@@ -44,6 +44,7 @@ from calibrate.campaign.work import check_workloads
 from calibrate.errors import BadFile, CrosswattError, MachineLost
 from calibrate.probe.available import Source
 from calibrate.quantity import parse_share
+from calibrate.scratch import sweep_half_made
 from calibrate.store import (
     CampaignRecord,
     Job,
@@ -161,6 +162,7 @@ def create_campaign(
     chosen = with_meters(chosen, plan)
     if need is None and plan.need is not None:
         need = parse_share(plan.need)
+    sweep_half_made(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CrosswattError(
             f"{folder} is not empty. Choose another --out, or continue it with "

@@ -24,6 +24,7 @@ from calibrate.campaign.run import Pause, RunHere
 from calibrate.campaign.trust import PYTHON_TITLES
 from calibrate.errors import CrosswattError
 from calibrate.probe.available import Source
+from calibrate.scratch import sweep_half_made
 from calibrate.store import CampaignRecord, Job, PhaseRecord, ProbesRecord, ProbeState, Run
 
 TITLE = PYTHON_TITLES[0]
@@ -66,6 +67,7 @@ class Session:
             raise CrosswattError(f"{self._folder} is a file. Choose another folder.") from None
         self._lock = lock_folder(self._folder)
         try:
+            sweep_half_made(self._folder)
             self._empty = not any(self._folder.iterdir())
             self._record = _begun(self._chosen) if self._empty else self._continued()
             self._job = self._listed()

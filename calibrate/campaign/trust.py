@@ -19,6 +19,7 @@ from pathlib import Path
 from calibrate import store
 from calibrate.errors import BadFile, CrosswattError
 from calibrate.probe.available import data_home
+from calibrate.scratch import new_file
 from calibrate.store import CampaignRecord
 from calibrate.tokens import masked
 
@@ -81,13 +82,21 @@ def _code(folder: Path, key: bytes) -> str:
 
 
 def _own_key() -> bytes:
-    """Return the key of this user, made where there is none."""
+    """Return the key of this user, made where there is none that can be read."""
+    with suppress(OSError):
+        return _read_key()
     path = data_home() / _KEY
     path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
+    handle, made = new_file(path)
+    with os.fdopen(handle, "wb") as file:
+        file.write(secrets.token_bytes(_KEY_BYTES))
+        file.flush()
+        os.fsync(handle)
+        if path.exists() and path.stat().st_size != _KEY_BYTES:
+            path.unlink()  # of a process that was killed while it made it
+        with suppress(FileExistsError):  # somebody else was faster
+            path.hardlink_to(made)
+        made.unlink()
     return _read_key()
 
 

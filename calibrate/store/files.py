@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Annotated, Any, BinaryIO, NoReturn
 from pydantic import AfterValidator, Field
 
 from calibrate.errors import BadFile, CrosswattError
+from calibrate.scratch import ScratchFolder, new_file
 
 #: Size beyond which a document is refused: a campaign of 10,000 runs has 4 MiB.
 DOCUMENT_BYTES = 16 << 20
@@ -144,15 +144,14 @@ def write(path: Path, text: str | Iterable[str]) -> None:
     `text` is all of it, or its parts in order, which need not be in memory together.
     What stands at `path` is replaced, a link as well; the file that it leads to is not touched.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:50]}.", dir=path.parent)
-    temporary = Path(name)
+    handle, temporary = new_file(path)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
@@ -204,8 +203,8 @@ def copy_folder(folder: Path, out: Path, leave_out: frozenset[str]) -> None:
             shutil.copyfileobj(source, copy)
 
 
-def make_working_folder(out: Path) -> Path:
-    """Return a new, empty folder beside `out` that is to become it.
+def make_working_folder(out: Path) -> ScratchFolder:
+    """Return a new folder beside `out`; something in it is to become `out`.
 
     Raises
     ------
@@ -214,7 +213,7 @@ def make_working_folder(out: Path) -> Path:
     if out.exists() or out.is_symlink():
         raise CrosswattError(f"{out} exists. Choose another --out.")
     try:
-        return Path(tempfile.mkdtemp(prefix=f".{out.name[:50]}.", dir=out.parent))
+        return ScratchFolder(beside=out)
     except OSError as error:
         raise CrosswattError(
             f"{out.parent}: no folder can be made there ({error.strerror}). Choose another --out."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -226,15 +225,16 @@ def changed_copy(folder: Path, out: Path) -> Iterator[Path]:
     ------
     CrosswattError : there is something at `out` already.
     """
-    part = make_working_folder(out)
+    working = make_working_folder(out)
+    part = working.path / _COPY
     try:
-        copy_folder(folder, part / _COPY, frozenset(_DERIVED))
-        unbundle(part / _COPY)
-        yield part / _COPY
-        sync_folder(part / _COPY)
-        (part / _COPY).replace(out)
+        copy_folder(folder, part, frozenset(_DERIVED))
+        unbundle(part)
+        yield part
+        sync_folder(part)
+        part.replace(out)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        working.close()
 
 
 def is_finished(folder: Path, job: Job) -> bool:

@@ -45,6 +45,17 @@ def test_a_campaign_that_was_started_here_is_known_by_a_key_outside(
     assert not is_own_campaign(folder)
 
 
+@pytest.mark.parametrize("size", [0, 31])
+def test_a_key_that_was_half_made_is_made_anew(tmp_path: Path, home: Path, size: int) -> None:
+    home.mkdir()
+    (home / "key").write_bytes(bytes(size))
+    path = tmp_path / "campaign"
+    create_campaign(path, load_plan("quick"), sources(["synthetic"], (), simulated=False), 1)
+    assert is_own_campaign(path)
+    assert [each.name for each in home.iterdir()] == ["key"]
+    assert stat.S_IMODE((home / "key").stat().st_mode) == 0o600
+
+
 def test_a_changed_campaign_is_nobodys(folder: Path) -> None:
     change(folder, "seed", 2)
     assert not is_own_campaign(folder)
