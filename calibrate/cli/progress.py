@@ -109,7 +109,8 @@ class Screen(Plain):
         self._task = self._progress.add_task("runs", total=None)
         self._logs: dict[str, ProbeLog] = {}
         self._folder: Path | None = None
-        self.live = Live(self._render(), console=console, refresh_per_second=4, transient=True)
+        # Renewed by `stage`: a thread that does it would run beside what is measured.
+        self.live = Live(self._render(), console=console, auto_refresh=False, transient=True)
 
     def planned(self, campaign: CampaignRecord) -> None:
         """Set the bar's length; runs that were done before count at once."""
@@ -133,7 +134,7 @@ class Screen(Plain):
         if self._job:
             text = f"{self._job.workload}, repeat {self._job.repeat}: {name}"
             self._progress.update(self._task, description=f"{text:<40}")
-        self.live.update(self._render())
+        self.live.update(self._render(), refresh=True)
 
     def finished(self, record: RunRecord) -> None:
         """Move the bar."""

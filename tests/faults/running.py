@@ -67,6 +67,7 @@ def main() -> int:
     slowest = 0.0
     with ThreadPoolExecutor(given.jobs) as pool:
         for trial in pool.map(lambda seed: perform(seed, given.keep), seeds):
+            print("!" if trial.wrong else ".", end="", file=sys.stderr, flush=True)
             counts[trial.fault] += 1
             slowest = max(slowest, trial.ended_s or 0.0)
             if trial.wrong:
