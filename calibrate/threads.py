@@ -9,7 +9,13 @@ from __future__ import annotations
 
 import _thread
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TypeVar
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 #: How often a thread is asked whether it runs, and how long each time, s. Counted, so that a
 #: process that was stopped for a while does not take the wait for over.
@@ -48,3 +54,39 @@ class Follower:
     def join(self, within_s: float | None = None) -> bool:
         """Wait for its end, at most so long; tell whether it has ended."""
         return self._done.wait(within_s)
+
+
+def in_threads(work: Callable[[T], U], items: Sequence[T], at_once: int) -> list[U]:
+    """Do the same with each of many things, several at once; return what comes of each, in order.
+
+    This thread takes part, so that it gets done where no other can be started.
+
+    Raises
+    ------
+    Exception : what the work raises first.
+    """
+    done: dict[int, U] = {}
+    errors: list[BaseException] = []
+    left = iter(range(len(items)))
+
+    def take() -> None:
+        for place in left:  # each is taken once, whoever asks
+            if errors:
+                return
+            try:
+                done[place] = work(items[place])
+            except BaseException as error:
+                errors.append(error)
+
+    helpers: list[Follower] = []
+    with suppress(MemoryError):
+        while len(helpers) < min(at_once, len(items)) - 1:
+            helpers.append(Follower(take))
+    take()
+    for each in helpers:
+        each.join()
+    while not errors and len(done) < len(items):  # one came to run after all, late
+        time.sleep(_WAIT_S)
+    if errors:
+        raise errors[0]
+    return [done[place] for place in range(len(items))]

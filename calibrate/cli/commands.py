@@ -16,6 +16,7 @@ from typer.core import TyperCommand
 from typer.main import get_group
 
 from calibrate.cli.help import PlainGroup
+from calibrate.cli.memory import require_address_space
 
 #: By heading: each command's module and the first paragraph of its help.
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
@@ -63,6 +64,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
 }
+#: Those that compute nothing.
+_LIGHT = frozenset(("doctor", "probes", "bench", "readings"))
 _COMMANDS = {name: entry for section in COMMANDS.values() for name, entry in section.items()}
 
 
@@ -87,6 +90,8 @@ class LazyGroup(PlainGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Import the command that is used."""
         name, command, rest = super().resolve_command(ctx, args)
+        if name in _COMMANDS and name not in _LIGHT:
+            require_address_space()
         return name, load_command(name) if name in _COMMANDS else command, rest
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -14,6 +14,7 @@ import typer
 
 from calibrate.cli.console import elapsed, err, out
 from calibrate.cli.help import Commands, examples
+from calibrate.cli.memory import require_address_space
 from calibrate.cli.options import (
     FAILED,
     INCONCLUSIVE,
@@ -285,6 +286,7 @@ def _conclude(target: Path, started: float) -> Analysis:
     """Analyse, report, and say the verdicts."""
     from calibrate import analysis
 
+    require_address_space()  # it may have been limited meanwhile
     found = analysis.analyze(target)
     found.write()
     report = render(found, "html", target / "report.html")

@@ -7,8 +7,8 @@ resample is a vector of counts, and a thousand of them are one matrix product.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +23,7 @@ from calibrate.stats.estimate import (
     t_estimate,
 )
 from calibrate.stats.quantile import normal_quantile, normal_tail
+from calibrate.threads import in_threads
 
 #: Takes sums, shape (..., columns), and returns the statistic, shape (...).
 Statistic = Callable[[Vector], Vector]
@@ -200,7 +201,8 @@ def _drawn(table: Vector, statistic: Statistic, resamples: int, seed: int) -> Ve
     seeds = np.random.SeedSequence(seed).spawn(len(sizes))
     varies = np.ptp(table, axis=0) > 0
 
-    def one(size: int, source: np.random.SeedSequence) -> Vector:
+    def one(part: tuple[int, np.random.SeedSequence]) -> Vector:
+        size, source = part
         draws = np.random.default_rng(source).integers(0, n, size=(size, n), dtype=np.int32)
         sums = np.empty((size, columns))
         for c in range(columns):
@@ -208,8 +210,8 @@ def _drawn(table: Vector, statistic: Statistic, resamples: int, seed: int) -> Ve
             sums[:, c] = column.take(draws).sum(axis=1) if varies[c] else n * column[0]
         return np.asarray(statistic(sums), dtype=np.float64)
 
-    with ThreadPoolExecutor() as pool:
-        return np.concatenate(list(pool.map(one, sizes, seeds)))
+    parts = list(zip(sizes, seeds, strict=True))
+    return np.concatenate(in_threads(one, parts, (os.cpu_count() or 1) + 4))
 
 
 def _influence(table: Vector, sums: Vector, statistic: Statistic) -> Vector:

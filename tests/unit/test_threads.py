@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from calibrate import threads
-from calibrate.threads import Follower
+from calibrate.threads import Follower, in_threads
 
 
 def test_it_works_and_ends() -> None:
@@ -61,7 +61,7 @@ def test_no_amount_of_memory_makes_it_hang() -> None:
     """From none at all to enough for a thread: each time it runs, or is a lack of memory."""
     script = """
 import resource, sys
-from calibrate.threads import Follower
+from calibrate.threads import Follower, in_threads
 size = 1024 * int([l for l in open("/proc/self/status") if l.startswith("VmSize")][0].split()[1])
 ended = 0
 for kib in range(0, 17000, 700):
@@ -77,3 +77,25 @@ print(ended)
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=200, check=True
     )
     assert told.stdout.split() == ["25"]
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 50])
+def test_many_things_come_in_order(at_once: int) -> None:
+    assert in_threads(lambda n: n * n, range(20), at_once) == [n * n for n in range(20)]
+    assert in_threads(str, [], at_once) == []
+
+
+def test_the_work_gets_done_without_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(work: Callable[[], object], arguments: tuple[object, ...]) -> int:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_thread, "start_new_thread", refused)
+    assert in_threads(str, [1, 2, 3], 4) == ["1", "2", "3"]
+
+
+def test_an_error_of_the_work_is_raised() -> None:
+    def fails(n: int) -> int:
+        raise ValueError(n)
+
+    with pytest.raises(ValueError, match=r"\d"):
+        in_threads(fails, range(9), 3)

@@ -328,3 +328,14 @@ def test_a_library_that_finds_no_memory_is_no_fault_of_ours(
     monkeypatch.setattr("calibrate.analysis.Analysis.report", fails)
     assert main(["report", str(folder), "--format", "html"]) == code
     assert ("not enough memory" in capsys.readouterr().err) == (code == 69)
+
+
+def test_computing_is_refused_where_address_space_is_limited_to_too_little(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """NumPy would end the process, with the exit code of a gate that failed."""
+    monkeypatch.setattr("resource.getrlimit", lambda which: (300 << 20, 300 << 20))
+    assert main(["analyze", str(folder)]) == 69
+    said = " ".join(capsys.readouterr().err.split())
+    assert "limited to 300 MiB" in said and "ulimit -v" in said
+    assert main(["--help"]) == main(["probes"]) == 0
