@@ -40,7 +40,7 @@ from calibrate.campaign.probes import recorded_sources, source_records, with_met
 from calibrate.campaign.run import describe_probes, perform_run
 from calibrate.campaign.trust import PYTHON_TITLES, SIGNATURE, sign_campaign
 from calibrate.campaign.withheld import withhold
-from calibrate.campaign.work import check_workloads
+from calibrate.campaign.work import WorkloadLost, check_workloads
 from calibrate.errors import BadFile, CrosswattError, MachineLost
 from calibrate.probe.available import Source
 from calibrate.quantity import parse_share
@@ -343,6 +343,16 @@ class _Runs:
         return Ending(tuple(self.left), _straying(self), lost)
 
     def _attempt(self, job: Job) -> RunRecord:
+        """Do a run; again where its workload was lost before it began."""
+        for _ in range(self.plan.retries):
+            try:
+                return self._once(job)
+            except WorkloadLost as lost:
+                require_bench()
+                self._watcher.strayed(job, str(lost))
+        return self._once(job)
+
+    def _once(self, job: Job) -> RunRecord:
         place = self.folder / job.folder
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()

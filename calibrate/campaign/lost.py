@@ -27,15 +27,16 @@ def loss(record: RunRecord, longest_s: float) -> str:
     for name, state in record.probes.items():
         if state.status in {"killed", "hung"}:
             return f"{name} was lost ({state.reason})"
-    number = _signal_of(record.exit_code)
-    if number in _FROM_OUTSIDE and record.seconds < longest_s:
-        return f"the workload was lost ({signal.Signals(number).name})"
+    name = ended_by(record.exit_code)
+    if name and record.seconds < longest_s:
+        return f"the workload was lost ({name})"
     return ""
 
 
-def _signal_of(exit_code: int) -> int:
-    """Return by which signal a process ended, or the one that it waited for, as shells say it."""
-    return -exit_code if exit_code < 0 else exit_code - _SHELL
+def ended_by(exit_code: int) -> str:
+    """Return the signal from outside that ended a process, or what it waited for; empty if none."""
+    number = -exit_code if exit_code < 0 else exit_code - _SHELL
+    return signal.Signals(number).name if number in _FROM_OUTSIDE else ""
 
 
 class Losses:

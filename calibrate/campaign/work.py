@@ -18,12 +18,17 @@ from typing import IO, Any, cast
 
 from calibrate import store
 from calibrate.campaign.guard import Guard
+from calibrate.campaign.lost import ended_by
 from calibrate.campaign.output import Output
 from calibrate.campaign.withheld import given_back
 from calibrate.errors import CrosswattError
 from calibrate.loads import PREFIX, VARIABLE, Value
 from calibrate.scratch import scratch_folder
 from calibrate.store import Job, PhaseRecord
+
+
+class WorkloadLost(CrosswattError):
+    """The process of a workload was ended from outside before it could begin."""
 
 
 class WorkloadProcess:
@@ -106,10 +111,12 @@ class WorkloadProcess:
                 continue
             self._output.join(2)  # it may have said so in its last words
             if not event.is_set():
+                ended = self._process.poll()
                 self.kill()
-                raise CrosswattError(
-                    f"The workload {self._name} did not get ready: {self._output.last_words()}"
-                )
+                why = f"The workload {self._name} did not get ready: {self._output.last_words()}"
+                if name := ended_by(ended or 0):
+                    raise WorkloadLost(f"{why} ({name})")
+                raise CrosswattError(why)
 
     def _mark(self, text: str) -> bool:
         """Take one mark; whatever is not a proper mark is output."""

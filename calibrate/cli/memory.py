@@ -12,7 +12,7 @@ from contextlib import suppress
 from calibrate.errors import Unsupported
 
 #: Address space that a command needs which computes, and more for each thread of linear algebra.
-_NEEDED_BYTES, _PER_THREAD_BYTES, _MOST_THREADS = 512 << 20, 24 << 20, 64
+_NEEDED_BYTES, _PER_THREAD_BYTES, _MOST_THREADS = 640 << 20, 24 << 20, 64
 
 
 def require_address_space() -> None:

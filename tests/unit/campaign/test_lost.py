@@ -98,6 +98,48 @@ def test_a_run_that_lost_a_process_is_done_again(tmp_path: Path, victim: str) ->
     assert aside[0].why.tolerance is None
 
 
+def unready(folder: Path, fatal: str, times: int) -> Path:
+    """Return a script of a workload that ends so many times before it is ready, after its check."""
+    script = folder / "unready.py"
+    script.write_text(
+        "import os, sys, time\n"
+        "from calibrate.loads import Stage\n"
+        f"count = {str(folder / 'count')!r}\n"
+        "tried = int(open(count).read()) if os.path.exists(count) else 0\n"
+        "open(count, 'w').write(str(tried + 1))\n"
+        f"if 1 <= tried <= {times}: {fatal}\n"
+        "stage = Stage('--marks' in sys.argv)\n"
+        "stage.able()\n"
+        "stage.ready()\n"
+    )
+    return script
+
+
+KILLED = "os.kill(os.getpid(), 9)"
+
+
+@pytest.mark.parametrize(
+    ("fatal", "times", "words"),
+    [(KILLED, 2, ""), (KILLED, 9, r"not get ready: .* \(SIGKILL\)"), ("sys.exit(3)", 9, "ready")],
+)
+def test_a_workload_that_is_lost_before_it_begins_is_done_again(
+    tmp_path: Path, fatal: str, times: int, words: str
+) -> None:
+    folder = campaign(tmp_path / "c", repeats=1)
+    record = store.read(folder / store.CAMPAIGN, store.CampaignRecord)
+    script = str(unready(tmp_path, fatal, times))
+    job = Job(folder="001-unready", number=1, workload="unready", script=script)
+    store.save(folder / store.CAMPAIGN, record.model_copy(update={"jobs": (job,)}))
+    watcher = Telling()
+    if words:
+        with pytest.raises(CrosswattError, match=words):
+            perform_campaign(folder, watcher)
+    else:
+        perform_campaign(folder, watcher)
+        assert statuses(folder) == [(0, {"ok"})]
+    assert len(watcher.repeated) == (2 if fatal == KILLED else 0)
+
+
 def test_what_is_lost_each_time_is_told_and_repeated_no_more(tmp_path: Path) -> None:
     kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     folder = campaign(tmp_path / "c", sys.executable, "-c", kill, repeats=3, retries=1)
