@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import traceback
@@ -44,8 +45,13 @@ UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    _print_anything()
+    if odd := [word for word in given if not _is_text(word)]:
+        _complain(f"{odd[0]!a} is not text in UTF-8, so that no file can name it. Choose another.")
+        return REFUSED
     try:
-        code = app(args=arguments, prog_name=NAME, standalone_mode=False)
+        code = app(args=given, prog_name=NAME, standalone_mode=False)
         sys.stdout.flush()  # what cannot be printed is told here, not when Python ends
         return code if isinstance(code, int) else 0
     except UsageError as error:
@@ -78,6 +84,21 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except Exception as error:  # a fault of ours: never the exit code of a verdict
         return _internal(error)
+
+
+def _print_anything() -> None:
+    """Have what the user's encoding lacks printed as its number, not refused."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:  # it holds bytes that are no UTF-8
+        return False
+    return True
 
 
 def _drop_output() -> None:

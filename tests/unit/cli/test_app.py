@@ -339,3 +339,17 @@ def test_computing_is_refused_where_address_space_is_limited_to_too_little(
     said = " ".join(capsys.readouterr().err.split())
     assert "limited to 300 MiB" in said and "ulimit -v" in said
     assert main(["--help"]) == main(["probes"]) == 0
+
+
+def test_what_is_no_text_is_refused_and_what_an_encoding_lacks_is_printed(folder: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "calibrate", "run", "--no-bench", "--", "echo", b"\xff"],
+        capture_output=True, cwd=folder.parent, check=False,
+    )  # fmt: skip
+    assert told.returncode == 64 and b"'\\udcff' is not text in UTF-8" in told.stderr
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    told = subprocess.run(
+        [sys.executable, "-m", "calibrate", "analyze", str(folder)],
+        capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0 and rb"\xb1 0.001 %" in told.stdout
