@@ -117,7 +117,7 @@ def new_file(beside: Path) -> tuple[int, Path]:
         handle, name = tempfile.mkstemp(prefix=_prefix(beside), suffix=_SUFFIX, dir=beside.parent)
         with suppress(OSError):  # not all file systems have locks: nobody sweeps there
             fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:
+        if Path(name).exists():
             return handle, Path(name)
         os.close(handle)  # somebody swept it before it was locked
 
