@@ -28,6 +28,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "plan": ("plan", "Show what a plan runs, how long it takes and which faults it can find."),
         "probes": ("probes", "List the probes; add or remove a release of a meter."),
+        "check": (
+            "check",
+            "Say what energy a log has in a window, with U, and what it does not allow to say.",
+        ),
         "bench": ("bench", "Run a command on a simulated machine; list its models and faults."),
     },
     "Use a campaign": {

@@ -102,8 +102,8 @@ def import_files(
     if done:
         watcher.resumed(sum(count for run in done.counts for count in run.values()))
     try:
-        with _readable(form, paths, rejects):
-            found = _found(importer, list(paths), options, rejects)
+        with readable(form, paths, rejects):
+            found = found_in(importer, list(paths), options, rejects)
             written = write(found, out, paths, form, rejects, watcher.readings, done)
     except KeyboardInterrupt:
         if not can_resume(out):
@@ -115,7 +115,7 @@ def import_files(
     return Imported(written.record, written.notes, rejects.count, rejects.first, out / REJECTED)
 
 
-def _found(importer: Importer, paths: list[Path], options: Options, rejects: Rejects) -> Found:
+def found_in(importer: Importer, paths: list[Path], options: Options, rejects: Rejects) -> Found:
     """Return what files hold; one of many that cannot be read is left out, and told."""
     left: list[str] = []
     while True:
@@ -139,7 +139,7 @@ def can_resume(out: Path) -> bool:
 
 
 @contextmanager
-def _readable(form: str, paths: Sequence[Path], rejects: Rejects) -> Iterator[None]:
+def readable(form: str, paths: Sequence[Path], rejects: Rejects) -> Iterator[None]:
     """Turn whatever else an importer raises into: the file is not of its format.
 
     A refusal quotes the first line that could not be read: that is often its cause.

@@ -154,6 +154,11 @@ class Long:
         """See `calibrate.ingest.feed.Telling`."""
         return self._order.notes()
 
+    @property
+    def steps_back(self) -> int:
+        """How often the time of a column went back."""
+        return self._order.steps
+
     def differences(self) -> set[str]:
         """See `calibrate.ingest.feed.Telling`."""
         return set(self._sums)

@@ -247,6 +247,11 @@ class _Chunks:
         """See `Telling`."""
         return self._order.notes()
 
+    @property
+    def steps_back(self) -> int:
+        """How often the time of a column went back."""
+        return self._order.steps
+
     def stretches(self) -> list[tuple[str, int, int]]:
         """See `calibrate.ingest.divide.Dividing`."""
         if self._run.label:
