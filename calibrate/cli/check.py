@@ -237,12 +237,13 @@ def show(found: Answer) -> None:
 
 def _energy(joules: float | None, expanded: float | None, k: float | None) -> str:
     """Return an energy with U, or that it is not known."""
-    from calibrate.quantity import percent, prefixed
+    from calibrate.quantity import figure, fitting, percent, prefixed
 
     if joules is None:
         return "not known"
     if expanded is None:
-        return f"{prefixed(joules, abs(joules) / 1e4, 'J').split(' ±')[0]} J, U not known"
+        prefix, size = fitting(joules, "GMk mµ") if joules else ("", 1.0)
+        return f"{figure(joules / size)} {prefix}J, U not known"
     factor = "" if k is None else f", k = {k:.2f}"
     share = f", {percent(expanded / joules)}" if joules > 0 else ""
     return f"{prefixed(joules, expanded, 'J')} (U, 95 %{factor}{share})"
@@ -255,7 +256,7 @@ def _meter(each: Measured) -> str:
     words = f"{each.name}: {counted(each.readings, 'new figure')}, every {figure(each.step_s)} s"
     if each.seen:
         words += " (the update period, seen in the log)"
-    elif each.update_s is not None:
+    elif each.update_s is not None and each.update_s < each.step_s:
         words += f"; update period {figure(each.update_s)} s, as stated or documented"
     kind = {"sampled": "power at its time", "averaged": "mean since the one before",
             "counter": "count"}[each.form]  # fmt: skip

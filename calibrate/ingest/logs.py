@@ -42,12 +42,15 @@ class LogColumn:
     value : joules that grow, or watts; shape (n,).
     unknown : stretches between readings in which the file says nothing, though its count stands
         still there, ns.
+    exact : whether a count is of its very instants: it was added up from what runs or intervals
+        used, and no update of the meter lies between.
     """
 
     domain: Domain
     at_ns: NDArray[np.int64]
     value: NDArray[np.float64]
     unknown: Spans = ()
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,8 @@ def _probe(feed: Feed, windows: Sequence[Window]) -> LogProbe:
             new = np.concatenate([np.diff(at) > 0, [True]]) if at.size else there[:0]
             at, value = at[new], value[new]  # of several figures of an instant the last counts
             spans = _unknown(domain, at, windows, domain.name in differences)
-            columns.append(LogColumn(domain, at, value, spans))
+            exact = domain.kind != "power" and (bool(windows) or domain.name in differences)
+            columns.append(LogColumn(domain, at, value, spans, exact))
     return LogProbe(feed.name, tuple(columns), getattr(feed.chunks, "steps_back", 0))
 
 
@@ -188,6 +192,7 @@ _HEADERS = (
     ("pyjoules", ("timestamp", "tag", "duration")),
     ("zeus", ("start_time", "window_name", "elapsed_time")),
     ("alumet", ("metric", "timestamp", "value", "resource_kind")),
+    ("home-assistant", ("entity_id", "state", "last_changed")),
     ("powerapi", ("timestamp", "sensor", "target", "power")),
 )
 
@@ -213,7 +218,7 @@ def format_of(path: Path) -> str:
         if names.issuperset(header):
             return form
     marks = {
-        "DCGM_FI_": "dcgm", "ntity": "dcgm", "scaph_": "scaphandre",
+        "DCGM_FI_": "dcgm", "#Entity": "dcgm", "# Entity": "dcgm", "scaph_": "scaphandre",
         "CarbonTracker:": "carbontracker",
         "Time_Of_Day_Seconds": "turbostat", "Instantaneous power reading": "ipmi",
     }  # fmt: skip

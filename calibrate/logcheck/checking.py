@@ -98,7 +98,7 @@ def check_log(
         for text in ends
         if zone and _is_local(text)
     ]
-    shown = [question.begin or "+0s", question.end or f"+{end_s:.3f}s"]
+    shown = [question.begin or f"+{begin_s:.3f}s", question.end or f"+{end_s:.3f}s"]
     if not assumed:
         shown = [_iso(origin_ns, each) for each in (begin_s, end_s)]
     return made.answer(tuple(map(str, paths)), shown, begin_s, end_s, notes)
@@ -137,7 +137,7 @@ class _Made:
         CrosswattError : an end is no time, or the window does not end after it begins.
         """
         asked = self._question
-        first = max(float(each[0].at_s[0]) for each in self._series)
+        first = max(0.0, *(float(each[0].at_s[0]) for each in self._series))
         last = min(float(each[0].at_s[-1]) for each in self._series)
         begin_s, end_s = (
             (end_ns(text, zone, self._origin_ns) - self._origin_ns) / 1e9 if text else default
@@ -202,8 +202,9 @@ class _Made:
         return [
             Reason(
                 Code.NOT_INCREASING,
-                f"the clock of {probe.name} goes back {probe.steps_back} times in the log: "
-                "readings of two times may lie over each other",
+                f"the clock of {probe.name} goes back in the log, "
+                f"{'once' if probe.steps_back == 1 else f'{probe.steps_back} times'}: readings of "
+                "two times may lie over each other",
             )
             for probe in self._log.probes
             if probe.name == self._chosen.meters[0].probe and probe.steps_back

@@ -21,6 +21,7 @@ class Code(StrEnum):
     END_IN_GAP = "gap over an end"  # a gap lies over the beginning or the end of the window
     REPLACED = "power instead of counter"  # the count of a part cannot be used
     GAPS = "gaps"
+    ONLY_TOTAL = "figures of whole runs"  # how well the meter knows them is not in the log
     PERIOD_NOT_KNOWN = "update period not known"
     CLOSE = "counter and integral differ"  # beyond their uncertainties, and less than the need
 

@@ -46,6 +46,7 @@ class Series:
     half_s : half of the time in which a figure was renewed, as far as the readings tell it.
     update_s : the update period, s; None where the log is too slow to show it and nothing tells.
     seen : whether the log shows the update period.
+    exact : whether a count is of its very instants; see `calibrate.ingest.LogColumn`.
     late_s : how old a figure may be when it is read, beyond what `at_s` allows for.
     step : the smallest change of the value; 0 where none was found.
     stamp_s : the step of the times as they are written.
@@ -61,6 +62,7 @@ class Series:
     half_s: float
     update_s: float | None
     seen: bool
+    exact: bool
     late_s: float
     step: float
     stamp_s: float
@@ -95,28 +97,43 @@ def series_of(
     made: Form = "counter" if domain.kind != "power" else form or "sampled"
     read_s = float(np.median(np.diff(at_s)))
     stated = update_s or KNOWN_UPDATE_S.get(domain.family)
-    shown = _shown_period(at_s, value, read_s)
+    shown = None if column.exact else _shown_period(at_s, value, read_s)
     seen = shown is not None
     period = shown or stated
     half_s, late_s = 0.0, 0.0
     if shown is not None:
         at_s, value, half_s = _renewed(at_s, value, shown, read_s)
+    elif column.exact:
+        period = read_s
     elif made != "averaged":
         # How old a figure is when it is read: anything up to the period.
         late_s = min(period, read_s) if period else read_s if made == "counter" else 0.0
     if form is None:
         late_s = max(late_s, _AVERAGES_S.get(domain.family, 0.0))
-    at_s = at_s - late_s / 2
     step_s = float(np.median(np.diff(at_s)))
     stamp_s = _stamp(column.at_ns)
     stamp_s = stamp_s if stamp_s >= 0.1 * step_s else 0.0
-    if made != "counter":
-        at_s = at_s + stamp_s / 2  # clocks are cut to their step, not rounded
+    # Clocks are cut to their step, not rounded; of a count both ends are late alike.
+    at_s, value = _moved(at_s, value, (0 if made == "counter" else stamp_s / 2) - late_s / 2, made)
     return Series(
         domain.name, made, at_s, value, step_s, half_s, period, seen,
-        late_s, domain.resolution_j or _resolution(value), stamp_s, resets,
+        column.exact, late_s, domain.resolution_j or _resolution(value), stamp_s, resets,
         tuple(((a - origin_ns) / 1e9, (b - origin_ns) / 1e9) for a, b in column.unknown),
     )  # fmt: skip
+
+
+def _moved(at_s: Vector, value: Vector, by_s: float, form: Form) -> tuple[Vector, Vector]:
+    """Return figures at other instants, with their ends where they were: there the power holds."""
+    if not by_s:
+        return at_s, value
+    first, last = float(at_s[0]), float(at_s[-1])
+    at_s = at_s + by_s
+    if by_s < 0:
+        slope = (value[-1] - value[-2]) / (at_s[-1] - at_s[-2]) if form == "counter" else 0.0
+        end = value[-1] - slope * by_s
+        return np.append(at_s, last), np.append(value, end)
+    slope = (value[1] - value[0]) / (at_s[1] - at_s[0]) if form == "counter" else 0.0
+    return np.append(first, at_s), np.append(value[0] - slope * by_s, value)
 
 
 def joined(parts: list[Series]) -> Series:
@@ -199,7 +216,7 @@ def _renewed(
         line = np.polyfit(turns, times, 1)
         beat = np.polyval(line, turns)
         if float(np.abs(times - beat).max()) < 1.5 * half_s:
-            times, half_s = beat, 2 * half_s / times.size**0.5
+            times, half_s = beat, 1.2 * half_s / times.size**0.5
     before = int((times[0] - at_s[0]) / period)
     after = int((at_s[-1] - times[-1]) / period)
     every = np.arange(-before, turns[-1] + after + 1)
@@ -211,11 +228,21 @@ def _renewed(
 
 
 def _resolution(value: Vector) -> float:
-    """Return the smallest step of figures; 0 where there is none."""
+    """Return the smallest step of figures; 0 where there is none.
+
+    Changes of one or two sizes alone may be a steady power; then it is the last digit that counts.
+    """
+    part = value[:_LOOKED]
     try:
-        return float(resolution(value[:_LOOKED]).value)
+        found = resolution(part)
     except ValueError:
         return 0.0
+    if found.checks and (np.diff(part) != 0).all():
+        for step in (1.0, 0.1, 0.01, 0.001):
+            if np.allclose(part, np.round(part / step) * step, rtol=0, atol=1e-3 * step):
+                return step
+        return 0.0
+    return float(found.value)
 
 
 def _stamp(at_ns: NDArray[np.int64]) -> float:

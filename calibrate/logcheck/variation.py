@@ -1,29 +1,26 @@
 """How the power varies from one reading to the next, and what readings miss of it.
 
-Differences of readings tell apart what changes within a step (it is in differences of every
-order and distance alike), what lasts for some steps (their mean square grows with the distance,
-the variogram), and what goes slowly (it is in the first differences only). What a sum over
-readings misses of each is known: all of the first, a sixth of a step of the second where it lasts
-long, nothing of the third. Source: Matheron 1971, on transitive methods; the share of an
-exponential variogram is the sum of its aliases, coth(r/2) - 2/r where it lasts for 1/r steps.
+Differences of higher orders hold nothing of a slope, nor of a bend. Where they are as large two
+steps apart as one step apart, the power changes within a step: noise. What lasts for some steps is
+twice as large there. What a sum over readings misses of each is known: all of the first, and of the
+second a sixth of what a step changes (Matheron 1971, on transitive methods: the share of an
+exponential variogram is the sum of its aliases, coth(r/2) - 2/r where it lasts for 1/r steps).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 
-#: Steps in the time of an exponential; the last is as good as a line.
-_RATES = (0.7, 0.05)
+#: Of what lasts: 20 steps, as good as for ever.
+_RATE = 0.05
 #: Fewer figures than this tell nothing of how they vary.
-LEAST = 7
+LEAST = 9
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,15 @@ class Variation:
         """What one step of readings misses, W², of what lasts longer than a step."""
         return sum(size * missed(rate) for size, rate in self.lasting)
 
+    def inside(self, share: float) -> float:
+        """Return how far a part of a step is from its share of the mean of it, W² of the step.
+
+        Of noise as a bridge, of what lasts for long as the bridge of its integral.
+        """
+        spread = share * (1 - share)
+        lasting = sum(size * rate for size, rate in self.lasting)
+        return self.within * spread + 1.5 * lasting * spread**2
+
     @property
     def next_w(self) -> float:
         """How far a figure is from the next, the root mean square over sqrt(2), W."""
@@ -65,23 +71,29 @@ def variation(values: Vector) -> Variation:
     ----------
     values : W, shape (n,), n >= `LEAST`.
     """
-    from scipy.optimize import nnls
+    squares = {order: (_square(values, order, 1), _square(values, order, 2)) for order in _ORDERS}
+    # The lowest order, whose estimate is the best, that the next one shows to be free of bends.
+    order = next((k for k in (2, 3) if squares[k + 1][1] > _ALIKE * squares[k][1]), 4)
+    near, far = squares[order]
+    df = values.size / _ORDERS[order]
+    if not far > near:
+        return Variation(near, (), df)
+    # near = within + lasting, far = within + 2 lasting; or it is noise that differs by chance.
+    ratio, spread = far / near, _SPREAD[order] / math.sqrt(values.size)
+    noise = math.exp(-(((ratio - 1) / spread) ** 2) / 2) * _WIDER
+    lasts = math.exp(-((max(2 - ratio, 0) / (_WIDER * spread)) ** 2) / 2)
+    lasting = min(far - near, near) * lasts / (lasts + noise)
+    return Variation(near - lasting, ((lasting / _share(order), _RATE),), df)
 
-    df = values.size / 4  # as the spread of `within` of simulated noise
-    seen = np.array([_square(values, order, lag) for order, lag in _KINDS])
-    if not seen.max() > 0:
-        return Variation(0.0, (), df)
-    weight = 1 / np.maximum(seen, 1e-9 * seen.max())
-    basis: Any = _BASIS * weight[:, None]
-    sizes, _ = nnls(basis, seen * weight)
-    # Of noise, a part is taken for lasting: a tenth of 90 values, as simulated.
-    within = float(sizes[0]) * (1 + 8 / values.size)
-    return Variation(within, tuple(zip(map(float, sizes[1:-1]), _RATES, strict=True)), df)
 
-
-#: Differences that are looked at: order, and how many steps apart. Of the second order at two
-#: distances: there noise is alike, what lasts is twice as large at the double, a slope is in none.
-_KINDS = ((1, 1), (2, 1), (2, 2), (3, 1))
+#: Orders of the differences, and how many values make a degree of freedom of their mean square.
+_ORDERS = {2: 3.0, 3: 3.6, 4: 4.2}
+#: A mean square that falls to less than this with the next order has a bend in it.
+_ALIKE = 0.7
+#: How far the mean square at two steps, over that at one, is spread for noise, for one value; and
+#: how much more for what lasts. As simulated.
+_SPREAD = {2: 2.5, 3: 3.2, 4: 3.7}
+_WIDER = 1.25
 
 
 def _square(values: Vector, order: int, lag: int) -> float:
@@ -91,23 +103,9 @@ def _square(values: Vector, order: int, lag: int) -> float:
     return float(np.mean(values**2)) / math.comb(2 * order, order)
 
 
-def _expected(gamma: Callable[[Vector], Vector]) -> Vector:
-    """Return the mean squares of differences that a variogram means; see `_square`."""
-    found = []
-    for order, lag in _KINDS:
-        signs = [(-1) ** k * math.comb(order, k) for k in range(order + 1)]
-        products = np.correlate(signs, signs, "full")[order + 1 :]
-        total = -2 * products @ gamma(lag * np.arange(1.0, order + 1))
-        found.append(float(total) / math.comb(2 * order, order))
-    return np.array(found)
-
-
-def _exponential(rate: float) -> Callable[[Vector], Vector]:
-    return lambda lags: -np.expm1(-rate * lags)
-
-
-_BASIS = np.stack(
-    [_expected(np.ones_like), *(_expected(_exponential(rate)) for rate in _RATES),
-     _expected(np.square)],
-    axis=1,
-)  # fmt: skip
+def _share(order: int) -> float:
+    """Return that mean square one step apart, of what lasts, with a variance of 1."""
+    signs = [(-1) ** k * math.comb(order, k) for k in range(order + 1)]
+    products = np.correlate(signs, signs, "full")[order + 1 :]
+    gamma = -np.expm1(-_RATE * np.arange(1.0, order + 1))
+    return float(-2 * products @ gamma) / math.comb(2 * order, order)

@@ -27,6 +27,10 @@ _LARGE = 6.0
 _MOST_STEPS = 12
 #: Stretches of the log, apart from each other, that say what a gap may hide; most that are asked.
 _STRETCHES, _ASKED = 4, 5000
+#: What rounding leaves of an instant, s.
+_SLACK_S = 1e-6
+#: Intervals beside one that is cut which show its levels.
+_AROUND = 3
 #: A change over an interval of more than so many usual ones is a step within it.
 _STEP = 4.0
 #: Readings in a window below which nothing is said of a sampled power, and of a count.
@@ -143,8 +147,7 @@ def _bars(series: Series, begin_s: float, end_s: float) -> list[Reason]:
     """Return what forbids an answer, and what is to be known of the window."""
     found = []
     first, last = float(series.at_s[0]), float(series.at_s[-1])
-    slack = 1e-6 + series.stamp_s / 2 + series.late_s / 2 + series.half_s
-    if begin_s < first - slack or end_s > last + slack:
+    if begin_s < first - _SLACK_S or end_s > last + _SLACK_S:
         found.append(
             Reason(
                 Code.NOT_COVERED,
@@ -164,7 +167,9 @@ def _bars(series: Series, begin_s: float, end_s: float) -> list[Reason]:
                 series.name,
             )
         )
-    unknown = [(a, b) for a, b in series.unknown_s if b > begin_s + 1e-6 and a < end_s - 1e-6]
+    unknown = [
+        (a, b) for a, b in series.unknown_s if b > begin_s + _SLACK_S and a < end_s - _SLACK_S
+    ]
     if unknown:
         a, b = unknown[0]
         found.append(
@@ -172,6 +177,15 @@ def _bars(series: Series, begin_s: float, end_s: float) -> list[Reason]:
                 Code.UNKNOWN_STRETCH,
                 f"nothing is recorded from +{a:.3f} s to +{b:.3f} s, in the window: choose "
                 "one of the runs that the meter measured",
+                series.name,
+            )
+        )
+    if series.exact and _on_readings(series, begin_s, end_s):
+        found.append(
+            Reason(
+                Code.ONLY_TOTAL,
+                "the log has what the meter says of whole runs or intervals: how well it knows "
+                "that is not in the log, and not in U",
                 series.name,
             )
         )
@@ -225,7 +239,7 @@ class _Cells:
         share = inside**3 * (4 - 3 * inside)  # of the variance of a whole interval
         edge = np.zeros(large.size, bool)
         edge[[0, -1]] = (inside[[0, -1]] < 1) & large[[0, -1]]
-        moment = 1 + (self.series.stamp_s / self.steps) ** 2  # when each reading was, too
+        moment = 1 + (self.series.stamp_s / self.steps) ** 2 / 2  # when each reading was, too
         rectangles = np.abs(change * self.steps) * np.sqrt(share * moment / 12)
         # A window mostly begins and ends where the load changes: as likely at its very end as
         # anywhere in the interval.
@@ -255,8 +269,9 @@ class _Cells:
     def counted(self) -> tuple[float, list[Part], list[Reason]]:
         """Return joules from one instant to another, and what is open."""
         series = self.series
-        # One interval more on each side says how the power was before and after.
-        low, high = max(self.low - 1, 0), min(self.high + 1, series.at_s.size - 1)
+        # Some intervals more on each side say how the power was before and after.
+        low = max(self.low - _AROUND, 0)
+        high = min(self.high + _AROUND, series.at_s.size - 1)
         powers = _means(series, low, high)
         mine = powers[self.low - low : self.low - low + self.steps.size]
         joules = float(np.sum(mine * self.steps * (self.to - self.from_)))
@@ -271,7 +286,7 @@ class _Cells:
             index = self.low - low if place == 0 else self.low - low + self.steps.size - 1
             length = float(self.steps[place])
             spread = share * (1 - share)
-            cut = _cut(powers, index, share, length, usual, varies)
+            cut = _cut(powers, index, share, length, usual, varies, begins=place == 0)
             if spread and self.long[place]:
                 told.append(self._end_in_gap(length))
                 hidden = hidden_j(series, length, 0.0, share, self.window_s)
@@ -281,10 +296,7 @@ class _Cells:
                 ends.append(math.hypot(hidden or 0.0, cut.shift_j / 2, cut.u_j))
             elif spread:
                 joules += -cut.shift_j if place == 0 else cut.shift_j
-                variance = varies.within * spread * length**2 + cut.u_j**2
-                for size, rate in varies.lasting:
-                    variance += size * min(rate * spread**2, spread) * length**2
-                ends.append(math.sqrt(variance))
+                ends.append(math.sqrt(varies.inside(share) * length**2 + cut.u_j**2))
             instants += [each * moment / math.sqrt(3) for each in (cut.left_w, cut.right_w)]
         parts = [Part("parts of intervals at the ends", tuple(ends), df=varies.df)]
         if series.form == "counter":
@@ -327,6 +339,8 @@ class _Cells:
 
     def _stamped(self) -> list[Part]:
         """Return what the step of the times leaves open of a count at both ends."""
+        if self.series.exact and _on_readings(self.series, *self.window_s):
+            return []  # what a run used is what it used, whenever it was
         half = self.series.stamp_s / 2 / math.sqrt(3)
         ends = (abs(self.first_w) * half, abs(self.last_w) * half)
         return [Part("step of the times", ends, rectangular=True)]
@@ -410,12 +424,20 @@ class _Cut:
 
 
 def _cut(
-    powers: Vector, index: int, share: float, length: float, usual: float, varies: Variation
+    powers: Vector,
+    index: int,
+    share: float,
+    length: float,
+    usual: float,
+    varies: Variation,
+    *,
+    begins: bool,
 ) -> _Cut:
     """Return what an interval has before a cut.
 
     Where the power stepped within the interval, its mean says when: between the mean before and
-    the mean after. Where it rose or fell, it did so along a line. A mean that lies outside of both
+    the mean after. Where it was even outside of the window alone, the window mostly begins or ends
+    with the change. Where it rose or fell, it did so along a line. A mean that lies outside of both
     is a burst, which may be anywhere in it.
 
     Parameters
@@ -425,6 +447,7 @@ def _cut(
     length : of the interval, s.
     usual : median of the changes from one interval to the next, W.
     varies : how the power varies else.
+    begins : whether the window begins at the cut; else it ends.
     """
     here = float(powers[index])
     plain = _Cut(0.0, 0.0, abs(here) * (1 - share), abs(here) * share)
@@ -433,18 +456,30 @@ def _cut(
     before, after = float(powers[index - 1]), float(powers[index + 1])
     least, most = min(before, after), max(before, after)
     spread = share * (1 - share)
-    if not least <= here <= most:
-        out = max(here - most, least - here)
-        burst = out * length * math.sqrt(spread) if out > _STEP * varies.next_w else 0.0
-        return replace(plain, u_j=burst)
-    if most - least <= _STEP * usual:
-        return replace(plain, shift_j=-(after - before) / 4 * spread * length)
+    # A step stands between two levels; beside a slope there are none.
+    levels = float(powers[max(index - 2, 0)]), float(powers[min(index + 2, powers.size - 1)])
+    uneven = max(abs(levels[0] - before), abs(levels[1] - after))
+    between = least <= here <= most
+    if not between or most - least <= _STEP * usual or uneven > (most - least) / 4:
+        outer = powers[max(index - _AROUND, 0) : index][::-1] if begins else (
+            powers[index + 1 : index + 1 + _AROUND]
+        )  # fmt: skip
+        level = float(outer[0])
+        if outer.size == _AROUND and abs(here - level) > _STEP * float(np.ptp(outer)) > 0:
+            outside = share if begins else 1 - share
+            moved = (level - here) * outside * length * (1 if begins else -1)
+            watts = (abs(level), 0.0) if begins else (0.0, abs(level))
+            return _Cut(moved, 0.3 * abs(moved), *watts)
+        if not between:
+            out = max(here - most, least - here)
+            burst = out * length * math.sqrt(spread) if out > _STEP * varies.next_w else 0.0
+            return replace(plain, u_j=burst)
+        bend = abs(after - 2 * here + before) / 4 * spread * length
+        return replace(plain, shift_j=-(after - before) / 4 * spread * length, u_j=bend)
     when = (after - here) / (after - before)  # the share of the interval before the step
     early = share <= when
     have = share * before if early else when * before + (share - when) * after
-    # The level counts on is level only if the interval beyond has it, too.
-    beyond = powers[max(index - 2, 0)] if early else powers[min(index + 2, powers.size - 1)]
-    off = math.hypot(varies.next_w, float(beyond) - (before if early else after))
+    off = math.hypot(varies.next_w, levels[0] - before if early else levels[1] - after)
     return _Cut(
         (have - share * here) * length,
         off * (share if early else 1 - share) * length,

@@ -86,7 +86,7 @@ def iterations(rng: Rng, period_s: float = 4.0) -> Vector:
 
 
 def fast_iterations(rng: Rng) -> Vector:
-    return iterations(rng, 0.45)
+    return iterations(rng, rng.uniform(0.25, 0.75))
 
 
 def sine(rng: Rng) -> Vector:
