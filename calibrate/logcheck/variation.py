@@ -80,7 +80,7 @@ def variation(values: Vector) -> Variation:
         return Variation(near, (), df)
     # near = within + lasting, far = within + 2 lasting; or it is noise that differs by chance.
     ratio, spread = far / near, _SPREAD[order] / math.sqrt(values.size)
-    noise = math.exp(-(((ratio - 1) / spread) ** 2) / 2) * _WIDER
+    noise = math.exp(-(((ratio - 1) / spread) ** 2) / 2) * _WIDER * _ODDS
     lasts = math.exp(-((max(2 - ratio, 0) / (_WIDER * spread)) ** 2) / 2)
     lasting = min(far - near, near) * lasts / (lasts + noise)
     return Variation(near - lasting, ((lasting / _share(order), _RATE),), df)
@@ -94,6 +94,8 @@ _ALIKE = 0.7
 #: how much more for what lasts. As simulated.
 _SPREAD = {2: 2.5, 3: 3.2, 4: 3.7}
 _WIDER = 1.25
+#: How much rather it is noise, before anything is seen: to take noise for more costs coverage.
+_ODDS = 1.5
 
 
 def _square(values: Vector, order: int, lag: int) -> float:

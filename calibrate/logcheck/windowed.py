@@ -239,8 +239,7 @@ class _Cells:
         share = inside**3 * (4 - 3 * inside)  # of the variance of a whole interval
         edge = np.zeros(large.size, bool)
         edge[[0, -1]] = (inside[[0, -1]] < 1) & large[[0, -1]]
-        moment = 1 + (self.series.stamp_s / self.steps) ** 2 / 2  # when each reading was, too
-        rectangles = np.abs(change * self.steps) * np.sqrt(share * moment / 12)
+        rectangles = np.abs(change * self.steps) * np.sqrt(share / 12)
         # A window mostly begins and ends where the load changes: as likely at its very end as
         # anywhere in the interval.
         ends = []
@@ -259,8 +258,7 @@ class _Cells:
         weights[:-1] += self.steps * inside * (1 - middle)
         weights[1:] += self.steps * inside * middle
         scatter = varies.within * float(np.sum(weights**2))
-        gradual = self.steps**2 * share * moment
-        scatter += varies.between * float(np.sum(gradual[~self.long & ~large]))
+        scatter += varies.between * float(np.sum((self.steps**2 * share)[~self.long & ~large]))
         parts.append(Part("scatter between readings", (math.sqrt(scatter),), df=varies.df))
         parts.append(self._rounding(self.value))
         gaps, told = self._gaps(change)
@@ -296,7 +294,8 @@ class _Cells:
                 ends.append(math.hypot(hidden or 0.0, cut.shift_j / 2, cut.u_j))
             elif spread:
                 joules += -cut.shift_j if place == 0 else cut.shift_j
-                ends.append(math.sqrt(varies.inside(share) * length**2 + cut.u_j**2))
+                variance = 0.0 if cut.placed else varies.inside(share) * length**2
+                ends.append(math.sqrt(variance + cut.u_j**2))
             instants += [each * moment / math.sqrt(3) for each in (cut.left_w, cut.right_w)]
         parts = [Part("parts of intervals at the ends", tuple(ends), df=varies.df)]
         if series.form == "counter":
@@ -328,14 +327,25 @@ class _Cells:
         return Part("rounding", (u,), rectangular=True)
 
     def _moved(self) -> list[Part]:
-        """Return what a delay, the same for all readings, moves over the ends."""
+        """Return what a delay of the readings moves over the ends.
+
+        Times that are cut to a step are late by a part of it, which creeps from reading to reading
+        where these do not keep in step with the clock; each time it starts again, one is left out.
+        """
         change = abs(self.first_w - self.last_w) / math.sqrt(3)
         half = self.series.half_s + self.series.late_s / 2
-        stamp = self.series.stamp_s / 2
-        return [
-            Part("update period", (change * half,), rectangular=True),
-            Part("step of the times", (change * stamp,), rectangular=True),
-        ]
+        found = [Part("update period", (change * half,), rectangular=True)]
+        if self.series.stamp_s:
+            left_out = int(
+                np.sum(np.abs(self.steps - self.series.step_s) > self.series.stamp_s / 2)
+            )
+            places = np.linspace(0, self.value.size - 1, min(2 * left_out + 2, self.value.size))
+            level = self.value[places.round().astype(int)]
+            level[[0, -1]] = self.first_w, self.last_w
+            stamp = self.series.stamp_s / 2 / math.sqrt(3)
+            moved = float(np.sqrt(np.sum(np.diff(level) ** 2)))
+            found.append(Part("step of the times", (moved * stamp,), rectangular=True))
+        return found
 
     def _stamped(self) -> list[Part]:
         """Return what the step of the times leaves open of a count at both ends."""
@@ -413,14 +423,16 @@ class _Cut:
     Parameters
     ----------
     shift_j : beyond its share of the time, J.
-    u_j : standard uncertainty, J, beside that of the variation.
+    u_j : its standard uncertainty, J.
     left_w, right_w : what a second by which the first or the second of its readings is off moves.
+    placed : whether it is known where the power changed; else it varies within as elsewhere.
     """
 
     shift_j: float
     u_j: float
     left_w: float
     right_w: float
+    placed: bool = False
 
 
 def _cut(
@@ -469,7 +481,7 @@ def _cut(
             outside = share if begins else 1 - share
             moved = (level - here) * outside * length * (1 if begins else -1)
             watts = (abs(level), 0.0) if begins else (0.0, abs(level))
-            return _Cut(moved, 0.3 * abs(moved), *watts)
+            return _Cut(moved, 0.15 * abs(moved), *watts, placed=True)
         if not between:
             out = max(here - most, least - here)
             burst = out * length * math.sqrt(spread) if out > _STEP * varies.next_w else 0.0
@@ -484,7 +496,8 @@ def _cut(
         (have - share * here) * length,
         off * (share if early else 1 - share) * length,
         abs(before),
-        abs(after) * (0.0 if early and when - share > 0.1 else 0.7),
+        abs(after) * (0.0 if early and when - share > 0.1 else 0.5),
+        placed=True,
     )
 
 
