@@ -59,7 +59,7 @@ def test_the_listing_of_commands_imports_none(arguments: list[str], tmp_path: Pa
     assert {m for m in modules if m.startswith("calibrate.")} <= {
         "calibrate._version", "calibrate.catalog", "calibrate.cli", "calibrate.cli.app",
         "calibrate.cli.commands", "calibrate.cli.complete", "calibrate.cli.help",
-        "calibrate.cli.options", "calibrate.errors",
+        "calibrate.cli.memory", "calibrate.cli.options", "calibrate.errors",
     }  # fmt: skip
 
 
