@@ -21,6 +21,7 @@ from calibrate.reporting.charts.chart import (
     looks,
     scaled,
 )
+from calibrate.reporting.charts.ratios import worst_findings
 
 #: A probe further off than this factor has a chart of its own.
 _APART = 15.0
@@ -31,12 +32,13 @@ _MOST = 12
 
 
 def power_charts(analysis: Analysis) -> list[Chart]:
-    """Return a chart for every workload and group of probes that one chart can hold."""
+    """Return charts of every workload: the worst probes, in groups that one chart can hold."""
     known = looks(analysis)
     far = {each.probe for each in analysis if each.headline and _is_far(each.ratio)}
+    shown = {finding.probe for finding in worst_findings(analysis)}
     charts = []
     for place, run in enumerate(analysis.power[:_MOST]):
-        for number_, group in enumerate(_groups(run, far)):
+        for number_, group in enumerate(_groups(run, far, shown)):
             charts.append(_chart(analysis, run, group, known, f"power-{place}-{number_}"))
     return charts
 
@@ -45,14 +47,15 @@ def _is_far(ratio: Any) -> bool:
     return ratio is not None and abs(float(np.log(ratio.value))) > np.log(_APART)
 
 
-def _groups(run: RunPower, far: set[str]) -> Iterator[list[PowerTrace]]:
+def _groups(run: RunPower, far: set[str], shown: set[str]) -> Iterator[list[PowerTrace]]:
     """Yield traces that are drawn together: as many as can be told apart, of alike size."""
-    near = [trace for trace in run.probes if trace.probe not in far]
+    drawn = [trace for trace in run.probes if trace.probe in shown]
+    near = [trace for trace in drawn if trace.probe not in far]
     reference = list(run.reference)
     room = max(MOST_SERIES - 1, 1)
     for first in range(0, max(len(near), 1), room):
         yield [*reference, *near[first : first + room]]
-    apart = [trace for trace in run.probes if trace.probe in far]
+    apart = [trace for trace in drawn if trace.probe in far]
     for first in range(0, len(apart), MOST_SERIES):
         yield apart[first : first + MOST_SERIES]
 
