@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import singledispatch
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from calibrate.agreement.result import Agreement, NotAvailable, Power
 from calibrate.stats import (
@@ -25,6 +24,9 @@ from calibrate.stats import (
     OriginLine,
     YorkLine,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Field of `MeterAgreement` -> what the method is called.
 METHODS = {
@@ -97,6 +99,8 @@ def entries(found: Agreement) -> list[Entry]:
 
 def frame(found: Agreement) -> pd.DataFrame:
     """Return the entries as a table; what is not known is NaN, or None in columns of words."""
+    import pandas as pd
+
     return pd.DataFrame(entries(found), columns=[field.name for field in fields(Entry)])
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import pandas as pd
 
 from calibrate.agreement.lines import Lines
 from calibrate.agreement.result import Agreement, MeterAgreement, NotAvailable, Runs
@@ -29,6 +28,9 @@ from calibrate.stats import (
     probe_effects,
     three_cornered_hat,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T = TypeVar("T")
 

@@ -7,13 +7,16 @@ import io
 import math
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from calibrate.errors import BadFile, CrosswattError
 from calibrate.stats import Vector
 from calibrate.textfile import TABLE_BYTES, read_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: What stands in a cell where nothing was measured.
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "-"})
@@ -37,6 +40,8 @@ def read_table(path: Path) -> pd.DataFrame:
     ------
     BadFile : the file cannot be read, has no rows, a name twice, or lines of unequal length.
     """
+    import pandas as pd
+
     text = read_text(path, TABLE_BYTES, "Give a table as CSV, UTF-8.")
     header, rows, lines = _cells(path, text)
     table = pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype=object)
@@ -91,6 +96,8 @@ def _check_header(path: Path, header: list[str]) -> None:
 
 def numbers(table: pd.DataFrame, column: str) -> Vector:
     """Return a column as numbers, NaN where a cell is missing, or refuse a cell that is none."""
+    import pandas as pd
+
     cells = table[column]
     numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=math.nan)
     text = cells.map(lambda cell: "" if pd.isna(cell) else str(cell).strip().lower())
@@ -106,6 +113,8 @@ def numbers(table: pd.DataFrame, column: str) -> Vector:
 
 def labels(table: pd.DataFrame, column: str) -> list[str | None]:
     """Return a column as labels, None where a cell is missing."""
+    import pandas as pd
+
     out: list[str | None] = []
     for cell in table[column]:
         text = f"{cell:g}" if isinstance(cell, float) else str(cell).strip()
