@@ -33,6 +33,7 @@ from calibrate.costs import (
     Footprint,
     Intensity,
     Learnings,
+    Usage,
     asked_publication,
     bills,
     cases,
@@ -40,6 +41,8 @@ from calibrate.costs import (
     footprint,
     judge_claims,
     learnings,
+    own_workloads,
+    workload_usage,
 )
 from calibrate.diagnosis import (
     Diagnosis,
@@ -109,6 +112,7 @@ class Analysis:
     differences : how far each column is off, workload by workload; by (probe, column).
     disturbed : runs that were compared despite disturbance, with the reason.
     footprint : CO2e, where an intensity was asked for.
+    program : the energy of the user's own programs, by every probe.
     """
 
     campaign: Campaign
@@ -127,6 +131,7 @@ class Analysis:
     differences: dict[tuple[str, str], ColumnDifferences]
     disturbed: dict[str, str]
     footprint: Footprint | None = None
+    program: tuple[Usage, ...] = ()
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -306,6 +311,7 @@ def analyze(
     meters = run_meters(campaign)
     measured = list(measured_phases(campaign, meters))
     algorithms, publication = _algorithms(campaign, measured)
+    own = own_workloads(campaign)
     return Analysis(
         campaign=_without_readings(campaign),
         comparison=comparison,
@@ -329,6 +335,7 @@ def analyze(
         differences={(p.probe, p.column): differences(p) for p in comparison.pairs},
         disturbed=remaining_disturbed(campaign),
         footprint=footprint(comparison, calibration, intensity) if intensity else None,
+        program=workload_usage(comparison, calibration, own) if own else (),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shlex
 import time
-from datetime import datetime
+from datetime import date, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +21,7 @@ from calibrate.cli.options import (
     INTERRUPTED,
     Adapters,
     Bench,
+    Carbon,
     Faults,
     Need,
     NoBench,
@@ -35,7 +36,7 @@ from calibrate.cli.options import (
     Workloads,
     asked_need,
 )
-from calibrate.cli.report import render, say_verdicts
+from calibrate.cli.report import render, say_program, say_verdicts
 from calibrate.cli.stage import (
     bench_model,
     inside,
@@ -119,6 +120,7 @@ def run(
     rate: Rates = None,
     settings: Settings = None,
     need: Need = None,
+    carbon: Carbon = None,
     seed: Seed = None,
     adapters: Adapters = None,
     workloads: Workloads = None,
@@ -142,8 +144,11 @@ def run(
     )
     from calibrate.cli.progress import watcher
     from calibrate.comparison import Goal, parse_goal
+    from calibrate.costs import find_intensity
 
     started = time.monotonic()
+    if carbon is not None:
+        find_intensity(carbon, date.today())  # a place that is not known is refused at once
     target = resume or folder or Path(f"crosswatt-{datetime.now():%Y%m%d-%H%M%S}")
     if not resume:
         mine = tuple(workloads or ())
@@ -175,11 +180,12 @@ def run(
     if resume and not trust:
         campaign.require_own_campaign(target)
     if record.bench and not on_bench():
-        return inside(benches.Setup(record.bench, record.faults), target)
+        options = ["--carbon", carbon] if carbon else []
+        return inside(benches.Setup(record.bench, record.faults), target, options)
     goal = None if record.until is None else Goal(record.until)
     warn_of_others()
     try:
-        with interruptible(), watcher(out) as watching:
+        with interruptible(), watcher(out, target) as watching:
             ending = perform_campaign(target, watching, goal=goal, meanwhile=_load_for_report)
     except KeyboardInterrupt:
         err.print(
@@ -187,7 +193,7 @@ def run(
             f"crosswatt run --resume {shlex.quote(str(target))}"
         )
         return INTERRUPTED
-    done = _conclude(target, started)
+    done = _conclude(target, started, carbon)
     code = shortfall(ending, target)
     if record.until is not None and _missed(done, record.until):
         code = INCONCLUSIVE
@@ -282,14 +288,15 @@ def _plan(
     return only_workloads(found, only, extra) if only else found
 
 
-def _conclude(target: Path, started: float) -> Analysis:
+def _conclude(target: Path, started: float, carbon: str | None) -> Analysis:
     """Analyse, report, and say the verdicts."""
     from calibrate import analysis
 
     require_address_space()  # it may have been limited meanwhile
-    found = analysis.analyze(target)
+    found = analysis.analyze(target, carbon=carbon)
     found.write()
     report = render(found, "html", target / "report.html")
     say_verdicts(found)
+    say_program(found)
     out.print(f"Report: {report} ({elapsed(started)} in all)", markup=False)
     return found

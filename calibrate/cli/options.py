@@ -150,3 +150,11 @@ ReportFile = Annotated[
     Path | None,
     typer.Option("--report", metavar="FILE", help="Also write a page with charts, HTML."),
 ]
+Carbon = Annotated[
+    str | None,
+    typer.Option(
+        "--carbon",
+        metavar="PLACE",
+        help="Also CO2e: a country (FRA), a US state (USA-CA), or g/kWh.",
+    ),
+]

@@ -24,8 +24,9 @@ TAIL_BYTES = 8192
 class Plain:
     """One line a run, for logs and continuous integration."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, folder: Path) -> None:
         self._console = console
+        self._target = folder
         self._job: Job | None = None
         self._total = 0
 
@@ -41,7 +42,8 @@ class Plain:
         seconds = announced_s(Plan.model_validate(campaign.plan), campaign.jobs)
         about = "" if seconds is None else f"about {span(seconds)}, "
         self._console.print(
-            f"{most}{self._total} runs, {about}seed {campaign.seed}, on: {campaign.machine.label}",
+            f"{most}{self._total} runs, {about}into {self._target}, seed {campaign.seed}, on: "
+            f"{campaign.machine.label}",
             markup=False,
         )
 
@@ -97,8 +99,8 @@ class Plain:
 class Screen(Plain):
     """A progress bar and a table of watts, renewed several times a second."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
+    def __init__(self, console: Console, folder: Path) -> None:
+        super().__init__(console, folder)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -206,11 +208,11 @@ def _newest(path: Path, column: Column) -> Iterator[tuple[int, float]]:
 
 
 @contextmanager
-def watcher(console: Console) -> Iterator[Plain]:
-    """Return the view that suits where the output goes."""
+def watcher(console: Console, folder: Path) -> Iterator[Plain]:
+    """Return the view that suits where the output goes, of a campaign in a folder."""
     if not console.is_terminal:
-        yield Plain(console)
+        yield Plain(console, folder)
         return
-    shown = Screen(console)
+    shown = Screen(console, folder)
     with shown.live:
         yield shown

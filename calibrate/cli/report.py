@@ -13,7 +13,7 @@ from calibrate import catalog
 from calibrate.cli import complete
 from calibrate.cli.console import out
 from calibrate.cli.help import Commands, examples
-from calibrate.cli.options import Across, Folder, Need, Reference, asked_need
+from calibrate.cli.options import Across, Carbon, Folder, Need, Reference, asked_need
 from calibrate.simulated import before_figures
 
 if TYPE_CHECKING:
@@ -56,14 +56,7 @@ def report(
     reference: Reference = None,
     across: Across = False,
     need: Need = None,
-    carbon: Annotated[
-        str | None,
-        typer.Option(
-            "--carbon",
-            metavar="PLACE",
-            help="Also CO2e: a country (FRA), a US state (USA-CA), or g/kWh.",
-        ),
-    ] = None,
+    carbon: Carbon = None,
 ) -> None:
     """Write the report of a campaign into its folder.
 
@@ -103,6 +96,7 @@ def analyze(
     found = analysis.analyze(folder, reference, across=across, need=asked_need(need))
     found.write()
     say_verdicts(found)
+    say_program(found)
 
 
 def say_sentence(found: Analysis) -> None:
@@ -113,6 +107,37 @@ def say_sentence(found: Analysis) -> None:
     # A terminal wraps between words; a log keeps the sentence in one line.
     wrap = not out.is_terminal
     out.print(f"{label}{first_sentence(found)}", markup=False, soft_wrap=wrap)
+
+
+def say_program(found: Analysis) -> None:
+    """Print the energy of the user's own program, in a sentence and a table; of others nothing."""
+    from calibrate.cli.console import plain_table
+    from calibrate.reporting import program_rows, program_sentences
+
+    if not found.program:
+        return
+    label = before_figures(simulated=found.comparison.simulated)
+    for words in program_sentences(found):
+        out.print(f"{label}{words}", markup=False, soft_wrap=not out.is_terminal)
+    intensity = found.footprint.intensity if found.footprint else None
+    head, rows = program_rows(found.program, intensity)
+    table = plain_table(*head)
+    for cells in rows:
+        table.add_row(*cells)
+    out.print(table)
+    own = {each.workload for each in found.program}
+    phases = [
+        each
+        for each in found.shown_phases
+        if each.workload in own and each.probe == found.comparison.reference
+    ]
+    for phase in phases:
+        times = f", mean of {phase.stretches}" if phase.stretches > 1 else ""
+        out.print(
+            f"  {phase.phase}: {phase.joules:.4g} J, {phase.joules / phase.seconds:.4g} W over "
+            f"{phase.seconds:.3g} s{times}",
+            markup=False,
+        )
 
 
 def say_verdicts(found: Analysis) -> None:

@@ -45,7 +45,7 @@ def bench_model(bench: str | None, faults: list[str], no_bench: bool) -> str | N
     return bench or DEFAULT_MODEL
 
 
-def inside(wanted: Setup, target: Path) -> int:
+def inside(wanted: Setup, target: Path, options: Sequence[str] = ()) -> int:
     """Perform a campaign on the simulated machine, as a command that runs there."""
     from calibrate import bench
     from calibrate.campaign import rapl_readable, why_no_rapl
@@ -56,6 +56,7 @@ def inside(wanted: Setup, target: Path) -> int:
     err.print(f"Running on a simulated machine ({told}).", markup=False)
     # That it may run was settled here; -P: nothing in the current folder is imported.
     command = [sys.executable, "-P", "-m", "calibrate", "run", "--trust", "--resume", str(target)]
+    command += options
     for left in reversed(range(_RESTARTS + 1)):
         code = bench.execute(wanted, command)
         if code in _ENDED:
@@ -149,6 +150,6 @@ def perform(
         with stdout_for_json(as_json):
             return inside(Setup(model, tuple(faults)), folder)
     warn_of_others()
-    with interruptible(), watcher(err if as_json else out) as watching:
+    with interruptible(), watcher(err if as_json else out, folder) as watching:
         ending = perform_campaign(folder, watching)
     return shortfall(ending, folder)

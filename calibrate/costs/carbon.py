@@ -12,19 +12,13 @@ countries changed by in a year. An hour may be half or twice the mean; that is n
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from calibrate.calibration import (
-    Calibration,
-    Corrected,
-    CorrectedReading,
-    Correction,
-    Corrector,
-)
-from calibrate.comparison import Comparison, Pair, PairedRun, widest_pair
+from calibrate.calibration import Calibration
+from calibrate.comparison import Comparison
+from calibrate.costs.usage import Usage, workload_usage
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.quantity import J_PER_KWH
 from calibrate.store import Document
@@ -140,87 +134,25 @@ def _given(text: str) -> Intensity:
 
 
 def footprint(comparison: Comparison, calibration: Calibration, intensity: Intensity) -> Footprint:
-    """Return the emissions of a mean run of every workload: by the reference, then by each probe.
-
-    A probe's joules are what its calibration makes of every run, by any form; the uncertainty is
-    that of one run of a new workload.
-    """
-    widest = widest_pair(comparison.pairs)
-    made: list[Emission] = []
-    for workload in comparison.workloads:
-        if widest:
-            made += _by_reference(comparison.reference, widest, workload, intensity)
-        for pair in comparison.pairs:
-            if pair.headline:
-                made += _by_probe(pair, workload, calibration, intensity)
-    return Footprint(intensity, tuple(made))
+    """Return the emissions of a mean run of every workload, by the reference and each probe."""
+    used = workload_usage(comparison, calibration)
+    return Footprint(intensity, tuple(_emission(each, intensity) for each in used))
 
 
-def _by_reference(name: str, pair: Pair, workload: str, intensity: Intensity) -> list[Emission]:
-    rows = [row for row in pair.rows if row.workload == workload]
-    if not rows:
-        return []
-    joules = sum(row.reference_j for row in rows) / len(rows)
-    reading = sum(row.u_reference_j for row in rows) / len(rows) / joules if joules > 0 else 0.0
-    u = (reading**2 + (pair.u_reference or 0.0) ** 2) ** 0.5
-    return [_emission(workload, name, pair.scope, len(rows), "reference", joules, u, intensity)]
-
-
-def _by_probe(
-    pair: Pair, workload: str, calibration: Calibration, intensity: Intensity
-) -> list[Emission]:
-    rows = [row for row in pair.rows if row.workload == workload]
-    if not rows:
-        return []
-    found = next(
-        c for c in calibration.corrections if (c.probe, c.column) == (pair.probe, pair.column)
-    )
-    joules = sum(row.probe_j for row in rows) / len(rows)
-    how, u = "as reported", None
-    made = _corrected(rows, found, calibration)
-    if made:
-        joules = sum(each.joules for each in made) / len(made)
-        how = "needs no correction" if found.verdict == "not needed" else "corrected"
-        u = _half_of_expanded(made, joules)
-    return [_emission(workload, pair.probe, pair.scope, len(rows), how, joules, u, intensity)]
-
-
-def _corrected(
-    rows: Sequence[PairedRun], found: Correction, calibration: Calibration
-) -> list[Corrected[float]]:
-    """Return every run as `crosswatt correct` corrects it; none where one cannot be."""
-    corrector = Corrector(calibration)
-    readings = [CorrectedReading(r.probe_j, r.seconds, None, None, date.today()) for r in rows]
-    try:
-        return [corrector.apply(reading, found, anyway=True) for reading in readings]
-    except CrosswattError:
-        return []
-
-
-def _half_of_expanded(made: Sequence[Corrected[float]], joules: float) -> float | None:
-    """Return half of the relative expanded uncertainty, which runs of a workload have in common."""
-    if joules <= 0:
-        return None
-    reach = [
-        max(each.high - each.joules, each.joules - each.low)
-        for each in made
-        if each.low is not None and each.high is not None
-    ]
-    return sum(reach) / len(reach) / joules / 2 if len(reach) == len(made) else None
-
-
-def _emission(
-    workload: str, probe: str, scope: str, runs: int, how: str, joules: float,
-    u: float | None, intensity: Intensity,
-) -> Emission:  # fmt: skip
-    grams, u_place = joules / J_PER_KWH * intensity.g_per_kwh, intensity.u_relative
+def _emission(used: Usage, intensity: Intensity) -> Emission:
+    grams, u, u_place = grams_of(used, intensity), used.u_relative, intensity.u_relative
     return Emission(
-        workload=workload,
-        probe=probe,
-        scope=scope,
-        runs=runs,
-        how=how,
-        joules=joules,
+        workload=used.workload,
+        probe=used.probe,
+        scope=used.scope,
+        runs=used.runs,
+        how=used.how,
+        joules=used.joules,
         grams=grams,
         u_g=None if u is None or u_place is None else abs(grams) * (u**2 + u_place**2) ** 0.5,
     )
+
+
+def grams_of(used: Usage, intensity: Intensity) -> float:
+    """Return the emissions of a mean run, g CO2e."""
+    return used.joules / J_PER_KWH * intensity.g_per_kwh

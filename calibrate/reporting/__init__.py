@@ -26,6 +26,7 @@ from calibrate.reporting.agreement import (
 from calibrate.reporting.cards import Card
 from calibrate.reporting.chapters import campaign_chapters
 from calibrate.reporting.chapters.chapter import Chapter
+from calibrate.reporting.chapters.program import program_rows, program_sentences
 from calibrate.reporting.chapters.table import Table
 from calibrate.reporting.charts.chart import Chart
 from calibrate.reporting.charts.forest import forest_chart
@@ -97,6 +98,8 @@ __all__ = [
     "markdown_text",
     "page_parts",
     "printable",
+    "program_rows",
+    "program_sentences",
     "relative_change",
     "render",
     "scorecard",

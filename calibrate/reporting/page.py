@@ -18,8 +18,14 @@ from calibrate.reporting.charts.power import power_charts
 from calibrate.reporting.charts.ratios import ratio_charts
 from calibrate.reporting.tables import Digest
 
-#: Chapters of a study, which stand first where the plan is one.
-STUDY = ("Energy against quality", "Learning algorithms", "The study's claims", "Lifecycle")
+#: Chapters that stand first: of the user's own program, and of a study.
+FIRST = (
+    "Energy of your program",
+    "Energy against quality",
+    "Learning algorithms",
+    "The study's claims",
+    "Lifecycle",
+)
 
 
 @dataclass(frozen=True)
@@ -84,10 +90,10 @@ class Page:
 
 
 def page_parts(analysis: Analysis, said: Digest) -> list[Part]:
-    """Return the chapters of a campaign's page, those of a study first."""
+    """Return the chapters of a campaign's page, those of a program or a study first."""
     chapters = [_of_chapter(each) for each in campaign_chapters(analysis)]
-    study = [each for each in chapters if each.name in STUDY]
-    rest = [each for each in chapters if each.name not in STUDY]
+    study = [each for each in chapters if each.name in FIRST]
+    rest = [each for each in chapters if each.name not in FIRST]
     parts = (*study, *_measured(analysis, said), *rest, *_last(said))
     return [part for part in parts if not part.empty]
 

@@ -70,7 +70,13 @@ def build(
     """Write a campaign in which every load runs once for every length."""
     folder.mkdir()
     jobs = [
-        Job(folder=f"{n:03d}-{load}", number=n, workload=load, repeat=1 + i)
+        Job(
+            folder=f"{n:03d}-{load}",
+            number=n,
+            workload=load,
+            script=f"/workloads/{load}.py",
+            repeat=1 + i,
+        )
         for n, (i, load) in enumerate(((i, each) for i in range(len(lengths)) for each in loads), 1)
     ]
     sources = [SourceRecord(name=name, adapter="-", python="-") for name in fakes]

@@ -10,10 +10,12 @@ from calibrate.reporting.chapters.chapter import Chapter
 from calibrate.reporting.chapters.learning import learning_chapter
 from calibrate.reporting.chapters.lifecycle import lifecycle_chapter
 from calibrate.reporting.chapters.phases import phase_chapter
+from calibrate.reporting.chapters.program import program_chapter
 from calibrate.reporting.chapters.workloads import workload_chapter
 
 #: In the order of a report; each returns None where the campaign has nothing of the kind.
 CHAPTERS: tuple[Callable[[Analysis], Chapter | None], ...] = (
+    program_chapter,
     workload_chapter,
     learning_chapter,
     algorithm_chapter,

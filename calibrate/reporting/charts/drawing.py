@@ -48,9 +48,7 @@ def static_svg(chart: Chart) -> str:
     head, rest = text.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)
     text = f'<svg {box.group(0) if box else ""} aria-hidden="true">{rest}'
-    # Names of clip paths and gradients are unique in a drawing only.
-    text = re.sub(r'\bid="', f'id="{chart.name}-', text)
-    text = text.replace("url(#", f"url(#{chart.name}-")
+    text = _renamed(text, chart.name)
     for colour, variable in COLOURS.items():
         text = text.replace(colour, f"var({variable})")
     text = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", text.replace(' aria-hidden="true"', ""))
@@ -61,6 +59,16 @@ def static_svg(chart: Chart) -> str:
         r' (?:d|transform)="[^"]*"', lambda found: _LONG.sub(_short, found.group(0)), text
     )
     return text.replace("<svg ", '<svg aria-hidden="true" ', 1)
+
+
+def _renamed(text: str, prefix: str) -> str:
+    """Return a drawing whose clip paths and gradients have names of a page, the same each time."""
+    names = {
+        name: f"{prefix}-{place}"
+        for place, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]*)"', text)))
+    }
+    text = re.sub(r'\bid="([^"]*)"', lambda found: f'id="{names[found[1]]}"', text)
+    return re.sub(r"url\(#([^)]*)\)", lambda found: f"url(#{names[found[1]]})", text)
 
 
 def _short(found: re.Match[str]) -> str:

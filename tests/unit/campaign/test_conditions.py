@@ -80,7 +80,7 @@ def test_nothing_to_observe_is_refused_at_once(tmp_path: Path) -> None:
 
 def test_the_fewer_runs_are_announced() -> None:
     console = Console(record=True, width=120)
-    said = Plain(console)
+    said = Plain(console, Path("c"))
     campaign = CampaignRecord(
         created="2026-01-01T00:00:00+00:00",
         crosswatt="0",

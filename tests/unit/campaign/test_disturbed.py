@@ -202,7 +202,7 @@ def test_the_first_run_is_judged_when_it_has_siblings(tmp_path: Path) -> None:
 def test_a_repetition_is_announced(tmp_path: Path) -> None:
     said = io.StringIO()
     folder = made(tmp_path, [100, 70], repeats=2)
-    perform_campaign(folder, Plain(Console(file=said, width=200)))
+    perform_campaign(folder, Plain(Console(file=said, width=200), Path("c")))
     assert "[2/2] told is repeated: load: 70 op/s is 30 % under the median" in said.getvalue()
 
 
