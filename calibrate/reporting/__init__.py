@@ -5,6 +5,7 @@ said       the sentence that comes first, and its clauses
 verdict    one line per probe
 cards      the verdict on each probe with its reasons
 scorecard  a row for each probe, with every column of it
+emitted    how a mass of CO2e is written
 tables     all tables
 page       the chapters of a page in their order
 charts     the charts of every report

@@ -17,7 +17,6 @@ from calibrate.quantity import (
     UNKNOWN,
     estimated,
     figure,
-    fitting,
     interval,
     percent,
     rate,
@@ -28,6 +27,7 @@ from calibrate.quantity import (
 )
 from calibrate.reporting.cards import CONSISTENCY, Card, verdict_cards
 from calibrate.reporting.chapters.table import Row, Table
+from calibrate.reporting.emitted import grams_text
 from calibrate.reporting.facts import (
     METHOD,
     SOURCES,
@@ -360,22 +360,12 @@ def _carbon(analysis: Analysis) -> Table:
     rows = [
         Row(
             (each.workload, each.probe, each.scope, f"{figure(each.joules)} J", each.how,
-             _grams(each.grams, each.u_g)),
+             grams_text(each.grams, each.u_g)),
             each.how == "reference",
         )
         for each in made
     ]  # fmt: skip
     return Table(head, tuple(rows), frozenset({3, 5}))
-
-
-def _grams(grams: float, u_g: float | None) -> str:
-    """Return a mass in a unit that suits it, with its expanded uncertainty."""
-    prefix, size = fitting(grams, "k mµ")
-    if u_g is None:
-        return f"{figure(grams / size)} {prefix}g, ± not known"
-    half = 2 * u_g / size
-    value, spread = rounded(-half, half, grams / size, half)
-    return f"({value} ± {spread}) {prefix}g"
 
 
 def _carbon_note(analysis: Analysis) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from calibrate.analysis import Analysis
 from calibrate.costs import Intensity, Usage, grams_of
-from calibrate.quantity import J_PER_KWH, MISSING, figure, percent, prefixed
+from calibrate.quantity import J_PER_KWH, MISSING, figure, percent
 from calibrate.reporting.chapters.chapter import Chapter
 from calibrate.reporting.chapters.table import Row, Table
 from calibrate.reporting.charts.program import program_charts
+from calibrate.reporting.emitted import grams_text
 from calibrate.tokens import masked
 
 _NOTE = (
@@ -46,25 +47,25 @@ def program_chapter(analysis: Analysis) -> Chapter | None:
 
 def program_sentences(analysis: Analysis) -> tuple[str, ...]:
     """Return what each program used, by the reference, or by the first probe that has a figure."""
-    intensity = analysis.footprint.intensity if analysis.footprint else None
     first: dict[str, Usage] = {}
     for each in analysis.program:
         if each.workload not in first or each.how == "reference":
             first[each.workload] = each
-    return tuple(_sentence(analysis, each, intensity) for each in first.values())
+    return tuple(_sentence(analysis, each) for each in first.values())
 
 
-def _sentence(analysis: Analysis, used: Usage, intensity: Intensity | None) -> str:
+def _sentence(analysis: Analysis, used: Usage) -> str:
     runs = f"mean of {used.runs} runs" if used.runs > 1 else "one run"
-    emitted = ""
-    if intensity is not None:
-        grams = grams_of(used, intensity)
-        u = 0.0 if intensity.u_relative is None else 2 * intensity.u_relative * grams
-        emitted = f", {prefixed(grams, u, 'g')} CO2e"
+    emissions = analysis.footprint.emissions if analysis.footprint else ()
+    grams = [
+        f", {grams_text(each.grams, each.u_g)} CO2e"
+        for each in emissions
+        if (each.workload, each.probe) == (used.workload, used.probe)
+    ]
     return (
         f"{_called(analysis, used.workload)} used {_joules(used)} by {used.probe} ({used.scope}): "
         f"{figure(used.joules / J_PER_KWH)} kWh, {figure(used.watts)} W over "
-        f"{figure(used.seconds)} s{emitted}; {runs}."
+        f"{figure(used.seconds)} s{''.join(grams[:1])}; {runs}."
     )
 
 
