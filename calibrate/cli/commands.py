@@ -16,7 +16,6 @@ from typer.core import TyperCommand
 from typer.main import get_group
 
 from calibrate.cli.help import PlainGroup
-from calibrate.cli.memory import require_address_space
 
 #: By heading: each command's module and the first paragraph of its help.
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
@@ -95,6 +94,8 @@ class LazyGroup(PlainGroup):
         """Import the command that is used."""
         name, command, rest = super().resolve_command(ctx, args)
         if name in _COMMANDS and name not in _LIGHT:
+            from calibrate.cli.memory import require_address_space
+
             require_address_space()
         return name, load_command(name) if name in _COMMANDS else command, rest
 
