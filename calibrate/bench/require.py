@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from calibrate.bench.fuse import load_mfusepy
 from calibrate.bench.process import python
 from calibrate.errors import Unsupported
 from calibrate.requirement import pip_install
@@ -32,7 +33,7 @@ def check() -> None:
 
 def _library() -> None:
     try:
-        import mfusepy  # noqa: F401 - whether it loads is the question
+        load_mfusepy()
     except ModuleNotFoundError:
         raise Unsupported(
             f"The bench needs the package mfusepy: {pip_install('mfusepy')}"

@@ -21,6 +21,7 @@ from calibrate.bench import setup
 from calibrate.bench.activity import online_cpus
 from calibrate.bench.demand import Demand
 from calibrate.bench.files import Device, File, Folder, Link, Node, always
+from calibrate.bench.fuse import load_mfusepy
 from calibrate.bench.host import Host
 from calibrate.bench.setup import Setup
 from calibrate.bench.snapshot import Snapshots
@@ -189,7 +190,7 @@ def _attributes(node: Node) -> dict[str, int]:
 
 def serve(wanted: Setup, mountpoint: str) -> None:
     """Mount the files of a machine and serve them until unmounted or killed."""
-    import mfusepy
+    mfusepy = load_mfusepy()
 
     keeper = os.getppid()
     model, faults = wanted.check()
