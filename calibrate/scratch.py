@@ -19,9 +19,9 @@ from pathlib import Path
 
 _PREFIX = "crosswatt-"
 _LOCK = ".in-use"
-_SUFFIX = ".new"
+_SUFFIX = ".crosswatt"
 #: What is to become something beside it, by its name.
-_HALF_MADE = re.compile(r"\..+\.[a-z0-9_]{8}\.new")
+_HALF_MADE = re.compile(r"\..+\.[a-z0-9_]{8}\.crosswatt")
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 

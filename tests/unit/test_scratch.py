@@ -56,10 +56,11 @@ def test_what_is_being_made_stays(tmp_path: Path) -> None:
 def test_what_is_not_ours_stays(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("x")
-    (tmp_path / ".a.abcdefgh.new").symlink_to(victim)
-    os.mkfifo(tmp_path / ".b.abcdefgh.new")
-    (tmp_path / ".c.abcdefgh.new").mkdir()
-    for name in (".d.abcdefgh", ".d.new", "d.abcdefgh.new", ".d.ABCDEFGH.new"):
+    (tmp_path / ".a.abcdefgh.crosswatt").symlink_to(victim)
+    os.mkfifo(tmp_path / ".b.abcdefgh.crosswatt")
+    (tmp_path / ".c.abcdefgh.crosswatt").mkdir()
+    mine = (".a.abcdefgh", ".a.crosswatt", "a.abcdefgh.crosswatt", ".a.ABCDEFGH.crosswatt")
+    for name in (*mine, ".bashrc.original.new"):
         (tmp_path / name).write_text("x")
     before = sorted(tmp_path.iterdir())
     assert sweep_half_made(tmp_path) == []
