@@ -100,7 +100,9 @@ def import_(
             f"{counted(made.rejected, 'line')} could not be parsed; see {made.rejects_file}. The "
             f"first: {made.first_rejected}"
         )
-    out.print(f"Now: crosswatt report {folder} --reference NAME")
+    out.print(
+        f"Now: crosswatt report {folder}, with --reference NAME where a probe can serve as one"
+    )
 
 
 class _Bar:

@@ -60,12 +60,23 @@ def report(
 ) -> None:
     """Write the report of a campaign into its folder.
 
-    It is computed anew from what was recorded, on any machine.
+    It is computed anew from what was recorded, on any machine. Of an import in which nothing is the
+    reference, it has the energies, dates and gaps, and what could serve as one.
     """
-    from calibrate import analysis
+    from calibrate import analysis, store
+    from calibrate.cli.inventory import report_inventory
+    from calibrate.comparison import NoReference
 
     suffix = getattr(catalog.load_report(form), "SUFFIX", form)
-    found = analysis.analyze(folder, reference, carbon=carbon, across=across, need=asked_need(need))
+    try:
+        found = analysis.analyze(
+            folder, reference, carbon=carbon, across=across, need=asked_need(need)
+        )
+    except NoReference:
+        if not store.read(folder / store.CAMPAIGN, store.CampaignRecord).is_import:
+            raise
+        report_inventory(folder, form, target)
+        return
     path = target or folder / f"report.{suffix}"
     if path == Path("-"):
         render(found, form, None)

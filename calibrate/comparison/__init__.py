@@ -8,6 +8,7 @@ until       measure until every factor is known well enough, and predict how lon
 
 from calibrate.comparison.pairs import (
     Comparison,
+    NoReference,
     NotCompared,
     Pair,
     PairedRun,
@@ -32,6 +33,7 @@ __all__ = [
     "ColumnDifferences",
     "Comparison",
     "Goal",
+    "NoReference",
     "NotCompared",
     "Pair",
     "PairedRun",

@@ -239,13 +239,17 @@ def compare(
     )
 
 
+class NoReference(CrosswattError):
+    """Nothing in a campaign is known to serve as the reference."""
+
+
 def reference_of(runs: Sequence[Run], wanted: str | None) -> str:
     """Return the probe that serves as the reference: the one wanted, or the best that worked.
 
     Raises
     ------
     UnknownName : the one wanted is not among the probes.
-    CrosswattError : none can serve.
+    NoReference : none can serve.
     """
     working = {name for run in runs for name, log in run.logs.items() if log.domains}
     if wanted is not None and wanted not in working:
@@ -253,7 +257,7 @@ def reference_of(runs: Sequence[Run], wanted: str | None) -> str:
     for name in [wanted] if wanted else REFERENCES:
         if name in working:
             return name
-    raise CrosswattError(
+    raise NoReference(
         "No probe of this campaign can serve as the reference "
         f"({', '.join(REFERENCES)}); name one with --reference."
     )

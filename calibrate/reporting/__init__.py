@@ -54,6 +54,7 @@ from calibrate.reporting.pages.interference import (
     effects_sentence,
     interference_page,
 )
+from calibrate.reporting.pages.inventory import inventory_page
 from calibrate.reporting.rendering import draw, draw_parts, render
 from calibrate.reporting.said import first_sentence, lost_runs, uncovered
 from calibrate.reporting.scorecard import scorecard
@@ -95,6 +96,7 @@ __all__ = [
     "first_sentence",
     "forest_chart",
     "interference_page",
+    "inventory_page",
     "lost_runs",
     "markdown_text",
     "page_parts",

@@ -4,4 +4,5 @@ datasheet     how a probe responds
 interference  what probes do to the machine and to each other
 differences   two campaigns beside each other
 drift         probes over a folder of campaigns
+inventory     an import without a reference
 """
