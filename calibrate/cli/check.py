@@ -132,7 +132,7 @@ def check(
             "--probe",
             "-p",
             metavar="PROBE",
-            help="The meter, as the calibration calls it.",
+            help="The meter, as the calibration calls it; PROBE.COLUMN where it has several.",
             autocompletion=complete.probe_names,
         ),
     ] = None,

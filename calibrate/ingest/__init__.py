@@ -8,6 +8,7 @@ sheet       rows of delimited text
 documents   objects of JSON; bson has those of MongoDB's dumps
 stamps      lines beside the time at which they were written
 prometheus  what was extracted from Prometheus
+metrics     any exporter's joules and watts from there
 trackers, perun, powerapi, scaphandre, processors, gpus, wattmeters, plugs, boards
             what meters write
 published   folders that were published with a paper

@@ -17,6 +17,7 @@ def importers() -> dict[str, Importer]:
     from calibrate.ingest.boards import ipmi, redfish
     from calibrate.ingest.gpus import dcgm, nvidia_smi
     from calibrate.ingest.mapping import table
+    from calibrate.ingest.metrics import prometheus
     from calibrate.ingest.plugs import home_assistant, shelly, tapo
     from calibrate.ingest.processors import alumet, energibridge, perf_stat, turbostat
     from calibrate.ingest.published import ccgrid2023, codecarbon_load, icpe2024
@@ -38,6 +39,7 @@ def importers() -> dict[str, Importer]:
         "alumet": alumet,
         "nvidia-smi": nvidia_smi,
         "dcgm": dcgm,
+        "prometheus": prometheus,
         "ptd": ptdaemon,
         "kwollect": kwollect,
         "redfish": redfish,

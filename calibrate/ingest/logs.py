@@ -7,6 +7,7 @@ are those of `crosswatt import`.
 from __future__ import annotations
 
 import csv
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from calibrate.probe import Domain
 #: Figures of a log that are kept in memory together.
 MOST_FIGURES = 30_000_000
 _HEAD = 4000
+#: A metric with its unit, on a page or in an answer.
+_METRIC = re.compile(r"[a-z]_(?:micro|milli|kilo)?(?:joules|watts?)(?:_total)?(?:[{\"]| \d)")
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -225,6 +228,8 @@ def format_of(path: Path) -> str:
     for mark, form in marks.items():
         if mark in head:
             return form
+    if _METRIC.search(head):
+        return "prometheus"
     if line.startswith("Time,") and ",Watts," in line:
         return "ptd"
     raise BadFile(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calibrate.errors import CrosswattError
 from calibrate.ingest import Log, read_log
@@ -18,6 +19,9 @@ from calibrate.logcheck.reason import BARS, FAILS, Code, Reason
 from calibrate.logcheck.series import Form, can_join, joined, series_of
 from calibrate.logcheck.windowed import Measured, measure
 from calibrate.quantity import percent
+
+if TYPE_CHECKING:
+    from calibrate.calibration import Calibration
 
 NEED = 0.05
 #: The largest number of columns that are added up.
@@ -37,7 +41,7 @@ class Question:
     readings : how figures of power are made, where that is known: `sampled` or `averaged`.
     update_s : the update period of the meter, s, where that is known.
     calibration : a ``calibration.json`` to correct the energy by.
-    probe : the meter's name in it.
+    probe : the meter's name in it, as ``probe`` or ``probe.column``.
     """
 
     begin: str | None = None
@@ -223,6 +227,21 @@ class _Made:
             "calibrate it (crosswatt run, then --calibration FILE)"
         ), None
 
+    def _calibrated(self, found: Calibration) -> tuple[str, str | None]:
+        """Return the probe and the column whose correction applies, as the calibration has them."""
+        probe = self._question.probe or self._chosen.meters[0].probe
+        columns = [each.column for each in found.corrections if each.probe == probe]
+        if not columns and "." in probe:
+            named, _, column = probe.rpartition(".")
+            return named, column
+        names = {name for meter in self._chosen.meters for name in self._names(meter)}
+        ours = [each for each in columns if each in names]
+        return probe, ours[0] if len(self._chosen.meters) == 1 and ours else None
+
+    @staticmethod
+    def _names(meter: Meter) -> tuple[str, str]:
+        return meter.columns[0].domain.name, meter.scope
+
     def _corrected(
         self, joules: float, expanded: float | None, seconds: float, path: Path
     ) -> Correction:
@@ -230,13 +249,11 @@ class _Made:
         from calibrate.calibration import load_calibration
 
         corrector = load_calibration(path)
-        asked = self._question
+        probe, column = self._calibrated(corrector.calibration)
         on = datetime.fromtimestamp(self._origin_ns / 1e9, UTC).date()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is to be known is in the notes
-            made = corrector.correct(
-                joules, seconds=seconds, probe=asked.probe or self._chosen.meters[0].probe, on=on
-            )
+            made = corrector.correct(joules, seconds=seconds, probe=probe, column=column, on=on)
         notes = tuple(made.notes)
         if made.low is None or made.high is None or expanded is None:
             return Correction(made.joules, None, notes)

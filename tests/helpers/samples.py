@@ -415,6 +415,18 @@ SAMPLES: dict[str, Sample] = {
         },
         "records of 1.0.2",
     ),
+    "prometheus": Sample(
+        "prometheus", "node.txt",
+        "".join(
+            f'node_rapl_package_joules_total{{index="0",path="/sys"}} {500 + 55 * n} '
+            f"{(T0 + n) * 1000}\n"
+            f'kepler_node_cpu_watts{{zone="dram"}} 2 {(T0 + n) * 1000}\n'
+            f'kepler_process_cpu_watts{{zone="dram",pid="7"}} 1 {(T0 + n) * 1000}\n'
+            for n in range(11)
+        ),
+        {("prometheus", "package-0"): 550.0, ("prometheus", "dram power"): 20.0},
+        "after the names of node_exporter and Kepler",
+    ),
     "scaphandre query_range": Sample(
         "scaphandre", "range.json",
         _answer(

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from calibrate import store
+from calibrate.calibration import Calibration, Correction
 from calibrate.cli import main
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.logcheck import Answer, Code, Question, check_log
+from calibrate.stats import Estimate
 from tests.helpers.powerlogs import BUSY_W, IDLE_W, JOB_S, dcgm_page, gpu_log
 
 CASES = Path("/work/shared/cases/imports")
@@ -188,6 +191,59 @@ def test_any_table_by_a_mapping(tmp_path: Path) -> None:
     assert found.expanded_j == pytest.approx(1.96 * 0.01 / 3**0.5 * 20_100, rel=0.1)
     with pytest.raises(CrosswattError, match="counted twice"):
         check(log, "+10s", "+110s", mapping=mapping, columns=["node", "gpu-0"])
+
+
+def calibration(path: Path, *columns: str) -> Path:
+    factor = Estimate(1.1, 0.01, 1.08, 1.12, 0.95, "as known", 12, 4)
+    corrections = tuple(
+        Correction(
+            probe="nvidia-smi", release="", mode="", column=column, scope="gpu",
+            verdict="factor", reason="known", factor=factor, relative_u=0.01,
+        )
+        for column in columns
+    )  # fmt: skip
+    made = Calibration(simulated=False, machine="m", reference="wall", corrections=corrections)
+    store.save(path, made)
+    return path
+
+
+def test_a_calibration_corrects_the_energy_and_is_in_u(log: Path, tmp_path: Path) -> None:
+    plain = check(log, "+30s", "+270s", columns=["gpu-0-instant"])
+    file = calibration(tmp_path / "c.json", "gpu-0-instant", "gpu-1-instant")
+    found = check(
+        log, "+30s", "+270s", columns=["gpu-0-instant"], calibration=file, per={"tokens": 2.0}
+    )
+    assert plain.joules is not None and plain.expanded_j is not None
+    assert found.corrected is not None and found.corrected.expanded_j is not None
+    assert found.corrected.joules == pytest.approx(1.1 * plain.joules)
+    assert found.corrected.expanded_j > 0.02 * plain.joules
+    assert found.rates[0].joules == pytest.approx(found.corrected.joules / 2)
+    assert "corrected by the calibration" in found.gain
+    both = check(log, "+30s", "+270s", calibration=file, probe="nvidia-smi.gpu-1-instant")
+    assert both.corrected is not None
+    with pytest.raises(CrosswattError, match="has 2 columns in this calibration"):
+        check(log, "+30s", "+270s", calibration=file)
+
+
+def test_metrics_of_prometheus(tmp_path: Path) -> None:
+    page = tmp_path / "page.txt"
+    lines = [
+        f"{metric} {value * second + 5} {(1_764_500_000 + second) * 1000}"
+        for second in range(100)
+        for metric, value in (
+            ('node_rapl_package_joules_total{index="0"}', 60.0),
+            ('node_rapl_package_joules_total{index="1"}', 40.0),
+            ('node_rapl_core_joules_total{index="0"}', 30.0),
+        )
+    ]
+    page.write_text("\n".join(lines) + "\n")
+    found = check(page, "+10s", "+90s")
+    assert found.form == "prometheus" and found.joules == pytest.approx(8000, rel=1e-3)
+    assert [each.name for each in found.measured] == ["package-0 + package-1"]
+    assert ("prometheus.core-0", "it lies in package-0") in found.left
+    page.write_text(page.read_text().replace("_package_", "_").replace("_core_", "_"))
+    with pytest.raises(CrosswattError, match="does not say what it covers"):
+        check(page, "+10s", "+90s")
 
 
 def test_the_command_prints_and_returns_the_codes_of_the_gate(
