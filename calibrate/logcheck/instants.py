@@ -9,6 +9,8 @@ from calibrate.ingest import instant_ns
 
 _OFFSET = re.compile(r"\+\s*(\d{1,12}(?:\.\d{1,9})?)\s*(ms|s|min|h|)", re.ASCII)
 _SECONDS = {"ms": 1e-3, "s": 1.0, "": 1.0, "min": 60.0, "h": 3600.0}
+#: No log is longer, s.
+_MOST_S = 10 * 366 * 86_400.0
 _FORMS = (
     "write ISO 8601 with a zone (2026-12-01T12:00:00+01:00), seconds since 1970, or an offset from "
     "the beginning of the log (+10s, +2.5min)"
@@ -38,7 +40,10 @@ def end_ns(text: str, zone: str | None, first_ns: int) -> int:
         found = _OFFSET.fullmatch(bare)
         if not found:
             raise CrosswattError(f"{text[:60]!r} is no offset; {_FORMS}.")
-        return first_ns + round(float(found[1]) * _SECONDS[found[2]] * 1e9)
+        seconds = float(found[1]) * _SECONDS[found[2]]
+        if seconds > _MOST_S:
+            raise CrosswattError(f"{text[:60]!r} is longer than ten years; {_FORMS}.")
+        return first_ns + round(seconds * 1e9)
     try:
         return instant_ns(bare, zone)
     except (ValueError, OverflowError):

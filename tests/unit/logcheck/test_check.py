@@ -84,6 +84,8 @@ def test_times_with_a_zone_epochs_and_offsets_are_the_same(log: Path) -> None:
         ("+ten", "+270s", "UTC", "is no offset"),
         ("+100s", "+100s", "UTC", "--to has to be later than --from"),
         ("2026-11-30T12:00:30Z", "+1e9s", "UTC", "is no offset"),
+        ("2026-11-30T12:00:30Z", "+999999999999h", "UTC", "longer than ten years"),
+        ("9" * 60, "+270s", "UTC", "is no time"),
     ],
 )
 def test_a_time_that_is_none_is_refused(
