@@ -16,7 +16,15 @@ from calibrate.campaign import Plan, announced_s
 from calibrate.cli.console import span
 from calibrate.comparison import least_known
 from calibrate.energy import Column, headline_column, native_columns
-from calibrate.store import CampaignRecord, Job, KnownFactor, ProbeLog, ProbeState, RunRecord
+from calibrate.store import (
+    CampaignRecord,
+    Job,
+    KnownFactor,
+    ProbeLog,
+    ProbeState,
+    RunRecord,
+    part_files,
+)
 
 TAIL_BYTES = 8192
 
@@ -150,7 +158,8 @@ class Screen(Plain):
         for name, log in self._logs.items():
             column = headline_column(native_columns(log.domains.values()))
             if column and self._folder:
-                now = watts_now(self._folder / f"{name}.jsonl", log, column)
+                newest = [*part_files(self._folder / f"{name}.jsonl")]
+                now = watts_now(newest[-1], log, column) if newest else None
                 table.add_row(name, column.name, "-" if now is None else f"{now:.4g}")
         return Group(self._progress, table)
 

@@ -17,6 +17,9 @@ The parent writes orders on standard input, one a line, and gets a word back whe
     end                              call `Probe.end`                          -> ended
     stop                             read once more, close the probe and FILE  -> closed
 
+A file that has grown to 64 MiB ends with {"doc": "continued", "part": 2} and goes on in FILE.2,
+and so on, so that a run of days is no single file.
+
 After ``closed`` the next ``open`` may come, for another run, or ``stop``, which ends the process.
 Until then the probe is closed and this process does nothing but wait for its input. A recorder
 ends after ``stop`` without a word where its probe does not say that it `reopens`, where it failed,
@@ -50,6 +53,8 @@ from calibrate.probe.contract import Domain, Probe, Target, Unavailable
 from calibrate.probe.secret import revealed
 
 SCHEMA = 1
+#: Bytes from which on a run goes on in a further file.
+PART_BYTES = 64 << 20
 #: How long the threads of a closed probe may take to end.
 _THREADS_END_S = 1.0
 
@@ -71,14 +76,34 @@ class Stated(NamedTuple):
 
 
 class Journal:
-    """The probe's file; every document is a line, written at once."""
+    """The probe's file, and those that continue it; every document is a line, written at once.
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    path : of the first file.
+    part_bytes : from so many bytes on a further file is begun.
+    """
+
+    def __init__(self, path: Path, part_bytes: int = PART_BYTES) -> None:
+        self._path, self._part_bytes, self._part, self._size = path, part_bytes, 1, 0
         self._file = path.open("w", buffering=1, encoding="utf-8")
 
     def put(self, doc: str, **fields: object) -> None:
         """Append one document."""
-        self._file.write(json.dumps({"doc": doc, **fields}) + "\n")
+        line = json.dumps({"doc": doc, **fields}) + "\n"
+        if self._size + len(line) > self._part_bytes and self._size:
+            self._continue()
+        self._file.write(line)
+        self._size += len(line)
+
+    def _continue(self) -> None:
+        """Go on in a further file, which is there before the last line of this one names it."""
+        self._part += 1
+        path = self._path.with_name(f"{self._path.name}.{self._part}")
+        further = path.open("w", buffering=1, encoding="utf-8")
+        self._file.write(json.dumps({"doc": "continued", "part": self._part}) + "\n")
+        self._file.close()
+        self._file, self._size = further, 0
 
     def close(self) -> None:
         """Close the file."""
@@ -131,6 +156,7 @@ class Recorder:
     answer : tells the parent a word.
     period_s : seconds between two readings; the probe's own unless given.
     stated : what the user states of the meter.
+    now_ns : the clock, CLOCK_MONOTONIC.
     """
 
     def __init__(
@@ -140,7 +166,9 @@ class Recorder:
         answer: Callable[[str], None],
         period_s: float | None = None,
         stated: Stated = Stated(),  # noqa: B008 - it never changes
+        now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
+        self._now_ns = now_ns
         self._probe = probe
         self._stated = stated
         self._checked = CheckedProbe(probe)
@@ -187,11 +215,11 @@ class Recorder:
                 return
             if order is None and self._due_ns is not None:
                 self.read()
-                late = max(0, time.monotonic_ns() - self._due_ns) // period_ns
+                late = max(0, self._now_ns() - self._due_ns) // period_ns
                 self.missed += late
                 self._due_ns += (late + 1) * period_ns
             elif word == "record":
-                self._due_ns = time.monotonic_ns()
+                self._due_ns = self._now_ns()
             elif word == "begin":
                 self._mark("begin", self._probe.begin)
                 self._answer("begun")
@@ -200,9 +228,9 @@ class Recorder:
                 self._answer("ended")
 
     def _mark(self, name: str, call: Callable[[], None]) -> None:
-        before = time.monotonic_ns()
+        before = self._now_ns()
         call()
-        after = time.monotonic_ns()
+        after = self._now_ns()
         self._journal.put(name, before_ns=before, after_ns=after)
         self.read()
         # What fell due meanwhile was not missed for being slow to read.
@@ -212,9 +240,9 @@ class Recorder:
 
     def read(self) -> None:
         """Take one reading and write it."""
-        before = time.monotonic_ns()
+        before = self._now_ns()
         values = self._checked.read()
-        after = time.monotonic_ns()
+        after = self._now_ns()
         self._keep(before, after, values)
         for at_ns, dated in self._checked.drain():
             self._keep(at_ns, at_ns, dated)

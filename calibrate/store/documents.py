@@ -4,6 +4,7 @@
     probes.json               which probes take part, and why the others do not
     001-gemm/run.json         one finished run; a run without it never happened
     001-gemm/rapl.jsonl       one probe: describe, readings (packed when the run has ended), stop
+    001-gemm/rapl.jsonl.2     what continues it, from 64 MiB on
     001-gemm/wall.columns     the readings of an imported probe, little-endian, one record each
     runs.jsonl                in place of the folders of runs: all of them, for an import of many
     001-gemm/output.log       what the workload printed

@@ -118,6 +118,50 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 raise BadFile(path, f"it is not text ({error.reason})", number) from None
 
 
+def part_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number, line) of a probe's file and of those that continue it, in order.
+
+    A line that says so leads to the next file; it is not yielded. Lines are counted through.
+
+    Raises
+    ------
+    FileNotFoundError : there is no such file.
+    BadFile : as `read_lines`; or a file that continues it is missing.
+    """
+    counted, part, here = 0, 1, path
+    while True:
+        further, last = False, 0
+        for number, line in read_lines(here):
+            further, last = _continues(line, part + 1), number
+            if not further:
+                yield counted + number, line
+        if not further:
+            return
+        counted, part = counted + last, part + 1
+        here = path.with_name(f"{path.name}.{part}")
+        if not os.path.lexists(here):
+            raise BadFile(here, "it is missing, though the file before it goes on there")
+
+
+def part_files(path: Path) -> Iterator[Path]:
+    """Yield a probe's file and those that are there to continue it."""
+    part, here = 1, path
+    while os.path.lexists(here):
+        yield here
+        part += 1
+        here = path.with_name(f"{path.name}.{part}")
+
+
+def _continues(line: str, part: int) -> bool:
+    """Tell whether a line says that a file goes on in this part."""
+    if not line.startswith('{"doc": "continued"'):
+        return False
+    try:
+        return bool(parse_json(line) == {"doc": "continued", "part": part})
+    except ValueError:
+        return False
+
+
 def parse_json(text: str) -> Any:
     """Return what JSON says.
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from calibrate.errors import BadFile
-from calibrate.store.files import LINE_BYTES, parse_json, read_lines, write
+from calibrate.store.files import LINE_BYTES, parse_json, part_files, part_lines, read_lines, write
 
 #: Columns of one probe beyond which its file is refused; a machine of 1024 cores has fewer.
 MOST_DOMAINS = 4096
@@ -67,7 +67,7 @@ class Block(BaseModel):
 
 
 def pack(path: Path) -> None:
-    """Pack the readings of a probe's file in place.
+    """Pack the readings of a probe's file in place, and of those that continue it.
 
     The packed file takes the place of the lines when it is on the disk. A last line without its
     end is left out, as when the file is read.
@@ -77,7 +77,8 @@ def pack(path: Path) -> None:
     FileNotFoundError : there is no such file.
     BadFile : a line is damaged; the file stays as it is.
     """
-    write(path, _packed(path))
+    for each in (path, *list(part_files(path))[1:]):
+        write(each, _packed(each))
 
 
 def unpacked_lines(path: Path) -> Iterator[str]:
@@ -88,7 +89,7 @@ def unpacked_lines(path: Path) -> Iterator[str]:
     FileNotFoundError : there is no such file.
     BadFile : a line is damaged.
     """
-    for number, line in read_lines(path):
+    for number, line in part_lines(path):
         data = _parsed(path, number, line)
         if not is_block(data):
             yield line

@@ -27,7 +27,8 @@ from calibrate.store.files import (
     Whole,
     open_file,
     parse_json,
-    read_lines,
+    part_files,
+    part_lines,
 )
 from calibrate.store.packed import LARGEST_J, LAST_NS, MOST_DOMAINS, unpack
 
@@ -343,7 +344,7 @@ def _reading(data: dict[str, Any]) -> Reading:
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number, document); forgive a last line without its end."""
     try:
-        for number, line in read_lines(path):
+        for number, line in part_lines(path):
             yield number, _document(path, number, line)
     except FileNotFoundError:
         raise BadFile(path, "there is no such file, though run.json names the probe") from None
@@ -361,7 +362,11 @@ def _document(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def close_log(path: Path, state: ProbeState, at_ns: int) -> None:
-    """Give a file whose recorder was killed its stop document, dropping a half-written line."""
+    """Give a file whose recorder was killed its stop document, dropping a half-written line.
+
+    Of several files it is the one that was written last.
+    """
+    path = [path, *part_files(path)][-1]
     size, whole = _sizes(path)
     stop = {"doc": "stop", **state.model_dump(), "lost_bytes": size - whole}
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)

@@ -217,6 +217,8 @@ def _move(path: Path, clock: Clock) -> None:
             data["facts"]["lag taken out"] = f"{clock.lag_s.value:.3f} s" if clock.lag_s else ""
         lines.append(json.dumps(data) + "\n")
     store.write(path, lines)
+    for further in [*store.part_files(path)][1:]:
+        further.unlink()  # all is in the first now
     store.pack(path)
 
 

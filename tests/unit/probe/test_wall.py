@@ -387,7 +387,7 @@ def test_a_tapo_plug_that_refuses_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ValueError, match="measures no energy"):
         makers()["tapo"](settings)
     monkeypatch.setitem(sys.modules, "kasa", None)
-    with pytest.raises(ValueError, match=r"pip install 'crosswatt\[tapo\]'"):
+    with pytest.raises(ValueError, match="pip install 'python-kasa>="):
         makers()["tapo"](settings)
 
 

@@ -410,6 +410,7 @@ def test_too_few_campaigns_are_said(tmp_path: Path) -> None:
 
 
 DIFF = """\
+1 column of 1 changed: meter package-0 by +5 % (+5 % to +5 %).
 SIMULATED MACHINE. Change of probe / reference from a to b
 probe  column     change, 95 %         at the same load, 95 %     En  verdict{0}
 meter  package-0  +5 % (+5 % to +5 %)  +2.12 W (+0.766 to +3.48)  -   changed (identical runs)
