@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from calibrate.agreement import Agreement, Entry, MeterAgreement, NotAvailable, entries
 from calibrate.quantity import MISSING, brief, p_value, rounded, share_in_brackets
 from calibrate.reporting.chapters.table import Row, Table
-from calibrate.reporting.charts.meters import meter_charts
+from calibrate.reporting.charts.meters import drawn_words, meter_charts
 from calibrate.reporting.page import Page, Part
 from calibrate.reporting.rendering import render_page
 from calibrate.stats import Estimate
@@ -253,7 +253,7 @@ def _part(found: Agreement, section: AgreementSection, place: int) -> Part:
         name=section.name,
         words=words,
         charts=tuple(meter_charts(found, section.meter, f"meter-{place}")) if section.meter else (),
-        caption=_CAPTION,
+        caption=_CAPTION + (drawn_words(section.meter) if section.meter else ""),
         tables=(("Numbers", Table(head, rows, frozenset({2, 4})), ""),),
         lists=(("Before relying on it", section.notes), ("Not available", missing)),
         open=True,

@@ -33,13 +33,15 @@ from calibrate.stats import Line, Vector
 _LOG_FROM = 15.0
 #: Points of a line that is drawn.
 _POINTS = 60
+#: Runs that are drawn; of more, this many at even distances.
+MOST_RUNS = 1500
 
 
 def meter_charts(found: Agreement, meter: MeterAgreement, prefix: str) -> list[Chart]:
     """Return the charts of a meter; the prefix makes their names unique in a page."""
     if not meter.runs.n:
         return []
-    rows = list(_rows(meter))
+    rows = _thinned(list(_rows(meter)))
     charts = [_energies(found, meter, rows, f"{prefix}-energies")]
     if not isinstance(meter.ratio, NotAvailable):
         charts.append(_level(found, meter, rows, f"{prefix}-level"))
@@ -59,6 +61,19 @@ def _rows(meter: MeterAgreement) -> Iterator[Row]:
             "level": float(np.sqrt(x) * np.sqrt(y)) if ratio else None,
             "ratio": float(y / x) if ratio else None,
         }
+
+
+def _thinned(rows: list[Row]) -> list[Row]:
+    if len(rows) <= MOST_RUNS:
+        return rows
+    return [rows[place] for place in np.linspace(0, len(rows) - 1, MOST_RUNS).round().astype(int)]
+
+
+def drawn_words(meter: MeterAgreement) -> str:
+    """Return how many runs are drawn, where that is not all; else nothing."""
+    if meter.runs.n <= MOST_RUNS:
+        return ""
+    return f" {MOST_RUNS:,} of {meter.runs.n:,} runs are drawn."
 
 
 def _group_looks(rows: list[Row]) -> Mapping[str, Look]:

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -123,6 +124,18 @@ def test_charts_of_hard_tables() -> None:
         assert len(drawn) == charts
         for chart in drawn:
             ElementTree.fromstring(static_svg(chart))  # noqa: S314 - our own drawing
+
+
+def test_of_many_runs_some_are_drawn_and_the_page_says_so() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.uniform(10, 1000, 4000)
+    table = pd.DataFrame({"a": x, "b": 1.02 * x * rng.normal(1, 0.01, x.size)})
+    found = agree(table, reference="a", test=["b"])
+    charts = meter_charts(found, found.meters[0], "m")
+    assert {len(chart.rows) for chart in charts} == {1500}
+    assert charts[0].rows[-1]["reference"] == pytest.approx(float(x[-1]))
+    page = agreement_page(found, "many")
+    assert "1,500 of 4,000 runs are drawn." in page and len(page) < 2_000_000
 
 
 def test_names_are_shown_as_they_are() -> None:
