@@ -5,7 +5,8 @@ the maker's own word; only those below are understood, and the others are named 
 setting ``--set hwmon.ina226.power1=node`` says what another one covers. Devices of one
 driver are told apart by the maker's word for them (``powerN_oem_info``), or numbered.
 Source: Linux kernel, Documentation/hwmon/sysfs-interface.rst, amd_energy.rst, acpi_power_meter.rst;
-driver zenpower; NVIDIA/srt-slurm, pull request 481 (the rails of a Grace superchip).
+xgene-hwmon.rst (X-Gene and Ampere Altra); driver zenpower; NVIDIA/srt-slurm, pull request 481 (the
+rails of a Grace superchip).
 """
 
 import os
@@ -22,6 +23,9 @@ LABELS = (
     ("zenpower", "SVI2_P_Core", "core-{}"),
     ("power_meter", r"CPU Power Socket (\d+)", "package-{}"),
     ("corsairpsu", "power total", "node"),
+    # The rails of the cores and of the rest of the chip: two devices with two sockets.
+    ("apm_xgene", "CPU power", "core-{}"),
+    ("apm_xgene", "IO power", "uncore-{}"),
 )
 
 #: Driver, number of the device, channel, file, and the maker's word for it.

@@ -51,7 +51,7 @@ class Nvml(Probe):
                 "join the group that owns /dev/nvidia0, or run as root",
             ) from None
         except pynvml.NVMLError as error:
-            raise Unavailable(f"NVML: {error}", "install the NVIDIA driver, or mend it") from None
+            raise Unavailable(f"NVML: {error}", "install the NVIDIA driver, or repair it") from None
         if not self._domains:
             raise Unavailable(
                 f"no GPU tells energy or power ({'; '.join(self._left) or 'there is none'})",

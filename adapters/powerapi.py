@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from calibrate import About, Domain, Probe, Target, Unavailable
-from calibrate.linux.cpus import online
+from calibrate.linux.cpus import online, rapl_fix
 from calibrate.probe import finite_number
 from calibrate.probe.counts import Counts, Sensor
 from calibrate.probe.formulas import DELAY_TICKS, MIN_SAMPLES, Formula, Ridge, SmartWatts, Tick
@@ -64,9 +64,7 @@ class PowerApi(Probe):
             part: [d for d in every.values() if d.scope.startswith(part)] for part in _PARTS
         }
         if not any(self._zones.values()):
-            raise Unavailable(
-                "RAPL shows neither packages nor DRAM here", "sudo modprobe intel_rapl_msr"
-            )
+            raise Unavailable("RAPL shows neither packages nor DRAM here", rapl_fix())
         group = options.get("cgroup")
         try:
             self._sensor = Sensor(target.pid, online(), Path(group) if group else None)

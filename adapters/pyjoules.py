@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from calibrate import About, Domain, Probe, Target, Unavailable
+from calibrate.linux.cpus import rapl_fix
 from calibrate.linux.sysfs import LET_A_GROUP_READ
 from calibrate.requirement import pip_install
 
@@ -55,7 +56,7 @@ class PyJoules(Probe):
         if not domains:
             raise Unavailable(
                 "pyJoules finds no RAPL domain named package-N here, and no GPU",
-                "sudo modprobe intel_rapl_msr",
+                rapl_fix(),
             )
         try:
             self._devices = DeviceFactory.create_devices(domains)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from calibrate.errors import MachineLost
-from calibrate.linux.cpus import cpu_fields, cpu_name, virtual
+from calibrate.linux.cpus import cpu_fields, cpu_name, is_arm, virtual
 from calibrate.linux.sysfs import LET_A_GROUP_READ, POWERCAP
 from calibrate.simulated import SIMULATED, bench_folder
 from calibrate.store import MachineRecord
@@ -101,6 +101,11 @@ def why_no_rapl() -> str:
     """Return why RAPL cannot be read, and what to type to get it."""
     if any(POWERCAP.glob("*:*/energy_uj")):
         return f"The RAPL counters may not be read by this user; type: {LET_A_GROUP_READ}"
+    if is_arm(cpu_fields()):
+        return (
+            "This arm64 machine has no RAPL counters. With --no-bench it is measured by its "
+            "sensors (the probe hwmon) or by a wall meter"
+        )
     return (
         "There are no RAPL counters on this machine; if it is not virtual, type: "
         "sudo modprobe intel_rapl_msr"

@@ -75,6 +75,23 @@ def cpu_name(fields: Mapping[str, str]) -> str:
     return "arm64, implementer {}, part {}, variant {}".format(*numbers)
 
 
+def is_arm(fields: Mapping[str, str]) -> bool:
+    """Tell whether this is an arm64 machine, none of which has RAPL.
+
+    Parameters
+    ----------
+    fields : see `cpu_fields`.
+    """
+    return "CPU implementer" in fields
+
+
+def rapl_fix() -> str:
+    """Return what to do where there are no RAPL counters."""
+    if is_arm(cpu_fields()):
+        return "use the probe hwmon or a wall meter: arm64 processors have no RAPL"
+    return "sudo modprobe intel_rapl_msr (virtual machines usually have no RAPL at all)"
+
+
 def virtual(fields: Mapping[str, str]) -> str:
     """Return whether this is a virtual machine: ``yes`` or ``no``; ``unknown`` but on x86.
 

@@ -45,7 +45,7 @@ def first(wanted: str | None = None) -> tuple[str, Way]:
 
     Raises
     ------
-    Unavailable : none works; says of each why, and how to mend the first.
+    Unavailable : none works; says of each why, and how to fix the first.
     """
     known = ways()
     if wanted is not None and wanted not in known:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from calibrate.linux.cpus import rapl_fix
 from calibrate.linux.sysfs import LET_A_GROUP_READ, POWERCAP
 from calibrate.probe.contract import Domain, Unavailable
 from calibrate.probe.rapl.guard import Guard
@@ -43,7 +44,7 @@ class Powercap:
         if not zones:
             raise Unavailable(
                 f"there is no RAPL zone under {self._root}",
-                "sudo modprobe intel_rapl_msr (virtual machines usually have no RAPL at all)",
+                rapl_fix(),
             )
         try:
             for zone in zones:
