@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,8 +23,8 @@ from calibrate.ingest.folder import (
     write,
 )
 from calibrate.ingest.formats import Importer, find_importer
-from calibrate.ingest.opened import checksum
 from calibrate.store import CampaignRecord
+from calibrate.textfile import TOML_BYTES, read_text
 
 
 class ImportWatcher(Protocol):
@@ -94,7 +95,10 @@ def import_files(
     for path in paths:
         if not path.exists():
             raise CrosswattError(f"{path}: there is no such file or folder.")
-    words = (zone, unit, scope, checksum(mapping) if mapping else None, name)
+    # A mapping is read within its bounds before anything else is, and known by what it says.
+    mapped = read_text(mapping, TOML_BYTES) if mapping else None
+    known = hashlib.sha256(mapped.encode()).hexdigest() if mapped is not None else None
+    words = (zone, unit, scope, known, name)
     done = prepare(out, origin(form, paths, words))
     rejects = Rejects(working(out) / REJECTED, max_rejected, done.rejects if done else 0)
     file = str(mapping) if mapping else None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from calibrate import store
+from calibrate.cli import main
 from calibrate.ingest.sheet import pointed
 from tests.helpers.cases import shared_case
 from tests.helpers.imports import imported, joules
@@ -179,3 +181,15 @@ def test_a_decimal_comma_in_quotes_is_named(
     log.write_text("entity_id,state,last_changed\n" + 'plug,"100,5",2024-05-05T22:00:00.000Z\n' * 2)
     assert imported(tmp_path / "out", "home-assistant", log, "--unit", "W", rc=64) == []
     assert "decimal comma" in said(capsys)
+
+
+def test_a_mapping_without_end_is_refused_before_it_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "map.toml").touch()
+    os.truncate(tmp_path / "map.toml", 1 << 40)  # a file of holes
+    words = ["import", "csv", str(tmp_path / "mine.csv"), "--mapping", str(tmp_path / "map.toml")]
+    assert main([*words, "--out", str(tmp_path / "made")]) == 64
+    assert "larger than 256 KiB" in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()
