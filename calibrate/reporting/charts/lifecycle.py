@@ -78,7 +78,9 @@ def _layers(names: Sequence[str], known: dict[str, Look]) -> list[dict[str, Any]
     x = scaled("per_day", "uses a day", "~s", {"type": "log", "nice": False})
     y = scaled("days", "days until equal", scale=LOG)
     probe = nominal("probe")
-    colour = {**probe, "scale": by_probe(names, known, "colour")}
+    # The legend shows the lines, and not the pale bands about them.
+    legend = {"symbolOpacity": 1, "symbolType": "stroke"}
+    colour = {**probe, "scale": by_probe(names, known, "colour"), "legend": legend}
     tips = [
         {"field": "probe"},
         {"field": "per_day", "title": "uses a day", "format": ".3g"},
