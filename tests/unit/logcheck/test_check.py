@@ -14,10 +14,8 @@ from calibrate.cli import main
 from calibrate.errors import CrosswattError, UnknownName
 from calibrate.logcheck import Answer, Code, Question, check_log
 from calibrate.stats import Estimate
+from tests.helpers.cases import shared_case, shared_data
 from tests.helpers.powerlogs import BUSY_W, IDLE_W, JOB_S, dcgm_page, gpu_log
-
-CASES = Path("/work/shared/cases/imports")
-PUBLISHED = Path("/work/shared/data/ccgrid2023")
 
 
 def check(path: Path, begin: str | None = None, end: str | None = None, **more: object) -> Answer:
@@ -315,17 +313,13 @@ def test_a_hostile_log_ends_in_a_sentence(
 
 
 def test_a_clock_that_went_back_is_no_pass() -> None:
-    log = CASES / "05-hour-that-comes-twice" / "dst.csv"
-    if not log.exists():
-        pytest.skip("the shared cases are not here")
+    log = shared_case("imports/05-hour-that-comes-twice/dst.csv")
     found = check(log)
     assert found.state == "inconclusive" and Code.NOT_INCREASING in codes(found)
 
 
 def test_a_published_log_of_a_wattmeter() -> None:
-    logs = sorted(PUBLISHED.glob("*/kwollect-*.csv"))
-    if not logs:
-        pytest.skip("the shared data are not here")
+    logs = sorted(shared_data("ccgrid2023").glob("*/kwollect-*.csv"))
     found = check(logs[0], "+20s", "+200s")
     assert found.state == "pass" and found.probe == "wall"
     assert ("bmc.node", "another meter; wall covers as much or more") in found.left
