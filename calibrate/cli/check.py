@@ -13,7 +13,7 @@ import typer
 from calibrate.cli import complete
 from calibrate.cli.console import err, out, print_json
 from calibrate.cli.help import Commands, examples
-from calibrate.cli.options import AsJson, asked_need
+from calibrate.cli.options import AsJson, LogMapping, LogScope, LogUnit, LogZone, asked_need
 from calibrate.errors import CrosswattError
 
 if TYPE_CHECKING:
@@ -72,28 +72,10 @@ def check(
             autocompletion=complete.import_formats,
         ),
     ] = None,
-    zone: Annotated[
-        str | None,
-        typer.Option(
-            "--zone", metavar="ZONE", help="The zone of times without one: UTC, Europe/Paris ..."
-        ),
-    ] = None,
-    unit: Annotated[
-        str | None,
-        typer.Option(
-            "--unit", metavar="UNIT", help="The unit of values without one: W, mW, J, kWh ..."
-        ),
-    ] = None,
-    scope: Annotated[
-        str | None,
-        typer.Option(
-            "--scope", metavar="SCOPE", help="What the meter covers, where the log lacks it."
-        ),
-    ] = None,
-    mapping: Annotated[
-        Path | None,
-        typer.Option("--mapping", metavar="FILE", help="What the columns of a CSV file are, TOML."),
-    ] = None,
+    zone: LogZone = None,
+    unit: LogUnit = None,
+    scope: LogScope = None,
+    mapping: LogMapping = None,
     column: Annotated[
         list[str] | None,
         typer.Option(

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeElapsedCo
 from calibrate.cli import complete
 from calibrate.cli.console import err, out
 from calibrate.cli.help import Commands, examples
+from calibrate.cli.options import LogMapping, LogScope, LogUnit, LogZone
 from calibrate.cli.stage import interruptible
 from calibrate.ingest import can_resume, import_files, importers, source_files
 from calibrate.quantity import counted
@@ -41,28 +42,10 @@ def import_(
         Path,
         typer.Option("--out", "-o", metavar="FOLDER", help="The folder to write, new or empty."),
     ],
-    zone: Annotated[
-        str | None,
-        typer.Option(
-            "--zone", metavar="ZONE", help="The zone of times without one: UTC, Europe/Paris ..."
-        ),
-    ] = None,
-    unit: Annotated[
-        str | None,
-        typer.Option(
-            "--unit", metavar="UNIT", help="The unit of values without one: W, mW, J, kWh ..."
-        ),
-    ] = None,
-    scope: Annotated[
-        str | None,
-        typer.Option(
-            "--scope", metavar="SCOPE", help="What the meter covers, where the file lacks it."
-        ),
-    ] = None,
-    mapping: Annotated[
-        Path | None,
-        typer.Option("--mapping", metavar="FILE", help="What the columns of a CSV file are, TOML."),
-    ] = None,
+    zone: LogZone = None,
+    unit: LogUnit = None,
+    scope: LogScope = None,
+    mapping: LogMapping = None,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="What to call the probe.")
     ] = None,

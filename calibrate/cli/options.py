@@ -158,3 +158,25 @@ Carbon = Annotated[
         help="Also CO2e: a country (FRA), a US state (USA-CA), or g/kWh.",
     ),
 ]
+LogZone = Annotated[
+    str | None,
+    typer.Option(
+        "--zone", metavar="ZONE", help="The zone of times without one: UTC, Europe/Paris ..."
+    ),
+]
+LogUnit = Annotated[
+    str | None,
+    typer.Option(
+        "--unit", metavar="UNIT", help="The unit of values without one: W, mW, J, kWh ..."
+    ),
+]
+LogScope = Annotated[
+    str | None,
+    typer.Option(
+        "--scope", metavar="SCOPE", help="What the meter covers, where the file lacks it."
+    ),
+]
+LogMapping = Annotated[
+    Path | None,
+    typer.Option("--mapping", metavar="FILE", help="What the columns of a CSV file are, TOML."),
+]
