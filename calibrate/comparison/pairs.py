@@ -222,6 +222,11 @@ def compare(
         )
     chosen = reference_of(good, reference)
     names = [source.name for source in campaign.record.sources]
+    if chosen not in names:
+        raise CrosswattError(
+            f"{campaign.folder} is damaged: its runs have readings of {chosen}, and campaign.json "
+            "does not name it."
+        )
     pairs: list[Pair] = []
     left: list[NotCompared] = []
     for name in names:

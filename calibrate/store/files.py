@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,8 @@ DOCUMENT_BYTES = 16 << 20
 LINE_BYTES = 1 << 20
 #: Values beyond which a document is refused: one takes up to 100 bytes of memory.
 _VALUES = 1_000_000
+#: An escape that may be half of a character.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NAME_BYTES = 200
 #: Not all systems have these flags; where one is missing, it is 0.
 _READ = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -168,14 +171,27 @@ def parse_json(text: str) -> Any:
     Raises
     ------
     ValueError : it is not JSON, has numbers that are none (NaN, Infinity) or of thousands of
-        digits, is nested too deep, or holds more values than fit into memory.
+        digits or halves of characters, is nested too deep, or holds more values than fit into
+        memory.
     """
     if len(text) > _VALUES and sum(map(text.count, ",[{")) > _VALUES:
         raise ValueError(f"it holds more than {_VALUES:,} values")
     try:
-        return json.loads(text, parse_constant=_no_number)
+        found = json.loads(text, parse_constant=_no_number)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
+    if _SURROGATE.search(text) and not _is_text(found):
+        raise ValueError("a text in it has half of a character")
+    return found
+
+
+def _is_text(found: object) -> bool:
+    """Tell whether all texts of a document can be written again."""
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_number(name: str) -> NoReturn:

@@ -305,7 +305,14 @@ def _first(error: ValidationError) -> str:
 
 
 def columns_type(names: Sequence[str]) -> np.dtype[Any]:
-    """Return the type of a record of an imported probe: an instant (ns), and a value a domain."""
+    """Return the type of a record of an imported probe: an instant (ns), and a value a domain.
+
+    Raises
+    ------
+    ValueError : a name is empty, stands twice, or is that of the instants.
+    """
+    if not all(names) or len({"at_ns", *names}) <= len(names):
+        raise ValueError("a column has no name, or the name of another")
     return np.dtype([("at_ns", "<i8"), *((name, "<f8") for name in names)])
 
 
