@@ -16,8 +16,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from calibrate.comparison import PairedRun
 from calibrate.quantity import u_of_step
@@ -87,6 +89,10 @@ class Loads(Document):
         return self.logarithm.distance(math.log(watts)) if watts > self.high else 0.0
 
 
+#: A relative standard uncertainty; what is read from a file has to be one that can be squared.
+Relative = Annotated[float, Field(ge=0.0, le=1e30)]
+
+
 class NextRun(Document):
     """Relative standard uncertainties of one new run of a new workload, but that of the form.
 
@@ -101,16 +107,16 @@ class NextRun(Document):
     mean, with ``correlation_df``; zero where they are independent.
     """
 
-    workloads: float
+    workloads: Relative
     workloads_df: int
-    runs: float
+    runs: Relative
     runs_df: int | None
-    readings: float = 0.0
-    reference: float = 0.0
+    readings: Relative = 0.0
+    reference: Relative = 0.0
     loads: Loads | None = None
     known: float = 0.0
     seconds: float | None = None
-    correlation: float = 0.0
+    correlation: Relative = 0.0
     correlation_df: float | None = None
 
     def expanded(

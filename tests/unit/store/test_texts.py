@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from calibrate import analyze, store
+from calibrate.calibration.reading import NextRun
 from calibrate.cli import main
 from calibrate.errors import CrosswattError
 from calibrate.store import columns_type, parse_json
@@ -40,3 +42,11 @@ def test_a_probe_that_the_campaign_does_not_name_is_no_reference(
         analyze(folder)
     assert main(["analyze", str(folder)]) == 64
     assert "Internal error" not in capsys.readouterr().err
+
+
+def test_an_uncertainty_that_cannot_be_squared_is_refused() -> None:
+    known = {"workloads": 0.01, "workloads_df": 4.0, "runs": 0.01, "runs_df": 10.0}
+    assert NextRun.model_validate(known).expanded(0.001).u > 0
+    for bad in (1e300, -0.1):
+        with pytest.raises(ValidationError, match="correlation"):
+            NextRun.model_validate({**known, "correlation": bad})
